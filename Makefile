@@ -1,0 +1,39 @@
+# make setup, make run, make test: each does what it needs first, and nothing twice.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+PROTOS := $(wildcard proto/gig/v1/*.proto)
+
+.PHONY: run test setup check bench lock clean
+
+run: setup
+	$(VENV)/bin/gig demo
+
+test: setup
+	$(VENV)/bin/pytest
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements.lock requirements-data.lock hatch_build.py Makefile $(PROTOS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-data.lock \
+		|| echo "The data of Manhattan could not be installed; a generated city stands in."
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+# What CI checks besides the tests.
+check: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/buf lint gen/gig.binpb --path gig
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) gen build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

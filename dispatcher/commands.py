@@ -1,0 +1,100 @@
+"""What can be asked of a market. Commands are imperative and may be refused; events are past tense, on the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Names a mutating call: ``key`` is actor:request_id, ``digest`` 64 bits over its content."""
+
+    key: str
+    digest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteJob(Command):
+    job_id: str
+    client_id: str
+    spec: job_pb.JobSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceJob(Command):
+    """Price and place at once."""
+
+    job_id: str
+    client_id: str
+    spec: job_pb.JobSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeQuote(Command):
+    """Place at the price of an earlier quote."""
+
+    quote_id: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelJob(Command):
+    job_id: str
+    client_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoOnline(Command):
+    courier_id: str
+    online: courier_pb.GoOnline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoOffline(Command):
+    courier_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOffer(Command):
+    courier_id: str
+    answer: courier_pb.OfferAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportProgress(Command):
+    courier_id: str
+    progress: courier_pb.Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateJob(Command):
+    rating: rating_pb.Rating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPolicy(Command):
+    policy: policy_pb.Policy
+    operator_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetZones(Command):
+    geojson: str
+    operator_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDue(Command):
+    """Time-outs, expiries and scheduled jobs that are due: each is checked against the state of this moment."""

@@ -1,0 +1,64 @@
+"""What can go wrong, one class for a condition. Translated to gRPC status in services/rpc/errors.py alone."""
+
+from __future__ import annotations
+
+
+class DispatchError(Exception):
+    """Base. ``reason`` is a stable UPPER_SNAKE_CASE word for programs, the message is for people."""
+
+    def __init__(self, reason: str, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata = metadata
+
+
+class InvalidField(DispatchError):
+    """A request that no state of the market could accept; ``field`` is its path in the request."""
+
+    def __init__(self, field: str, message: str, reason: str = "INVALID_FIELD") -> None:
+        super().__init__(reason, f"{field}: {message}", field=field)
+        self.field = field
+        self.description = message
+
+
+class NotFound(DispatchError):
+    """No such job, offer or courier."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind.upper()}_NOT_FOUND", f"there is no {kind} {name!r}", **{f"{kind}_id": name})
+
+
+class WrongState(DispatchError):
+    """The request is sound, but not now; the message says what stands in the way."""
+
+
+class RequestReused(DispatchError):
+    """A request_id came back with another content."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "REQUEST_ID_REUSED", "this request_id was used before with another content; use a new one", key=key
+        )
+
+
+class NotYours(DispatchError):
+    """The job or offer belongs to somebody else."""
+
+
+class MarketUnavailable(DispatchError):
+    """The market cannot promise durability now; the same request may be sent again."""
+
+
+class StaleWriter(MarketUnavailable):
+    """Another process has taken over the market; this one must stop writing."""
+
+    def __init__(self, market_id: str) -> None:
+        super().__init__("STALE_WRITER", f"another process writes market {market_id!r} now", market_id=market_id)
+
+
+class PolicyError(DispatchError):
+    """A policy file or message that cannot be used."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("POLICY_INVALID", message)

@@ -1,0 +1,52 @@
+"""A log as a file: gig.v1.Event messages, each behind its length as a varint; gzip where the name ends in .gz."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from google.protobuf import proto
+from google.protobuf.message import DecodeError
+
+from gig.v1 import events_pb2 as events_pb
+
+
+class LogFileError(ValueError):
+    """A file that is not a log, or is cut off; the message says where."""
+
+
+def open_log(path: Path, mode: str) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, mode) if path.suffix == ".gz" else path.open(mode))
+
+
+def write_event(file: BinaryIO, event: events_pb.Event) -> None:
+    proto.serialize_length_prefixed(event, file)
+
+
+def write_log(path: Path, events: Iterable[events_pb.Event]) -> int:
+    """Write all events; returns how many."""
+    count = 0
+    with open_log(path, "wb") as file:
+        for event in events:
+            write_event(file, event)
+            count += 1
+    return count
+
+
+def read_log(path: Path) -> Iterator[events_pb.Event]:
+    """The events of a file, in order. Raises LogFileError where it is damaged."""
+    last = 0
+    with open_log(path, "rb") as file:
+        while True:
+            try:
+                event = proto.parse_length_prefixed(events_pb.Event, file)
+            except (DecodeError, ValueError, EOFError, OSError) as fault:
+                raise LogFileError(f"{path}: damaged after event {last}: {fault}") from fault
+            if event is None:
+                return
+            if event.sequence != last + 1:
+                raise LogFileError(f"{path}: event {event.sequence} follows event {last}")
+            last = event.sequence
+            yield event

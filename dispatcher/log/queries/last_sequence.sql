@@ -1,0 +1,1 @@
+SELECT last_sequence FROM market WHERE market_id = $1

@@ -1,0 +1,1 @@
+SELECT market_id FROM market ORDER BY market_id

@@ -1,0 +1,9 @@
+WITH saved AS (
+    INSERT INTO snapshot (market_id, sequence, body)
+    SELECT market_id, $3, $4 FROM market WHERE market_id = $1 AND epoch = $2
+    ON CONFLICT DO NOTHING
+)
+DELETE FROM snapshot
+WHERE market_id = $1 AND sequence < (
+    SELECT max(sequence) FROM snapshot WHERE market_id = $1
+)

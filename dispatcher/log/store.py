@@ -1,0 +1,111 @@
+"""The log in PostgreSQL: migrations, fenced appends, snapshots, reads."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from dispatcher.errors import StaleWriter
+from dispatcher.log.sql import migrations, query
+from dispatcher.times import SECOND, micros
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
+
+# Any constant: all processes that migrate the same database must agree on it.
+MIGRATION_LOCK = 7_164_190_001
+READ_BATCH = 5_000
+# Sorts behind every sequence.
+FROM_THE_END = 2**63 - 1
+
+
+async def open_pool(dsn: str, size: int = 4) -> asyncpg.Pool:
+    """Connections to the database, which is brought to the present schema first."""
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, command_timeout=30)
+    async with pool.acquire() as connection:
+        await migrate(connection)
+    return pool
+
+
+async def migrate(connection: asyncpg.Connection) -> None:
+    """Apply the migrations that are missing, each in its transaction, under an advisory lock."""
+    await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS migration (number int PRIMARY KEY)")
+        done = {row["number"] for row in await connection.fetch("SELECT number FROM migration")}
+        for number, text in migrations():
+            if number not in done:
+                async with connection.transaction():
+                    await connection.execute(text)
+                    await connection.execute("INSERT INTO migration (number) VALUES ($1)", number)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+def moment(time_us: int) -> datetime:
+    return datetime.fromtimestamp(time_us / SECOND, UTC)
+
+
+class LogStore:
+    """One market's log. ``acquire`` makes this process its writer; until then it can only be read."""
+
+    def __init__(self, pool: asyncpg.Pool, market_id: str) -> None:
+        self.pool = pool
+        self.market_id = market_id
+        self.epoch = 0
+        self.last_sequence = 0
+
+    async def acquire(self) -> None:
+        """Become the one writer: whoever wrote before is refused from now on."""
+        row = await self.pool.fetchrow(query("acquire"), self.market_id)
+        self.epoch, self.last_sequence = row["epoch"], row["last_sequence"]
+
+    async def append(self, events: Sequence[events_pb.Event]) -> None:
+        """Durable when it returns. Raises StaleWriter where another process has acquired the market."""
+        first, last = events[0].sequence, events[-1].sequence
+        status = await self.pool.execute(
+            query("append"),
+            self.market_id,
+            self.epoch,
+            first - 1,
+            last,
+            [event.sequence for event in events],
+            [moment(micros(event.time)) for event in events],
+            [event.SerializeToString() for event in events],
+        )
+        if status != f"INSERT 0 {len(events)}":
+            raise StaleWriter(self.market_id)
+        self.last_sequence = last
+
+    async def read(self, after: int = 0) -> AsyncIterator[events_pb.Event]:
+        """Events with a sequence above ``after``, in order."""
+        while True:
+            rows = await self.pool.fetch(query("read"), self.market_id, after, READ_BATCH)
+            for row in rows:
+                event = events_pb.Event.FromString(row["body"])
+                after = event.sequence
+                yield event
+            if len(rows) < READ_BATCH:
+                return
+
+    async def length(self) -> int:
+        """The last sequence on the log, 0 for an unknown market."""
+        return int(await self.pool.fetchval(query("last_sequence"), self.market_id) or 0)
+
+    async def save_snapshot(self, snapshot: bytes, sequence: int) -> None:
+        """Keep the serialized snapshot of a durable sequence; the ones before it go."""
+        packed = zlib.compress(snapshot, 1)
+        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, packed)
+
+    async def latest_snapshot(self) -> snapshot_pb.MarketSnapshot | None:
+        packed: bytes | None = await self.pool.fetchval(query("latest_snapshot"), self.market_id)
+        return None if packed is None else snapshot_pb.MarketSnapshot.FromString(zlib.decompress(packed))
+
+
+async def markets(pool: asyncpg.Pool) -> list[str]:
+    """Ids of the markets in the database."""
+    rows: list[Any] = await pool.fetch(query("markets"))
+    return [row["market_id"] for row in rows]

@@ -1,0 +1,1 @@
+"""Commands become events here, or are refused. Nothing in this package changes the state."""

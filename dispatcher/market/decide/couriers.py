@@ -1,0 +1,173 @@
+"""A courier's commands: go online, answer an offer, report progress, go offline."""
+
+from __future__ import annotations
+
+from dispatcher import commands
+from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
+from dispatcher.market import lifecycle
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.shift import end_shift
+from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
+from dispatcher.market.state import MarketState
+from dispatcher.pay import ledger
+from dispatcher.times import micros
+from geo.units import to_e7
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import types_pb2 as types_pb
+
+OFFLINE, FREE = courier_pb.COURIER_STATE_OFFLINE, courier_pb.COURIER_STATE_FREE
+
+
+def go_online(state: MarketState, command: commands.GoOnline, now_us: int, drafts: Drafts) -> str:
+    online = command.online
+    courier = state.couriers.get(command.courier_id)
+    if courier is not None and courier.state != OFFLINE:
+        raise WrongState("ALREADY_ONLINE", "the courier is online already", courier_id=command.courier_id)
+    if online.HasField("shift_end") and micros(online.shift_end) <= now_us:
+        raise InvalidField("online.shift_end", "lies in the past", "PAST_SHIFT_END")
+    profile = courier_pb.CourierProfile()
+    profile.CopyFrom(online.profile)
+    if not profile.HasField("capacity"):
+        profile.capacity.CopyFrom(_usual_capacity(state, profile.vehicle_type))
+    event = events_pb.CourierOnline(
+        courier_id=command.courier_id,
+        courier_number=state.numbers.get(command.courier_id, len(state.columns.ids)),
+        profile=profile,
+        latitude_e7=to_e7(online.position.latitude),
+        longitude_e7=to_e7(online.position.longitude),
+    )
+    if online.HasField("shift_end"):
+        event.shift_end.CopyFrom(online.shift_end)
+    drafts.add(courier_online=event)
+    return command.courier_id
+
+
+def _usual_capacity(state: MarketState, vehicle: types_pb.VehicleType) -> types_pb.Load:
+    """What the policy gives this type of vehicle."""
+    for row in state.policy.capacities:
+        if row.vehicle_type == vehicle:
+            usual: types_pb.Load = row.capacity
+            return usual
+    raise InvalidField("online.profile.capacity", "the policy has no usual capacity for this vehicle: state it")
+
+
+def go_offline(state: MarketState, command: commands.GoOffline, now_us: int, drafts: Drafts) -> str:
+    courier = _online(state, command.courier_id)
+    if courier.state == courier_pb.COURIER_STATE_WITH_JOB:
+        if courier.closing:
+            raise WrongState("ALREADY_CLOSING", "the shift ends with the job on board", job_id=courier.job_id)
+        drafts.add(courier_closing=events_pb.CourierClosing(courier_id=courier.courier_id, reason=command.reason))
+        return courier.courier_id
+    if courier.state == courier_pb.COURIER_STATE_OFFERED:
+        offer = state.offers[courier.offer_id]
+        drafts.add(
+            offer_answered=events_pb.OfferAnswered(
+                offer_id=offer.offer_id,
+                job_id=offer.job_id,
+                courier_id=courier.courier_id,
+                outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
+                reason="the courier went offline",
+            )
+        )
+    elif courier.job_id:
+        drafts.add(
+            job_released=events_pb.JobReleased(
+                job_id=courier.job_id, courier_id=courier.courier_id, reason="the courier went offline"
+            )
+        )
+    end_shift(state, courier.courier_id, command.reason, None, now_us, drafts)
+    return courier.courier_id
+
+
+def answer_offer(state: MarketState, command: commands.AnswerOffer, now_us: int, drafts: Drafts) -> str:
+    answer = command.answer
+    offer = state.offers.get(answer.offer_id)
+    if offer is None:
+        raise _why_closed(state, answer.offer_id, command.courier_id)
+    if offer.courier_id != command.courier_id:
+        raise NotYours("NOT_YOUR_OFFER", "the offer was made to another courier", offer_id=answer.offer_id)
+    if now_us >= micros(offer.expire_time):
+        raise WrongState("OFFER_TIMED_OUT", "the time to answer this offer is over", offer_id=answer.offer_id)
+    accepted = answer.answer == courier_pb.ANSWER_ACCEPT
+    drafts.add(
+        offer_answered=events_pb.OfferAnswered(
+            offer_id=offer.offer_id,
+            job_id=offer.job_id,
+            courier_id=offer.courier_id,
+            outcome=courier_pb.OFFER_OUTCOME_ACCEPTED if accepted else courier_pb.OFFER_OUTCOME_DECLINED,
+            reason=answer.reason,
+        )
+    )
+    return offer.job_id
+
+
+def _why_closed(state: MarketState, offer_id: str, courier_id: str) -> Exception:
+    """What became of an offer that is no longer open, for the courier who answers too late."""
+    closed = state.closed_offers.get(offer_id)
+    if closed is None:
+        return NotFound("offer", offer_id)
+    if closed.courier_id != courier_id:
+        return NotYours("NOT_YOUR_OFFER", "the offer was made to another courier", offer_id=offer_id)
+    outcome = courier_pb.OfferOutcome.Name(closed.outcome).removeprefix("OFFER_OUTCOME_")
+    texts = {
+        "ACCEPTED": "the offer is accepted already; the job is yours",
+        "DECLINED": "you have declined this offer",
+        "TIMED_OUT": "the time to answer this offer is over",
+        "WITHDRAWN": "the offer was withdrawn, for the client cancelled or the shift ended",
+    }
+    return WrongState(f"OFFER_{outcome}", texts[outcome], offer_id=offer_id, outcome=outcome)
+
+
+def report_progress(state: MarketState, command: commands.ReportProgress, now_us: int, drafts: Drafts) -> str:
+    progress = command.progress
+    job = state.job(progress.job_id)
+    if job.courier_id != command.courier_id or job.state not in lifecycle.HELD:
+        if job.courier_id == command.courier_id and job.state in lifecycle.TERMINAL:
+            raise WrongState(
+                "JOB_ENDED",
+                f"job {job.job_id!r} is {lifecycle.state_name(job.state)}",
+                job_id=job.job_id,
+                state=lifecycle.state_name(job.state),
+            )
+        raise NotYours("NOT_YOUR_JOB", f"job {job.job_id!r} is not in this courier's hands", job_id=job.job_id)
+    _advance(state, job, progress, drafts)
+    courier = state.courier(command.courier_id)
+    last = drafts.events[-1]
+    if courier.closing and last.WhichOneof("body") in ("job_completed", "job_failed"):
+        postings = last.job_completed.postings if last.HasField("job_completed") else last.job_failed.postings
+        end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
+    return job.job_id
+
+
+def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, drafts: Drafts) -> None:
+    ids = {"job_id": job.job_id, "courier_id": job.courier_id}
+    step = PROGRESS_STEPS.get(progress.step)
+    if step is None:
+        _give_up(job, progress.reason, ids, drafts)
+        return
+    next_state(job, step)
+    if step is Step.ARRIVE:
+        drafts.add(courier_arrived=events_pb.CourierArrived(**ids))
+    elif step is Step.PICK_UP:
+        drafts.add(job_picked_up=events_pb.JobPickedUp(**ids))
+    else:
+        postings = ledger.completion(job, job.courier_id, state.policy.tax_basis_points)
+        drafts.add(job_completed=events_pb.JobCompleted(**ids, postings=postings))
+
+
+def _give_up(job: job_pb.Job, reason: str, ids: dict[str, str], drafts: Drafts) -> None:
+    """Before the pickup the job goes back to the queue; with the job on board it ends as failed."""
+    if job.state == lifecycle.PICKED_UP:
+        postings = ledger.failure_after_pickup(job, job.courier_id)
+        drafts.add(job_failed=events_pb.JobFailed(**ids, reason=reason, postings=postings))
+    else:
+        drafts.add(job_released=events_pb.JobReleased(**ids, reason=reason or "the courier gave the job up"))
+
+
+def _online(state: MarketState, courier_id: str) -> courier_pb.Courier:
+    courier = state.courier(courier_id)
+    if courier.state == OFFLINE:
+        raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=courier_id)
+    return courier

@@ -1,0 +1,168 @@
+"""A client's commands: quote, place, cancel, rate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatcher import commands
+from dispatcher.errors import InvalidField, NotYours, WrongState
+from dispatcher.market import lifecycle
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.shift import end_shift
+from dispatcher.market.lifecycle import Step, next_state
+from dispatcher.market.state import MarketState
+from dispatcher.pay import ledger
+from dispatcher.pricing.tariff import price, tariff_of
+from dispatcher.times import SECOND, duration, micros, span, timestamp
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import types_pb2 as types_pb
+
+
+def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
+    job = _priced(state, command.job_id, command.client_id, command.spec, now_us)
+    job.state = lifecycle.QUOTED
+    job.quote_expire_time.CopyFrom(timestamp(now_us + span(state.policy.jobs.quote_validity)))
+    drafts.add(job_quoted=events_pb.JobQuoted(job=job))
+    return job.job_id
+
+
+def place(state: MarketState, command: commands.PlaceJob, now_us: int, drafts: Drafts) -> str:
+    job = _priced(state, command.job_id, command.client_id, command.spec, now_us)
+    _place(state, job, now_us, drafts)
+    return job.job_id
+
+
+def take_quote(state: MarketState, command: commands.TakeQuote, now_us: int, drafts: Drafts) -> str:
+    job = job_pb.Job()
+    job.CopyFrom(_own_job(state, command.quote_id, command.client_id))
+    next_state(job, Step.PLACE)
+    if now_us >= micros(job.quote_expire_time):
+        raise WrongState("QUOTE_EXPIRED", "the quote has expired; ask for a new one", quote_id=job.job_id)
+    _place(state, job, now_us, drafts)
+    return job.job_id
+
+
+def _place(state: MarketState, job: job_pb.Job, now_us: int, drafts: Drafts) -> None:
+    job.place_time.CopyFrom(timestamp(now_us))
+    later = job.spec.HasField("pickup_after") and (
+        micros(job.spec.pickup_after) - span(state.policy.matching.lead_time) > now_us
+    )
+    job.state = lifecycle.SCHEDULED if later else lifecycle.QUEUED
+    drafts.add(job_placed=events_pb.JobPlaced(job=job))
+
+
+def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts: Drafts) -> str:
+    job = _own_job(state, command.job_id, command.client_id)
+    next_state(job, Step.CANCEL)
+    if job.state == lifecycle.OFFERED:
+        drafts.add(
+            offer_answered=events_pb.OfferAnswered(
+                offer_id=job.offer_id,
+                job_id=job.job_id,
+                courier_id=job.courier_id,
+                outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
+                reason="the client cancelled",
+            )
+        )
+    drafts.add(
+        job_cancelled=events_pb.JobCancelled(
+            job_id=job.job_id, by=job_pb.ACTOR_CLIENT, reason=command.reason, postings=_cancellation(state, job, now_us)
+        )
+    )
+    if job.state in lifecycle.HELD and state.courier(job.courier_id).closing:
+        end_shift(
+            state, job.courier_id, "closed after the job", drafts.events[-1].job_cancelled.postings, now_us, drafts
+        )
+    return job.job_id
+
+
+def _cancellation(state: MarketState, job: job_pb.Job, now_us: int) -> types_pb.Postings | None:
+    policy = state.policy.jobs
+    if job.state not in lifecycle.HELD or not policy.cancellation_fee_minor_units:
+        return None
+    if now_us - micros(job.assign_time) < span(policy.cancellation_grace):
+        return None
+    return ledger.cancellation(job, policy.cancellation_fee_minor_units)
+
+
+def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Drafts) -> str:
+    rating = rating_pb.Rating()
+    rating.CopyFrom(command.rating)
+    job = state.job(rating.job_id)
+    by_client = rating.rater == job_pb.ACTOR_CLIENT
+    if rating.rater_id != (job.client_id if by_client else job.courier_id):
+        raise NotYours("NOT_YOUR_JOB", "only the client and the courier of a job can rate it", job_id=job.job_id)
+    if job.state != lifecycle.COMPLETED:
+        raise WrongState("JOB_STATE", "a job can be rated when it is completed", job_id=job.job_id)
+    if now_us > micros(job.end_time) + span(state.policy.ratings.window):
+        raise WrongState("RATING_WINDOW_CLOSED", "the time to rate this job is over", job_id=job.job_id)
+    if f"{job.job_id}/{rating.rater}" in state.rated:
+        raise WrongState("ALREADY_RATED", "this side has rated the job already", job_id=job.job_id)
+    rating.rated_id = job.courier_id if by_client else job.client_id
+    rating.rate_time.CopyFrom(timestamp(now_us))
+    drafts.add(job_rated=events_pb.JobRated(rating=rating))
+    return job.job_id
+
+
+def _own_job(state: MarketState, job_id: str, client_id: str) -> job_pb.Job:
+    job = state.job(job_id)
+    if job.client_id != client_id:
+        raise NotYours("NOT_YOUR_JOB", f"job {job_id!r} belongs to another client", job_id=job_id)
+    return job
+
+
+def _priced(state: MarketState, job_id: str, client_id: str, spec: job_pb.JobSpec, now_us: int) -> job_pb.Job:
+    """A job with trip and fare, checked against zones, tariffs and the schedule's horizon."""
+    _check_zones(state, spec)
+    _check_schedule(state, spec, now_us)
+    policy = state.policy
+    fare = tariff_of(policy.fares, spec.kind)
+    pay = tariff_of(policy.pays, spec.kind)
+    if fare is None or pay is None:
+        raise InvalidField("spec.kind", "this market does not take jobs of this kind", "KIND_NOT_SERVED")
+    metres, seconds = trip(state, spec, now_us)
+    return job_pb.Job(
+        job_id=job_id,
+        client_id=client_id,
+        spec=spec,
+        fare=price(fare, policy.currency_code, metres, seconds),
+        pay=price(pay, policy.currency_code, metres, seconds),
+        trip_distance_metres=metres,
+        trip_duration=duration(seconds * SECOND),
+        policy_version=policy.version,
+    )
+
+
+def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, int]:
+    """Metres and seconds from pickup to drop-off, to the nearest integer."""
+    assert state.travel is not None, "a market is opened with its policy"
+    start, end = spec.pickup.position, spec.dropoff.position
+    metres, seconds = state.travel.legs(
+        np.float64(start.latitude),
+        np.float64(start.longitude),
+        np.float64(end.latitude),
+        np.float64(end.longitude),
+        now_us / SECOND,
+    )
+    return round(float(metres)), round(float(seconds))
+
+
+def _check_zones(state: MarketState, spec: job_pb.JobSpec) -> None:
+    for end in ("pickup", "dropoff"):
+        position = getattr(spec, end).position
+        refusal = state.zones.refusal(position.latitude, position.longitude, end)
+        if refusal:
+            raise InvalidField(f"spec.{end}.position", refusal, "ZONE")
+
+
+def _check_schedule(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> None:
+    if not spec.HasField("pickup_after"):
+        return
+    at = micros(spec.pickup_after)
+    if at < now_us - 60 * SECOND:
+        raise InvalidField("spec.pickup_after", "lies in the past", "PAST_SCHEDULE")
+    if at > now_us + span(state.policy.jobs.schedule_horizon):
+        raise InvalidField("spec.pickup_after", "lies beyond the horizon for scheduled jobs", "BEYOND_HORIZON")

@@ -1,0 +1,30 @@
+"""An operator's commands: the policy and the zones."""
+
+from __future__ import annotations
+
+from dispatcher import commands
+from dispatcher.errors import InvalidField
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from geo.zones import ZoneError, ZoneSet
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
+
+
+def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    if state.policy.version and command.policy.currency_code != state.policy.currency_code:
+        raise InvalidField("policy.currency_code", "a market keeps its currency; open another market")
+    policy = policy_pb.Policy()
+    policy.CopyFrom(command.policy)
+    policy.version = state.policy.version + 1
+    drafts.add(policy_set=events_pb.PolicySet(policy=policy, operator_id=command.operator_id))
+    return str(policy.version)
+
+
+def set_zones(state: MarketState, command: commands.SetZones, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    try:
+        zones = ZoneSet.from_geojson(command.geojson)
+    except ZoneError as fault:
+        raise InvalidField("geojson", str(fault), "ZONES_INVALID") from fault
+    drafts.add(zones_set=events_pb.ZonesSet(geojson=command.geojson, operator_id=command.operator_id))
+    return str(len(zones.zones))

@@ -1,0 +1,119 @@
+"""The market: decide commands, fold events, open and settle rounds. No I/O, no clock, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dispatcher import commands
+from dispatcher.errors import RequestReused
+from dispatcher.market import apply, rounds, snapshot
+from dispatcher.market.decide import couriers, due, jobs, rules
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from geo.units import E7
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
+from matching.assignment import Assignment
+
+Event = events_pb.Event
+Decider = Callable[[MarketState, Any, int, Drafts], str]
+
+_DECIDERS: dict[type[commands.Command], Decider] = {
+    commands.QuoteJob: jobs.quote,
+    commands.PlaceJob: jobs.place,
+    commands.TakeQuote: jobs.take_quote,
+    commands.CancelJob: jobs.cancel,
+    commands.RateJob: jobs.rate,
+    commands.GoOnline: couriers.go_online,
+    commands.GoOffline: couriers.go_offline,
+    commands.AnswerOffer: couriers.answer_offer,
+    commands.ReportProgress: couriers.report_progress,
+    commands.SetPolicy: rules.set_policy,
+    commands.SetZones: rules.set_zones,
+    commands.CheckDue: due.check,
+}
+
+
+class Market:
+    """A deterministic state machine. Times are integer microseconds of the market's clock, passed in.
+
+    ``decide`` and ``settle`` return events and change nothing; ``apply`` folds events and cannot refuse them.
+    """
+
+    def __init__(self, state: MarketState | None = None) -> None:
+        self.state = state if state is not None else MarketState()
+
+    @classmethod
+    def restore(cls, saved: snapshot_pb.MarketSnapshot) -> Market:
+        return cls(snapshot.restore(saved))
+
+    @classmethod
+    def fold(cls, events: Iterable[Event]) -> Market:
+        market = cls()
+        market.apply(events)
+        return market
+
+    def opening(self, market_id: str, policy: policy_pb.Policy, now_us: int, zones_geojson: str = "") -> list[Event]:
+        """The first events of a new market."""
+        drafts = Drafts(self.state, now_us)
+        drafts.add(market_opened=events_pb.MarketOpened(market_id=market_id))
+        rules.set_policy(self.state, commands.SetPolicy(policy=policy, operator_id="opening"), now_us, drafts)
+        if zones_geojson:
+            rules.set_zones(self.state, commands.SetZones(geojson=zones_geojson, operator_id="opening"), now_us, drafts)
+        return drafts.events
+
+    @property
+    def sequence(self) -> int:
+        """Of the last event folded."""
+        return self.state.sequence
+
+    def subject(self, request: commands.Request | None) -> str | None:
+        """What an earlier call with this request was about, or None. Raises RequestReused on other content."""
+        kept = self.state.requests.get(request.key) if request is not None else None
+        if kept is None or request is None:
+            return None
+        if kept[0].digest != request.digest:
+            raise RequestReused(request.key)
+        return kept[0].subject_id
+
+    def decide(self, command: commands.Command, now_us: int) -> list[Event]:
+        """The events of a command; none if it is a repetition. Raises a DispatchError where it is refused."""
+        if self.subject(command.request) is not None:
+            return []
+        drafts = Drafts(self.state, now_us)
+        subject = _DECIDERS[type(command)](self.state, command, now_us, drafts)
+        drafts.sign(command, subject)
+        return drafts.events
+
+    def apply(self, events: Iterable[Event]) -> None:
+        for event in events:
+            apply.apply(self.state, event)
+
+    def problem(self, moved: rounds.MovedCouriers, now_us: int) -> rounds.Round | None:
+        """The round to solve now, or None where no job waits or no courier is free."""
+        return rounds.open_round(self.state, moved, now_us)
+
+    def settle(self, round_: rounds.Round, assignment: Assignment, now_us: int) -> list[Event]:
+        """The round's events: the round itself and its offers."""
+        drafts = Drafts(self.state, now_us)
+        rounds.settle_round(self.state, round_, assignment, now_us, drafts)
+        return drafts.events
+
+    def next_due(self) -> int | None:
+        """Market time of the next time-out or expiry."""
+        return self.state.due[0][0] if self.state.due else None
+
+    def courier_view(self, courier_id: str) -> courier_pb.Courier:
+        """A copy of the courier's record with the position that is on the log."""
+        view = courier_pb.Courier()
+        view.CopyFrom(self.state.courier(courier_id))
+        number = self.state.numbers[courier_id]
+        view.position.latitude = int(self.state.columns.latitude_e7[number]) / E7
+        view.position.longitude = int(self.state.columns.longitude_e7[number]) / E7
+        return view
+
+    def snapshot(self) -> snapshot_pb.MarketSnapshot:
+        return snapshot.save(self.state)

@@ -1,0 +1,110 @@
+"""The whole state as one message and back. Folding the log to the same sequence gives the same bytes."""
+
+from __future__ import annotations
+
+from dispatcher.market import lifecycle
+from dispatcher.market.couriers import CourierColumns
+from dispatcher.market.queue import queued
+from dispatcher.market.state import ClosedOffer, Due, MarketState
+from dispatcher.market.travel import travel_model
+from dispatcher.times import SECOND, micros, span, timestamp
+from geo.zones import ZoneSet
+from gig.v1 import snapshot_pb2 as pb
+from ratings.score import Score
+
+
+def save(state: MarketState) -> pb.MarketSnapshot:
+    columns = state.columns
+    return pb.MarketSnapshot(
+        sequence=state.sequence,
+        time=timestamp(state.time_us),
+        market_id=state.market_id,
+        policy=state.policy,
+        zones_geojson=state.zones_geojson,
+        jobs=state.jobs.values(),
+        offers=state.offers.values(),
+        couriers=state.couriers.values(),
+        courier_columns=[
+            pb.CourierColumns(
+                courier_number=number,
+                latitude_e7=int(columns.latitude_e7[number]),
+                longitude_e7=int(columns.longitude_e7[number]),
+            )
+            for number in (state.numbers[courier_id] for courier_id in state.couriers)
+        ],
+        queued_job_ids=state.queue,
+        requests=[pb.RecentRequest(request=request, time=timestamp(at)) for request, at in state.requests.values()],
+        exclusions=[
+            pb.Exclusion(job_id=job_id, courier_id=courier_id, until=timestamp(until))
+            for job_id, couriers in state.exclusions.items()
+            for courier_id, until in couriers.items()
+        ],
+        scores=[
+            pb.PersonScore(
+                person_id=person_id,
+                weighted_sum=score.weighted_sum,
+                weight=score.weight,
+                ratings=score.ratings,
+                as_of=timestamp(round(score.as_of_s * SECOND)),
+            )
+            for person_id, score in state.scores.items()
+        ],
+        rated=sorted(state.rated),
+        ended=[pb.Ended(job_id=job_id, time=timestamp(at)) for at, job_id in state.ended],
+        closed_offers=[
+            pb.ClosedOffer(
+                offer_id=offer_id, courier_id=closed.courier_id, outcome=closed.outcome, time=timestamp(closed.time_us)
+            )
+            for offer_id, closed in state.closed_offers.items()
+        ],
+    )
+
+
+def restore(saved: pb.MarketSnapshot) -> MarketState:
+    state = MarketState(
+        market_id=saved.market_id,
+        sequence=saved.sequence,
+        time_us=micros(saved.time),
+        policy=saved.policy,
+        travel=travel_model(saved.policy),
+        zones=ZoneSet.from_geojson(saved.zones_geojson),
+        zones_geojson=saved.zones_geojson,
+        jobs={job.job_id: job for job in saved.jobs},
+        offers={offer.offer_id: offer for offer in saved.offers},
+        couriers={courier.courier_id: courier for courier in saved.couriers},
+        columns=CourierColumns(),
+        requests={kept.request.key: (kept.request, micros(kept.time)) for kept in saved.requests},
+        rated=set(saved.rated),
+        scores={
+            kept.person_id: Score(kept.weighted_sum, kept.weight, kept.ratings, micros(kept.as_of) / SECOND)
+            for kept in saved.scores
+        },
+        closed_offers={
+            kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time)) for kept in saved.closed_offers
+        },
+    )
+    state.ended.extend((micros(kept.time), kept.job_id) for kept in saved.ended)
+    state.queue = {job_id: queued(state.jobs[job_id], state.policy) for job_id in saved.queued_job_ids}
+    for kept in saved.exclusions:
+        state.exclusions.setdefault(kept.job_id, {})[kept.courier_id] = micros(kept.until)
+    for courier, row in zip(saved.couriers, saved.courier_columns, strict=True):
+        state.numbers[courier.courier_id] = row.courier_number
+        state.columns.enter(row.courier_number, courier)
+        state.columns.latitude_e7[row.courier_number] = row.latitude_e7
+        state.columns.longitude_e7[row.courier_number] = row.longitude_e7
+    _restore_due(state)
+    return state
+
+
+def _restore_due(state: MarketState) -> None:
+    """What falls due follows from the state alone."""
+    for offer in state.offers.values():
+        state.push_due(micros(offer.expire_time), Due.OFFER, offer.offer_id)
+    for job in state.jobs.values():
+        if job.state == lifecycle.SCHEDULED:
+            at = micros(job.spec.pickup_after) - span(state.policy.matching.lead_time)
+            state.push_due(at, Due.QUEUE, job.job_id)
+        elif job.state == lifecycle.QUOTED:
+            state.push_due(micros(job.quote_expire_time), Due.QUOTE, job.job_id)
+        elif job.state == lifecycle.QUEUED:
+            state.push_due(state.wait_limit(job), Due.WAIT, job.job_id)

@@ -1,0 +1,113 @@
+"""Everything a market remembers. Changed by events alone (dispatcher.market.apply)."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from dispatcher.errors import NotFound
+from dispatcher.market import lifecycle
+from dispatcher.market.couriers import CourierColumns
+from dispatcher.market.queue import QueuedJob
+from dispatcher.times import micros, span
+from geo.travel import TravelTime
+from geo.zones import ZoneSet
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import policy_pb2 as policy_pb
+from ratings.score import Score
+
+
+class Due(IntEnum):
+    """What may fall due, in the order in which things of the same moment are checked."""
+
+    OFFER = 0
+    QUEUE = 1
+    QUOTE = 2
+    WAIT = 3
+
+
+DueEntry = tuple[int, Due, str]
+
+
+@dataclass(slots=True)
+class ClosedOffer:
+    courier_id: str
+    outcome: courier_pb.OfferOutcome
+    time_us: int
+
+
+@dataclass(slots=True)
+class MarketState:
+    market_id: str = ""
+    sequence: int = 0
+    time_us: int = 0
+    policy: policy_pb.Policy = field(default_factory=policy_pb.Policy)
+    travel: TravelTime | None = None
+    zones: ZoneSet = field(default_factory=ZoneSet)
+    zones_geojson: str = ""
+    jobs: dict[str, job_pb.Job] = field(default_factory=dict)
+    queue: dict[str, QueuedJob] = field(default_factory=dict)
+    offers: dict[str, offer_pb.Offer] = field(default_factory=dict)
+    closed_offers: dict[str, ClosedOffer] = field(default_factory=dict)
+    couriers: dict[str, courier_pb.Courier] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    columns: CourierColumns = field(default_factory=CourierColumns)
+    # job id -> courier id -> market time until which the pair is not offered again
+    exclusions: dict[str, dict[str, int]] = field(default_factory=dict)
+    # request key -> (request, market time); in order of time
+    requests: dict[str, tuple[events_pb.Request, int]] = field(default_factory=dict)
+    ended: deque[tuple[int, str]] = field(default_factory=deque)
+    scores: dict[str, Score] = field(default_factory=dict)
+    # "job_id/actor" of ratings given; goes with its job
+    rated: set[str] = field(default_factory=set)
+    due: list[DueEntry] = field(default_factory=list)
+
+    def job(self, job_id: str) -> job_pb.Job:
+        found = self.jobs.get(job_id)
+        if found is None:
+            raise NotFound("job", job_id)
+        return found
+
+    def courier(self, courier_id: str) -> courier_pb.Courier:
+        found = self.couriers.get(courier_id)
+        if found is None:
+            raise NotFound("courier", courier_id)
+        return found
+
+    def push_due(self, at_us: int, kind: Due, name: str) -> None:
+        heapq.heappush(self.due, (at_us, kind, name))
+
+    def is_current(self, entry: DueEntry) -> bool:
+        """Whether a due entry still speaks of the state as it is."""
+        at_us, kind, name = entry
+        if kind is Due.OFFER:
+            offer = self.offers.get(name)
+            return offer is not None and micros(offer.expire_time) == at_us
+        job = self.jobs.get(name)
+        if job is None:
+            return False
+        if kind is Due.QUEUE:
+            return job.state == lifecycle.SCHEDULED
+        if kind is Due.QUOTE:
+            return job.state == lifecycle.QUOTED
+        return job.state == lifecycle.QUEUED and self.wait_limit(job) == at_us
+
+    def wait_limit(self, job: job_pb.Job) -> int:
+        """When a queued job stops waiting, counted from its (latest) entry into the queue."""
+        return micros(job.queue_time) + span(self.policy.jobs.max_wait)
+
+    def due_by(self, now_us: int) -> list[DueEntry]:
+        """The current entries due by now, earliest first; the heap stays as it is."""
+        found, look = [], [0]
+        while look:
+            index = look.pop()
+            if index < len(self.due) and self.due[index][0] <= now_us:
+                if self.is_current(self.due[index]):
+                    found.append(self.due[index])
+                look += [2 * index + 1, 2 * index + 2]
+        return sorted(set(found))

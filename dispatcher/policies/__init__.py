@@ -1,0 +1,1 @@
+"""Policies that come with the project, one TOML file each."""

@@ -1,0 +1,1 @@
+"""What a job costs: price lines from a tariff, in integers."""

@@ -1,0 +1,27 @@
+"""Market time: integer microseconds since the Unix epoch, and its protobuf forms."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+SECOND = 1_000_000
+
+
+def timestamp(micros: int) -> Timestamp:
+    return Timestamp(seconds=micros // SECOND, nanos=micros % SECOND * 1000)
+
+
+def micros(stamp: Timestamp) -> int:
+    return int(stamp.seconds) * SECOND + int(stamp.nanos) // 1000
+
+
+def span(duration: Duration) -> int:
+    """Microseconds of a Duration."""
+    return int(duration.seconds) * SECOND + int(duration.nanos) // 1000
+
+
+def duration(micros_: int) -> Duration:
+    seconds, rest = divmod(abs(micros_), SECOND)
+    sign = -1 if micros_ < 0 else 1
+    return Duration(seconds=sign * seconds, nanos=sign * rest * 1000)
