@@ -50,6 +50,13 @@ class MarketUnavailable(DispatchError):
     """The market cannot promise durability now; the same request may be sent again."""
 
 
+class NotBuilt(DispatchError):
+    """Part of the contract whose room is still narrow."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("NOT_BUILT", message)
+
+
 class StaleWriter(MarketUnavailable):
     """Another process has taken over the market; this one must stop writing."""
 

@@ -71,6 +71,10 @@ class LiveIndex:
             self._grow(int(numbers.max()))
         return self._latitude_e7[numbers], self._longitude_e7[numbers]
 
+    def last_ms(self, number: int) -> int:
+        """Unix milliseconds of the courier's newest position, -1 if there is none."""
+        return int(self._time_ms[number]) if number < self._size else -1
+
     def known(self, numbers: Ints) -> Bools:
         """Shape (n,), True where the index has ever held a position of the courier."""
         if numbers.size:

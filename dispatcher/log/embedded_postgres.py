@@ -174,9 +174,14 @@ class EmbeddedPostgres:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         os.chown(unfinished, self._identity.uid, self._identity.gid)
-        command = [binaries / "bin/initdb", "-D", unfinished, "-U", "gig", "--auth=trust", "-E", "UTF8", "--no-locale"]
+        options = ["-U", "gig", "--auth=trust", "-E", "UTF8", "--no-locale"]
         done = subprocess.run(
-            command, cwd=self.data_dir, capture_output=True, text=True, check=False, **self._identity.popen
+            [str(binaries / "bin/initdb"), "-D", str(unfinished), *options],
+            cwd=self.data_dir,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._identity.popen,
         )
         if done.returncode:
             raise EmbeddedPostgresError(f"initdb failed in {self.data_dir}:\n{done.stderr or done.stdout}")

@@ -59,6 +59,8 @@ class Rows:
 
     sequence: int = 0
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)
+    # Sequence of each job's first event among these: counts where the job is new.
+    entered: dict[str, int] = field(default_factory=dict)
     history: list[tuple[Any, ...]] = field(default_factory=list)
     pay: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -68,6 +70,7 @@ class Rows:
         time, job_id = moment(micros(event.time)), job_of(event)
         if job is not None:
             self.jobs[job_id] = job
+            self.entered.setdefault(job_id, event.sequence)
         if job_id:
             self.history.append((job_id, event.sequence, time, event.WhichOneof("body"), courier_of(event)))
         for leg, posting in enumerate(_courier_postings(event)):
@@ -110,7 +113,7 @@ class Projections:
             )
             if status != "UPDATE 1":
                 raise StaleWriter(self._market_id)
-            await self._insert(connection, "project_jobs", [_job_row(job) for job in rows.jobs.values()])
+            await self._insert(connection, "project_jobs", _job_rows(rows))
             await self._insert(connection, "project_history", rows.history)
             await self._insert(connection, "project_pay", rows.pay)
         self.sequence = rows.sequence
@@ -120,5 +123,8 @@ class Projections:
             await connection.execute(query(name), self._market_id, *map(list, zip(*rows, strict=True)))
 
 
-def _job_row(job: job_pb.Job) -> tuple[Any, ...]:
-    return job.job_id, job.client_id, job.state, job.sequence, job.SerializeToString()
+def _job_rows(rows: Rows) -> list[tuple[Any, ...]]:
+    return [
+        (job_id, job.client_id, job.state, rows.entered[job_id], job.sequence, job.SerializeToString())
+        for job_id, job in rows.jobs.items()
+    ]

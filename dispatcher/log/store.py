@@ -95,14 +95,18 @@ class LogStore:
         """The last sequence on the log, 0 for an unknown market."""
         return int(await self.pool.fetchval(query("last_sequence"), self.market_id) or 0)
 
-    async def save_snapshot(self, snapshot: bytes, sequence: int) -> None:
-        """Keep the serialized snapshot of a durable sequence; the ones before it go."""
-        packed = zlib.compress(snapshot, 1)
-        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, packed)
+    async def save_snapshot(self, snapshot: bytes, measures: str, sequence: int) -> None:
+        """Keep the serialized market and measures of a durable sequence; the ones before it go."""
+        packed = [zlib.compress(part, 1) for part in (snapshot, measures.encode())]
+        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, *packed)
 
-    async def latest_snapshot(self) -> snapshot_pb.MarketSnapshot | None:
-        packed: bytes | None = await self.pool.fetchval(query("latest_snapshot"), self.market_id)
-        return None if packed is None else snapshot_pb.MarketSnapshot.FromString(zlib.decompress(packed))
+    async def latest_snapshot(self) -> tuple[snapshot_pb.MarketSnapshot, str] | None:
+        """The market and the measures of the last snapshot, or None."""
+        row = await self.pool.fetchrow(query("latest_snapshot"), self.market_id)
+        if row is None:
+            return None
+        market = snapshot_pb.MarketSnapshot.FromString(zlib.decompress(row["body"]))
+        return market, zlib.decompress(row["measures"]).decode()
 
 
 async def markets(pool: asyncpg.Pool) -> list[str]:

@@ -14,10 +14,11 @@ CREATE TABLE event (
     PRIMARY KEY (market_id, sequence)
 );
 
--- gig.v1.MarketSnapshot, serialized and compressed by zlib.
+-- The market (gig.v1.MarketSnapshot) and its measures (JSON) at one sequence, each compressed by zlib.
 CREATE TABLE snapshot (
     market_id text NOT NULL REFERENCES market,
     sequence bigint NOT NULL,
     body bytea NOT NULL,
+    measures bytea NOT NULL,
     PRIMARY KEY (market_id, sequence)
 );

@@ -1,0 +1,5 @@
+"""Measures of work: one pure projection from events, used by the live export, the replay report and each view."""
+
+from dispatcher.measures.fold import Measures
+
+__all__ = ["Measures"]

@@ -1,0 +1,255 @@
+"""The projection: folds one event after the other; O(1) an event, memory bounded by live jobs and couriers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from dispatcher.market import lifecycle
+from dispatcher.measures.histogram import Histogram
+from dispatcher.times import SECOND, micros
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import types_pb2 as types_pb
+
+Event = events_pb.Event
+
+# Phases of a courier's time, after New York TLC: P1 free, P2 to the pickup (P2w: waiting there), P3 with the job.
+FREE, TO_PICKUP, AT_PICKUP, WITH_JOB = "P1", "P2", "P2w", "P3"
+STATE_OF_PHASE = {FREE: "free", TO_PICKUP: "to_pickup", AT_PICKUP: "at_pickup", WITH_JOB: "with_job"}
+
+
+@dataclass(slots=True)
+class LiveJob:
+    kind: int
+    state: str
+    placed_us: int = 0
+    metres: int = 0
+    pickup_metres: int = 0
+    # Who has accepted it.
+    courier_id: str = ""
+
+
+@dataclass(slots=True)
+class LiveCourier:
+    phase: str
+    since_us: int
+
+
+@dataclass(slots=True)
+class Measures:
+    """What the log adds up to. Counters run from the log's first event.
+
+    ``jobs_ended`` by terminal state; ``offers`` by outcome; ``courier_seconds`` by phase; ``pay_minor`` by line;
+    ``decisions`` by "kind/decider"; ``courier_metres`` by "loaded" or "empty"; waits are from placing, in seconds.
+    """
+
+    sequence: int = 0
+    time_us: int = 0
+    currency: str = ""
+    policy_version: int = 0
+    jobs_placed: Counter[str] = field(default_factory=Counter)
+    jobs_ended: Counter[str] = field(default_factory=Counter)
+    offers: Counter[str] = field(default_factory=Counter)
+    courier_seconds: Counter[str] = field(default_factory=Counter)
+    courier_metres: Counter[str] = field(default_factory=Counter)
+    pay_minor: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+    rounds: Counter[str] = field(default_factory=Counter)
+    fares_minor: int = 0
+    tax_minor: int = 0
+    wait_for_accept: Histogram = field(default_factory=Histogram)
+    wait_for_pickup: Histogram = field(default_factory=Histogram)
+    time_to_answer: Histogram = field(default_factory=Histogram)
+    last_round: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, LiveJob] = field(default_factory=dict)
+    couriers: dict[str, LiveCourier] = field(default_factory=dict)
+    open_offers: dict[str, int] = field(default_factory=dict)
+
+    def fold(self, event: Event) -> None:
+        self.sequence = event.sequence
+        self.time_us = micros(event.time)
+        name = event.WhichOneof("body")
+        handler = _FOLD.get(name)
+        if handler is not None:
+            handler(self, getattr(event, name))
+
+    def jobs_by_state(self) -> Counter[str]:
+        """Live states now, terminal states since the log began."""
+        return Counter(job.state for job in self.jobs.values()) + self.jobs_ended
+
+    def couriers_by_state(self) -> Counter[str]:
+        return Counter(STATE_OF_PHASE[courier.phase] for courier in self.couriers.values())
+
+    def courier_seconds_until(self, now_us: int) -> Counter[str]:
+        """Time by phase, the running phases included."""
+        seconds = Counter(self.courier_seconds)
+        for courier in self.couriers.values():
+            seconds[courier.phase] += max(now_us - courier.since_us, 0) / SECOND  # type: ignore[assignment]
+        return seconds
+
+    def to_json(self) -> str:
+        plain = {name: _plain(getattr(self, name)) for name in self.__slots__}
+        return json.dumps(plain, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Measures:
+        measures = cls()
+        for name, value in json.loads(text).items():
+            setattr(measures, name, _like(getattr(measures, name), name, value))
+        return measures
+
+    # --- handlers, one for each kind of event that counts
+
+    def _policy_set(self, body: events_pb.PolicySet) -> None:
+        self.currency, self.policy_version = body.policy.currency_code, body.policy.version
+
+    def _job_quoted(self, body: events_pb.JobQuoted) -> None:
+        self.decisions["price/rule"] += 1
+        self.jobs[body.job.job_id] = LiveJob(body.job.spec.kind, "quoted")
+
+    def _job_placed(self, body: events_pb.JobPlaced) -> None:
+        job = body.job
+        kind = types_pb.JobKind.Name(job.spec.kind).removeprefix("JOB_KIND_").lower()
+        self.jobs_placed[kind] += 1
+        if job.job_id not in self.jobs:
+            self.decisions["price/rule"] += 1
+        self.jobs[job.job_id] = LiveJob(
+            job.spec.kind, lifecycle.state_name(job.state), self.time_us, job.trip_distance_metres
+        )
+
+    def _job_queued(self, body: events_pb.JobQueued) -> None:
+        self.jobs[body.job_id].state = "queued"
+
+    def _job_expired(self, body: events_pb.JobExpired) -> None:
+        quoted = self.jobs[body.job_id].state == "quoted"
+        self._end(body.job_id, "quote_expired" if quoted else "expired")
+
+    def _job_cancelled(self, body: events_pb.JobCancelled) -> None:
+        self._post(body.postings)
+        job = self.jobs[body.job_id]
+        self._phase(job.courier_id, FREE)
+        self._end(body.job_id, "quote_cancelled" if job.state == "quoted" else "cancelled")
+
+    def _job_released(self, body: events_pb.JobReleased) -> None:
+        job = self.jobs[body.job_id]
+        job.state, job.courier_id = "queued", ""
+        self._phase(body.courier_id, FREE)
+
+    def _job_failed(self, body: events_pb.JobFailed) -> None:
+        self._post(body.postings)
+        self._phase(body.courier_id, FREE)
+        self._end(body.job_id, "failed")
+
+    def _courier_arrived(self, body: events_pb.CourierArrived) -> None:
+        self.jobs[body.job_id].state = "at_pickup"
+        self._phase(body.courier_id, AT_PICKUP)
+
+    def _job_picked_up(self, body: events_pb.JobPickedUp) -> None:
+        job = self.jobs[body.job_id]
+        job.state = "picked_up"
+        self.wait_for_pickup.add((self.time_us - job.placed_us) / SECOND)
+        self.courier_metres["empty"] += job.pickup_metres
+        self._phase(body.courier_id, WITH_JOB)
+
+    def _job_completed(self, body: events_pb.JobCompleted) -> None:
+        self._post(body.postings)
+        self.courier_metres["loaded"] += self.jobs[body.job_id].metres
+        self._phase(body.courier_id, FREE)
+        self._end(body.job_id, "completed")
+
+    def _courier_online(self, body: events_pb.CourierOnline) -> None:
+        self.couriers[body.courier_id] = LiveCourier(FREE, self.time_us)
+
+    def _courier_offline(self, body: events_pb.CourierOffline) -> None:
+        self._post(body.postings)
+        self._phase(body.courier_id, FREE)
+        del self.couriers[body.courier_id]
+
+    def _round_settled(self, body: events_pb.RoundSettled) -> None:
+        offers = sum(1 for number in body.assigned_numbers if number) - body.overtaken
+        self.last_round = {
+            "sequence": self.sequence,
+            "time_us": self.time_us,
+            "jobs": body.jobs,
+            "couriers": body.couriers,
+            "offers": offers,
+        }
+        self.rounds["fallback" if body.status == events_pb.ROUND_STATUS_FALLBACK else "solved"] += 1
+        self.rounds["overtaken"] += body.overtaken
+
+    def _offer_made(self, body: events_pb.OfferMade) -> None:
+        self.decisions["offer/solver"] += 1
+        self.open_offers[body.offer.offer_id] = self.time_us
+        job = self.jobs[body.offer.job_id]
+        job.state, job.pickup_metres = "offered", body.offer.pickup_distance_metres
+
+    def _offer_answered(self, body: events_pb.OfferAnswered) -> None:
+        outcome = courier_pb.OfferOutcome.Name(body.outcome).removeprefix("OFFER_OUTCOME_").lower()
+        self.offers[outcome] += 1
+        made_us = self.open_offers.pop(body.offer_id)
+        job = self.jobs[body.job_id]
+        if outcome in ("accepted", "declined"):
+            self.time_to_answer.add((self.time_us - made_us) / SECOND)
+        if outcome == "accepted":
+            job.state, job.courier_id = "assigned", body.courier_id
+            self.wait_for_accept.add((self.time_us - job.placed_us) / SECOND)
+            self._phase(body.courier_id, TO_PICKUP)
+        else:
+            job.state = "queued"
+
+    def _job_rated(self, body: events_pb.JobRated) -> None:  # noqa: ARG002 - that it was, is what counts
+        self.decisions["score/rule"] += 1
+
+    def _phase(self, courier_id: str, phase: str) -> None:
+        courier = self.couriers.get(courier_id)
+        if courier is not None:
+            self.courier_seconds[courier.phase] += (self.time_us - courier.since_us) / SECOND  # type: ignore[assignment]
+            courier.phase, courier.since_us = phase, self.time_us
+
+    def _end(self, job_id: str, state: str) -> None:
+        self.jobs_ended[state] += 1
+        del self.jobs[job_id]
+
+    def _post(self, postings: types_pb.Postings) -> None:
+        for leg in postings.legs:
+            if leg.account == types_pb.ACCOUNT_CLIENT:
+                self.fares_minor -= leg.minor_units
+            elif leg.account == types_pb.ACCOUNT_TAX:
+                self.tax_minor += leg.minor_units
+            elif leg.account == types_pb.ACCOUNT_COURIER:
+                line = types_pb.PriceLineKind.Name(leg.line).removeprefix("PRICE_LINE_KIND_").lower()
+                self.pay_minor[line] += leg.minor_units
+
+
+_FOLD: dict[str, Any] = {
+    name.removeprefix("_"): handler
+    for name, handler in vars(Measures).items()
+    if name.removeprefix("_") in {field_.name for field_ in Event.DESCRIPTOR.oneofs_by_name["body"].fields}
+}
+
+
+def _plain(value: Any) -> Any:
+    """JSON form of a field of Measures."""
+    if isinstance(value, Histogram):
+        return {"counts": value.counts, "total": value.total}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, LiveJob | LiveCourier):
+        return [getattr(value, name) for name in value.__slots__]
+    return value
+
+
+def _like(sample: Any, name: str, value: Any) -> Any:
+    """``value`` from JSON as the type that the field has."""
+    if isinstance(sample, Histogram):
+        return Histogram(counts=value["counts"], total=value["total"])
+    if isinstance(sample, Counter):
+        return Counter(value)
+    if name == "jobs":
+        return {key: LiveJob(*item) for key, item in value.items()}
+    if name == "couriers":
+        return {key: LiveCourier(*item) for key, item in value.items()}
+    return value

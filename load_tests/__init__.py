@@ -1,0 +1,1 @@
+"""Researchers and load: traces, replay, live demonstrations, benchmarks."""

@@ -1,0 +1,13 @@
+"""stub"""
+
+
+def bench():
+    pass
+
+
+def demo():
+    pass
+
+
+def replay():
+    pass

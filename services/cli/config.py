@@ -1,0 +1,42 @@
+"""`gig config`: the settings in force, and where each comes from."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from services.cli import options
+from services.cli.failures import reported
+from services.settings import Settings, resolve
+
+
+def config(
+    config: options.ConfigFile = None,
+    grpc_address: options.GrpcAddress = None,
+    http_address: options.HttpAddress = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    market: options.Market = None,
+    policy: options.PolicyName = None,
+    zones: options.Zones = None,
+    clock_speed: options.ClockSpeed = None,
+    ready_file: options.ReadyFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print the settings that `gig serve` would run by, each with its origin: flag, environment, file or default."""
+    flags = {name: value for name, value in locals().items() if name not in ("config", "as_json")}
+    with reported():
+        resolved = resolve(flags, file=config)
+    values = resolved.values.model_dump(mode="json")
+    if as_json:
+        print(json.dumps({name: {"value": values[name], "origin": resolved.origins[name]} for name in values}))
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("setting", "value", "origin", "meaning"):
+        table.add_column(column)
+    for name, value in values.items():
+        shown = "" if value is None else str(value)
+        table.add_row(name, shown, resolved.origins[name], Settings.model_fields[name].description)
+    Console().print(table)

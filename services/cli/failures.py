@@ -1,0 +1,40 @@
+"""How commands end when they cannot go on: one line on standard error, and an exit code to trust.
+
+0 done, 1 the work failed, 2 the arguments or settings are wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+import typer
+
+from dispatcher.errors import DispatchError, PolicyError
+from dispatcher.log.embedded_postgres import EmbeddedPostgresError
+from dispatcher.log.files import LogFileError
+from services.rpc.server import PortTaken
+from services.settings import SettingsError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns the failures that users can mend into a line and an exit code."""
+    try:
+        yield
+    except (SettingsError, PolicyError) as fault:
+        fail(str(fault), USAGE)
+    except (EmbeddedPostgresError, PortTaken, LogFileError, DispatchError) as fault:
+        fail(str(fault), FAILED)
+    except (asyncpg.PostgresError, OSError) as fault:
+        fail(f"{type(fault).__name__}: {fault}", FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def fail(text: str, code: int) -> None:
+    typer.secho(f"gig: {text}", err=True, fg=typer.colors.RED)
+    raise typer.Exit(code)

@@ -1,0 +1,35 @@
+"""`gig`: the commands of this floor, and those that higher floors register as entry points."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from services.cli.config import config
+from services.cli.log import log_app
+from services.cli.serve import serve
+
+HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
+
+Start with: gig demo (a city in your terminal), then gig serve (the suite), then gig replay (a recorded day).
+"""
+
+
+def app() -> typer.Typer:
+    cli = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    cli.command()(serve)
+    cli.command()(config)
+    cli.add_typer(log_app, name="log")
+    for entry in sorted(entry_points(group="gig.commands"), key=lambda found: found.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            cli.add_typer(command, name=entry.name)
+        else:
+            cli.command(name=entry.name)(command)
+    return cli
+
+
+def main() -> None:
+    sys.exit(app()())

@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.settings import Settings
+
+
+def _help(name: str) -> str:
+    text = Settings.model_fields[name].description
+    assert text is not None, "every setting is described"
+    return text
+
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file with settings.", envvar="GIG_CONFIG", show_default=False)
+]
+GrpcAddress = Annotated[str | None, typer.Option(help=_help("grpc_address"), show_default="0.0.0.0:50051")]
+HttpAddress = Annotated[str | None, typer.Option(help=_help("http_address"), show_default="0.0.0.0:9464")]
+DatabaseUrl = Annotated[str | None, typer.Option(help=_help("database_url"), show_default="embedded")]
+DataDir = Annotated[Path | None, typer.Option(help=_help("data_dir"), show_default="the user's data directory")]
+Market = Annotated[str | None, typer.Option(help=_help("market"), show_default="main")]
+PolicyName = Annotated[str | None, typer.Option(help=_help("policy"), show_default="plain")]
+Zones = Annotated[Path | None, typer.Option(help=_help("zones"), show_default="none: the whole world is served")]
+ClockSpeed = Annotated[float | None, typer.Option(help=_help("clock_speed"), show_default="1")]
+ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]

@@ -1,0 +1,33 @@
+"""`gig serve`: run the suite."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from services.cli import options
+from services.cli.failures import reported
+from services.settings import resolve
+from services.suite import Suite
+
+
+def serve(
+    config: options.ConfigFile = None,
+    grpc_address: options.GrpcAddress = None,
+    http_address: options.HttpAddress = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    market: options.Market = None,
+    policy: options.PolicyName = None,
+    zones: options.Zones = None,
+    clock_speed: options.ClockSpeed = None,
+    ready_file: options.ReadyFile = None,
+) -> None:
+    """Run the suite: gRPC, metrics and health, on an embedded PostgreSQL or on GIG_DATABASE_URL.
+
+    SIGTERM or Ctrl-C drains: nothing new is taken, the open batch is finished, the log is flushed; exit code 0.
+    """
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with reported():
+        asyncio.run(Suite(resolve(flags, file=config).values).run())

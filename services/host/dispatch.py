@@ -1,0 +1,134 @@
+"""What the market does by itself: batch rounds, time-outs, and couriers who have fallen silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import BrokenExecutor
+
+import numpy as np
+
+from dispatcher import commands
+from dispatcher.errors import DispatchError
+from dispatcher.market import MovedCouriers, Round
+from dispatcher.times import SECOND, span
+from matching.assignment import Assignment
+from matching.min_cost_flow import SolverFailed
+from matching.solve import fall_back
+from matching.solver_process import SolverProcess
+from services.host.market_host import MarketHost
+
+log = logging.getLogger(__name__)
+
+# Wall seconds between looks at what is due, and at the intake of locations.
+TICK_S = 0.05
+# Market seconds between looks for silent couriers.
+SILENCE_CHECK_S = 5
+
+
+class Dispatch:
+    """The loops beside the calls. ``drain`` lets the round under way finish."""
+
+    def __init__(self, host: MarketHost, solver: SolverProcess) -> None:
+        self._host = host
+        self._solver = solver
+        self._draining = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.rounds_failed = 0
+        # Wall seconds of the last round's stages, for the operator.
+        self.stages_s: dict[str, float] = {}
+
+    async def start(self) -> None:
+        await asyncio.wrap_future(self._solver.warm_up())
+        self._tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(self._ticks())]
+
+    async def drain(self) -> None:
+        """No new round; the open one is settled."""
+        self._draining.set()
+        await asyncio.gather(*self._tasks)
+        self._solver.close()
+
+    async def _rounds(self) -> None:
+        clock = self._host.clock
+        next_us = clock.now()
+        while not self._draining.is_set():
+            # From start to start, so that a slow solve does not stretch the window.
+            next_us = max(next_us + span(self._host.market.state.policy.matching.batch_window), clock.now())
+            await self._pause(clock.wall_seconds(next_us - clock.now()))
+            if self._host.accepting and not self._draining.is_set():
+                try:
+                    await self._round()
+                except DispatchError as fault:
+                    log.warning("a round was given up: %s", fault)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._draining.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+    async def _round(self) -> None:
+        host = self._host
+        now = host.clock.now()
+        host.locations.drain(now // 1000)
+        round_ = host.market.problem(self._moved(), now)
+        if round_ is None:
+            return
+        generation = host.generation
+        assignment = await self._solve(round_)
+        if host.generation == generation and host.accepting:
+            host.take(host.market.settle(round_, assignment, host.clock.now()))
+
+    def _moved(self) -> MovedCouriers:
+        """Free couriers whose live position differs from the one on the log."""
+        columns, index = self._host.market.state.columns, self._host.index
+        numbers = columns.available_numbers()
+        latitude, longitude = index.positions_e7(numbers)
+        differs = (latitude != columns.latitude_e7[numbers]) | (longitude != columns.longitude_e7[numbers])
+        moved = np.flatnonzero(index.known(numbers) & differs)
+        return MovedCouriers(numbers[moved], latitude[moved], longitude[moved])
+
+    async def _solve(self, round_: Round) -> Assignment:
+        """In the solver process; greedily here, where it died or took too long."""
+        limit = span(self._host.market.state.policy.matching.solve_limit) / SECOND
+        try:
+            assignment = await asyncio.wait_for(asyncio.wrap_future(self._solver.submit(round_.problem)), limit)
+        except (BrokenExecutor, TimeoutError, SolverFailed) as fault:
+            self.rounds_failed += 1
+            log.warning("the solver failed (%s): this round is decided greedily", fault or type(fault).__name__)
+            self._solver.replace()
+            assignment = await asyncio.to_thread(fall_back, round_.problem)
+        self.stages_s = assignment.stages_s
+        return assignment
+
+    async def _ticks(self) -> None:
+        check_silence_us = 0
+        while not self._draining.is_set():
+            await self._pause(TICK_S)
+            host, now = self._host, self._host.clock.now()
+            host.locations.drain(now // 1000)
+            if not host.accepting:
+                continue
+            due = host.market.next_due()
+            if due is not None and due <= now:
+                host.take(host.market.decide(commands.CheckDue(), now))
+            if now >= check_silence_us:
+                check_silence_us = now + SILENCE_CHECK_S * SECOND
+                self._end_silent_shifts(now)
+
+    def _end_silent_shifts(self, now: int) -> None:
+        """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on."""
+        host = self._host
+        policy = host.market.state.policy.couriers
+        if not policy.HasField("silence_limit"):
+            return
+        state = host.market.state
+        before_ms = (now - span(policy.silence_limit)) // 1000
+        for courier_id in list(host.measures.couriers):
+            quiet = host.index.last_ms(state.numbers[courier_id]) < before_ms
+            if quiet and not host.sessions.connected(courier_id) and not state.couriers[courier_id].closing:
+                try:
+                    events = host.market.decide(commands.GoOffline(courier_id=courier_id, reason="not heard of"), now)
+                except DispatchError:
+                    continue  # went offline in this very moment
+                host.take(events)

@@ -1,0 +1,119 @@
+"""Location intake: batches from the streams gather here and enter the live index together, in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from geo.live_index import LiveIndex, Pings, faulty
+from gig.v1 import courier_service_pb2 as courier_pb
+
+LARGEST_BATCH = 1000
+# Drain at once when this many batches wait; else on the next tick.
+DRAIN_AT = 4096
+
+Refuse = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    courier_number: int
+    batch: courier_pb.LocationBatch
+    received_ms: int
+    # Called with field and fault when the batch cannot be used.
+    refuse: Refuse
+
+
+class LocationIntake:
+    def __init__(self, index: LiveIndex) -> None:
+        self._index = index
+        self._waiting: list[Waiting] = []
+        self.accepted = 0
+        self.refused = 0
+
+    def add(self, waiting: Waiting) -> None:
+        self._waiting.append(waiting)
+        if len(self._waiting) >= DRAIN_AT:
+            self.drain(waiting.received_ms)
+
+    def drain(self, now_ms: int) -> None:
+        """Check and index what waits. A batch with one faulty position is refused whole, and told which one."""
+        waiting, self._waiting = self._waiting, []
+        shaped = [item for item in waiting if self._well_shaped(item)]
+        if not shaped:
+            return
+        pings, lengths = _columns(shaped)
+        bad = faulty(pings, now_ms)
+        if bad.any():
+            keep = self._refuse_faulty(shaped, bad, lengths)
+            pings = Pings(pings.numbers[keep], pings.latitudes[keep], pings.longitudes[keep], pings.times_ms[keep])
+        self.accepted += int(pings.numbers.size)
+        self._index.update(pings)
+
+    def _well_shaped(self, item: Waiting) -> bool:
+        fault = shape_fault(item.batch)
+        if fault is not None:
+            self.refused += 1
+            item.refuse(*fault)
+        return fault is None
+
+    def _refuse_faulty(self, shaped: list[Waiting], bad: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """True for the pings of batches without a fault."""
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        faults = np.add.reduceat(bad.astype(np.int64), starts)
+        for index in np.flatnonzero(faults).tolist():
+            item, start = shaped[index], int(starts[index])
+            self.refused += 1
+            item.refuse(*value_fault(item.batch, int(np.argmax(bad[start : start + lengths[index]]))))
+        return np.repeat(faults == 0, lengths)
+
+
+def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
+    """(field, fault) of columns that do not fit together, or None."""
+    count = len(batch.latitudes)
+    if not 1 <= count <= LARGEST_BATCH:
+        return "locations.latitudes", f"must hold 1 to {LARGEST_BATCH} positions, not {count}"
+    if len(batch.longitudes) != count:
+        return "locations.longitudes", f"must be as many as latitudes ({count}), not {len(batch.longitudes)}"
+    if len(batch.offsets_ms) not in (0, count):
+        return "locations.offsets_ms", f"must be none, or as many as latitudes ({count})"
+    return None
+
+
+def value_fault(batch: courier_pb.LocationBatch, index: int) -> tuple[str, str]:
+    """(field, fault) of a position that cannot be."""
+    if not abs(batch.latitudes[index]) <= 90:
+        return f"locations.latitudes[{index}]", "must be a number from -90 to 90"
+    if not abs(batch.longitudes[index]) <= 180:
+        return f"locations.longitudes[{index}]", "must be a number from -180 to 180"
+    return "locations.start_time", "lies in the future: check the device's clock"
+
+
+def _columns(shaped: list[Waiting]) -> tuple[Pings, np.ndarray]:
+    """All pings in columns, and how many each batch holds."""
+    lengths = np.fromiter((len(item.batch.latitudes) for item in shaped), np.int64, len(shaped))
+    total = int(lengths.sum())
+    numbers = np.fromiter((item.courier_number for item in shaped), np.int64, len(shaped))
+    starts = np.fromiter((_start_ms(item) for item in shaped), np.int64, len(shaped))
+    times = np.repeat(starts, lengths)
+    timed = np.fromiter((len(item.batch.offsets_ms) > 0 for item in shaped), bool, len(shaped))
+    if timed.any():
+        offsets = chain.from_iterable(item.batch.offsets_ms[:] for item in shaped if item.batch.offsets_ms)
+        times[np.repeat(timed, lengths)] += np.fromiter(offsets, np.int64, int(lengths[timed].sum()))
+    pings = Pings(
+        np.repeat(numbers, lengths),
+        np.fromiter(chain.from_iterable(item.batch.latitudes[:] for item in shaped), np.float64, total),
+        np.fromiter(chain.from_iterable(item.batch.longitudes[:] for item in shaped), np.float64, total),
+        times,
+    )
+    return pings, lengths
+
+
+def _start_ms(item: Waiting) -> int:
+    batch = item.batch
+    if not batch.HasField("start_time"):
+        return item.received_ms
+    return int(batch.start_time.seconds) * 1000 + int(batch.start_time.nanos) // 1_000_000

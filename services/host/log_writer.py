@@ -1,0 +1,97 @@
+"""Group commit: while one append is under way, the next events gather, and go to the log together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import asyncpg
+
+from dispatcher.errors import MarketUnavailable, StaleWriter
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+
+# More than a database round trip's worth of events in one statement only adds latency.
+LARGEST_APPEND = 5_000
+
+STORE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Appends(Protocol):
+    async def append(self, events: Sequence[events_pb.Event]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An event that the market has folded, with the record of its job right after it."""
+
+    event: events_pb.Event
+    job: job_pb.Job | None
+
+
+class LogWriter:
+    """Makes events durable in order, then hands them to ``publish`` and wakes those who wait for them."""
+
+    def __init__(self, store: Appends, durable: int, publish: Callable[[Sequence[Applied]], None]) -> None:
+        self.durable_sequence = durable
+        self._store = store
+        self._publish = publish
+        self._pending: deque[Applied] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._wake = asyncio.Event()
+        self._failed: MarketUnavailable | None = None
+
+    def add(self, applied: Sequence[Applied]) -> None:
+        self._pending.extend(applied)
+        self._wake.set()
+
+    async def durable(self, sequence: int) -> None:
+        """Return once the event of this sequence is durable. Raises MarketUnavailable when that cannot be promised."""
+        if self._failed is not None:
+            raise self._failed
+        if sequence <= self.durable_sequence:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((sequence, future))
+        await future
+
+    async def run(self) -> None:
+        """Until cancelled, or until an append fails: then it raises, and everyone who waits is told."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                await self._append_some()
+
+    async def _append_some(self) -> None:
+        batch = [self._pending.popleft() for _ in range(min(len(self._pending), LARGEST_APPEND))]
+        try:
+            await self._store.append([applied.event for applied in batch])
+        except StaleWriter as fault:
+            self._fail(fault)
+            raise
+        except STORE_FAULTS as fault:
+            failure = MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written now ({fault})")
+            self._fail(failure)
+            raise failure from fault
+        self.durable_sequence = batch[-1].event.sequence
+        self._publish(batch)
+        while self._waiting and self._waiting[0][0] <= self.durable_sequence:
+            self._resolve(self._waiting.popleft()[1], None)
+
+    def _fail(self, failure: MarketUnavailable) -> None:
+        self._failed = failure
+        while self._waiting:
+            self._resolve(self._waiting.popleft()[1], failure)
+
+    @staticmethod
+    def _resolve(future: asyncio.Future[None], failure: Exception | None) -> None:
+        if future.done():  # its call was cancelled meanwhile
+            return
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)

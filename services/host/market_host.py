@@ -1,0 +1,260 @@
+"""One market, live: decides commands, makes their events durable, then tells everyone. The market's only writer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import asyncpg
+
+from dispatcher import commands
+from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
+from dispatcher.log.projections import Projections, job_of
+from dispatcher.log.store import LogStore
+from dispatcher.market import Market
+from dispatcher.measures import Measures
+from geo.live_index import LiveIndex
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import policy_pb2 as policy_pb
+from services.clock import MarketClock
+from services.host.locations import LocationIntake
+from services.host.log_writer import STORE_FAULTS, Applied, LogWriter
+from services.host.projector import Projector
+from services.host.sessions import Sessions
+from services.host.watches import JobWatches
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY = 20_000
+RELOAD_RETRY_S = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a market begins, if its log is empty."""
+
+    market_id: str
+    policy: policy_pb.Policy
+    zones_geojson: str = ""
+
+
+class MarketHost:
+    def __init__(self, pool: asyncpg.Pool, opening: Opening, clock: MarketClock) -> None:
+        self.clock = clock
+        self.sessions = Sessions()
+        self.watches = JobWatches()
+        self.index = LiveIndex()
+        self.locations = LocationIntake(self.index)
+        self.market = Market()
+        self.measures = Measures()
+        # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
+        self.generation = 0
+        self.accepting = False
+        # Set when the market cannot go on here: another process writes it.
+        self.lost: asyncio.Future[None] | None = None
+        self._opening = opening
+        self._pool = pool
+        self._store = LogStore(pool, opening.market_id)
+        self._projections = Projections(pool, opening.market_id)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._last_snapshot = 0
+        # Serialized markets by sequence, which wait for their events to be durable.
+        self._snapshots: dict[int, bytes] = {}
+        self._saving: set[asyncio.Task[None]] = set()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Recover the market from snapshot and log, or open it; then serve."""
+        self.lost = asyncio.get_running_loop().create_future()
+        await self._load()
+        self._tasks = [asyncio.create_task(self._keep_writing(), name="log writer")]
+        if not self.market.sequence:
+            opening = self._opening
+            self._take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
+            await self._writer.durable(self.market.sequence)
+        self.accepting = True
+
+    async def stop(self) -> None:
+        """Take nothing more, make everything durable, leave a snapshot."""
+        self.accepting = False
+        self.watches.end()
+        self.sessions.end_streams()
+        try:
+            await self._writer.durable(self.market.sequence)
+            await self.projector.flush()
+            await asyncio.gather(*self._saving)
+            await self._save_snapshot(self._market_bytes(), self.measures.to_json(), self.market.sequence)
+        except (DispatchError, *STORE_FAULTS) as fault:
+            log.warning("the market could not be left tidy (its log is whole all the same): %s", fault)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _load(self) -> None:
+        """State, measures and projections from the database; from here on this process is the market's writer."""
+        await self._store.acquire()
+        saved = await self._store.latest_snapshot()
+        self.market = Market.restore(saved[0]) if saved is not None else Market()
+        self.measures = Measures.from_json(saved[1]) if saved is not None else Measures()
+        await self._projections.load()
+        self.projector = Projector(self._projections)
+        async for event in self._store.read(self.market.sequence):
+            self.market.apply([event])
+            self.measures.fold(event)
+            self.projector.add([Applied(event, self._job_after(event))])
+        self.clock.not_before(self.market.state.time_us)
+        self._last_snapshot = self.market.sequence
+        self._snapshots.clear()
+        self._place_couriers()
+        self._writer = LogWriter(self._store, self.market.sequence, self._publish)
+        self.generation += 1
+
+    def _place_couriers(self) -> None:
+        """Everyone online stands where the log saw them last, until they are heard of again."""
+        state, now_ms = self.market.state, self.clock.now() // 1000
+        for courier_id in self.measures.couriers:
+            number = state.numbers[courier_id]
+            columns = state.columns
+            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
+
+    async def _keep_writing(self) -> None:
+        """Run writer and projector; after a failed append drop the memory and load it anew."""
+        while True:
+            projecting = asyncio.create_task(self.projector.run())
+            try:
+                await self._writer.run()
+            except StaleWriter as fault:
+                self.accepting = False
+                if self.lost is not None and not self.lost.done():
+                    self.lost.set_exception(fault)
+                return
+            except MarketUnavailable as fault:
+                log.error("%s: dropping memory and loading from the log", fault)
+                self.accepting = False
+            finally:
+                projecting.cancel()
+                await asyncio.gather(projecting, return_exceptions=True)
+            await self._reload()
+
+    async def _reload(self) -> None:
+        while True:
+            try:
+                await self._load()
+            except STORE_FAULTS as fault:
+                log.warning("the log cannot be read yet: %s", fault)
+                await asyncio.sleep(RELOAD_RETRY_S)
+                continue
+            self.accepting = True
+            return
+
+    # --- commands and reads
+
+    async def submit(self, command: commands.Command, view: Callable[[Market], T]) -> T:
+        """Decide, apply, and return the view of the moment right after, once it is durable.
+
+        A repetition of an earlier request changes nothing and gives the view of now.
+        """
+        self.check_accepting()
+        writer = self._writer
+        self._take(self.market.decide(command, self.clock.now()))
+        result = view(self.market)
+        await writer.durable(self.market.sequence)
+        return result
+
+    async def read(self, view: Callable[[Market], T]) -> T:
+        """A view of the market of which every part is durable."""
+        if not self.accepting and self.generation == 0:
+            raise MarketUnavailable("STARTING", "the market is being loaded")
+        writer = self._writer
+        result = view(self.market)
+        await writer.durable(self.market.sequence)
+        return result
+
+    def check_accepting(self) -> None:
+        if not self.accepting:
+            raise MarketUnavailable("NOT_ACCEPTING", "the market is starting or draining; try again")
+
+    def take(self, events: Sequence[events_pb.Event]) -> None:
+        """Apply and log events that were decided on this very state."""
+        self._take(events)
+
+    async def projected(self) -> asyncpg.Pool:
+        """The database, once its tables show all that is on the log now."""
+        sequence = self._writer.durable_sequence
+        await self.projector.reached(sequence)
+        return self._pool
+
+    @property
+    def market_id(self) -> str:
+        return self._opening.market_id
+
+    @property
+    def store(self) -> LogStore:
+        return self._store
+
+    # --- events
+
+    def _take(self, events: Sequence[events_pb.Event]) -> None:
+        applied = []
+        for event in events:
+            self.market.apply([event])
+            applied.append(Applied(event, self._job_after(event)))
+        if applied:
+            self._writer.add(applied)
+        if self.market.sequence - self._last_snapshot >= SNAPSHOT_EVERY:
+            self._offer_snapshot()
+
+    def _job_after(self, event: events_pb.Event) -> job_pb.Job | None:
+        """A copy of the record of the event's job: others will read it after the market has moved on."""
+        record = self.market.state.jobs.get(job_of(event))
+        if record is None:
+            return None
+        copy = job_pb.Job()
+        copy.CopyFrom(record)
+        return copy
+
+    def _publish(self, batch: Sequence[Applied]) -> None:
+        """Durable events reach measures, couriers, watchers and tables, in order."""
+        for applied in batch:
+            self.measures.fold(applied.event)
+            self.sessions.publish(applied)
+            if applied.job is not None:
+                self.watches.publish(applied.job)
+            self._note_arrival(applied.event)
+            body = self._snapshots.pop(applied.event.sequence, None)
+            if body is not None:
+                saving = asyncio.create_task(self._save_snapshot(body, self.measures.to_json(), applied.event.sequence))
+                self._saving.add(saving)
+                saving.add_done_callback(self._saving.discard)
+        self.projector.add(batch)
+
+    def _note_arrival(self, event: events_pb.Event) -> None:
+        if event.HasField("courier_online"):
+            body = event.courier_online
+            now_ms = self.clock.now() // 1000
+            self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
+
+    # --- snapshots
+
+    def _offer_snapshot(self) -> None:
+        """Keep the state's bytes of this moment; they are saved once their last event is durable."""
+        self._last_snapshot = self.market.sequence
+        self._snapshots[self.market.sequence] = self._market_bytes()
+
+    def _market_bytes(self) -> bytes:
+        return bytes(self.market.snapshot().SerializeToString(deterministic=True))
+
+    async def _save_snapshot(self, market: bytes, measures: str, sequence: int) -> None:
+        """Not before the tables have come as far: they are followed from the snapshot on."""
+        try:
+            await self.projector.reached(sequence)
+            await self._store.save_snapshot(market, measures, sequence)
+        except STORE_FAULTS as fault:
+            log.warning("the snapshot of event %d was not saved: %s", sequence, fault)

@@ -1,0 +1,64 @@
+"""Keeps the SQL projections up with the log, in batches, off the path of the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from dispatcher.errors import StaleWriter
+from dispatcher.log.projections import Projections, Rows
+from services.host.log_writer import STORE_FAULTS, Applied
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.05
+RETRY_S = 1.0
+
+
+class Projector:
+    """Writes what was published; ``reached`` waits until the tables show a sequence."""
+
+    def __init__(self, projections: Projections) -> None:
+        self._projections = projections
+        self._rows = Rows()
+        self._advanced = asyncio.Condition()
+        self._wanted = asyncio.Event()
+
+    @property
+    def sequence(self) -> int:
+        return self._projections.sequence
+
+    def add(self, batch: Sequence[Applied]) -> None:
+        """Events must come in order; those that the tables show already are passed over."""
+        for applied in batch:
+            if applied.event.sequence > self._projections.sequence:
+                self._rows.add(applied.event, applied.job)
+        self._wanted.set()
+
+    async def reached(self, sequence: int) -> None:
+        async with self._advanced:
+            await self._advanced.wait_for(lambda: self._projections.sequence >= sequence)
+
+    async def run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(GATHER_S)
+            self._wanted.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has gathered. A database that is away is waited for; nothing is dropped."""
+        rows, self._rows = self._rows, Rows()
+        while rows.sequence:
+            try:
+                await self._projections.write(rows)
+            except StaleWriter:
+                raise
+            except STORE_FAULTS as fault:
+                log.warning("the projections wait for the database: %s", fault)
+                await asyncio.sleep(RETRY_S)
+                continue
+            break
+        async with self._advanced:
+            self._advanced.notify_all()

@@ -1,0 +1,140 @@
+"""A courier's session: what was sent down, numbered by the log, so that a cut stream resumes without loss."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Iterator
+
+from dispatcher.log.projections import job_of
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from services.host.log_writer import Applied
+
+# Messages down that are kept for a courier who may come back.
+KEPT = 64
+# Messages that may wait for a reader who does not read; then the stream is ended, and can be resumed.
+LARGEST_QUEUE = 256
+# An event causes at most this many messages, numbered sequence * SPREAD + 0, 1, ...
+SPREAD = 4
+
+Message = courier_pb.ConnectResponse
+
+
+class Stream:
+    """The down side of one connection. ``overflow`` is set when its reader does not read."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Message | None] = asyncio.Queue(LARGEST_QUEUE)
+        self.overflow = asyncio.Event()
+
+    def send(self, message: Message) -> None:
+        self._put(message)
+
+    def end(self) -> None:
+        """Another connection of the same courier has taken over, or the service drains."""
+        self._put(None)
+
+    def _put(self, message: Message | None) -> None:
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.overflow.set()
+
+
+class CourierSession:
+    def __init__(self, courier_id: str, session_id: str) -> None:
+        self.courier_id = courier_id
+        self.session_id = session_id
+        # The highest number of the courier's messages that has been handled.
+        self.handled = 0
+        self.stream: Stream | None = None
+        self._kept: deque[Message] = deque(maxlen=KEPT)
+
+    @property
+    def token(self) -> str:
+        return f"1.{self.session_id}.{self.courier_id}"
+
+    def send(self, message: Message) -> None:
+        """Down the stream, and into memory for a resume."""
+        self._kept.append(message)
+        if self.stream is not None:
+            self.stream.send(message)
+
+    def missed(self, last_received: int) -> list[Message]:
+        return [message for message in self._kept if message.number > last_received]
+
+
+class Sessions:
+    """The sessions of all couriers; the newest connection of a courier is the one that counts."""
+
+    def __init__(self) -> None:
+        self._by_courier: dict[str, CourierSession] = {}
+
+    def open(self, courier_id: str, token: str) -> CourierSession:
+        """The session that the token names, also after a restart of the service; without one, a new session."""
+        kept = self._by_courier.get(courier_id)
+        session_id = _session_id(token, courier_id)
+        if kept is None or kept.session_id != session_id:
+            if kept is not None and kept.stream is not None:
+                kept.stream.end()
+            kept = CourierSession(courier_id, session_id or secrets.token_hex(8))
+            self._by_courier[courier_id] = kept
+        return kept
+
+    def connected(self, courier_id: str) -> bool:
+        session = self._by_courier.get(courier_id)
+        return session is not None and session.stream is not None
+
+    def streams(self) -> int:
+        return sum(session.stream is not None for session in self._by_courier.values())
+
+    def publish(self, applied: Applied) -> None:
+        """Tell the courier whom the event concerns."""
+        for courier_id, message in messages(applied):
+            session = self._by_courier.get(courier_id)
+            if session is not None:
+                session.send(message)
+
+    def end_streams(self) -> None:
+        for session in self._by_courier.values():
+            if session.stream is not None:
+                session.stream.end()
+
+
+def _session_id(token: str, courier_id: str) -> str | None:
+    """The session in a resume token, or None where the token is not this courier's."""
+    parts = token.split(".", 2)
+    if len(parts) != 3 or parts[0] != "1" or parts[2] != courier_id or not parts[1].isalnum():
+        return None
+    return parts[1]
+
+
+def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
+    """What an event says to which courier."""
+    event, job = applied.event, applied.job
+    body = event.WhichOneof("body")
+    number = event.sequence * SPREAD
+    if body == "offer_made":
+        yield event.offer_made.offer.courier_id, Message(number=number, offer=event.offer_made.offer)
+    elif body == "offer_answered":
+        answered = event.offer_answered
+        closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)
+        yield answered.courier_id, Message(number=number, offer_closed=closed)
+        if answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
+            yield answered.courier_id, Message(number=number + 1, job=job)
+    elif body == "courier_offline":
+        text = "You are offline now."
+        yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))
+    elif body in ("courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"):
+        courier_id = _holder(event, job)
+        if courier_id:
+            yield courier_id, Message(number=number, job=job)
+
+
+def _holder(event: events_pb.Event, job: job_pb.Job | None) -> str:
+    if event.HasField("job_released"):
+        return event.job_released.courier_id
+    return job.courier_id if job is not None and job_of(event) else ""

@@ -1,0 +1,1 @@
+"""The HTTP port: metrics for Prometheus, health for whoever restarts us."""

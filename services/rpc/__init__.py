@@ -1,0 +1,1 @@
+"""gRPC: one module a service, and one place each for checks, errors and handlers."""

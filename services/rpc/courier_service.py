@@ -1,0 +1,86 @@
+"""CourierService: the unary calls; the stream is in courier_stream."""
+
+from __future__ import annotations
+
+import grpc
+
+from dispatcher import commands
+from dispatcher.errors import InvalidField, WrongState
+from dispatcher.market import Market
+from gig.v1 import courier_service_pb2 as pb
+from services.host.locations import Waiting, shape_fault
+from services.host.market_host import MarketHost
+from services.rpc.courier_stream import CourierStream
+from services.rpc.job_service import copy_of
+from services.rpc.requests import request_of
+
+
+class CourierService:
+    def __init__(self, host: MarketHost) -> None:
+        self._host = host
+
+    async def connect(self, context: grpc.aio.ServicerContext) -> None:
+        await CourierStream(self._host, context).run()
+
+    async def go_online(self, call: pb.GoOnlineRequest) -> pb.GoOnlineResponse:
+        request = request_of(call.courier_id, call.request_id, call)
+        command = commands.GoOnline(request=request, courier_id=call.courier_id, online=call.online)
+        return pb.GoOnlineResponse(courier=await self._courier_after(command, call.courier_id))
+
+    async def go_offline(self, call: pb.GoOfflineRequest) -> pb.GoOfflineResponse:
+        request = request_of(call.courier_id, call.request_id, call)
+        command = commands.GoOffline(request=request, courier_id=call.courier_id, reason=call.offline.reason)
+        return pb.GoOfflineResponse(courier=await self._courier_after(command, call.courier_id))
+
+    async def answer_offer(self, call: pb.AnswerOfferRequest) -> pb.AnswerOfferResponse:
+        request = request_of(call.courier_id, call.request_id, call)
+        command = commands.AnswerOffer(request=request, courier_id=call.courier_id, answer=call.answer)
+
+        def view(market: Market) -> pb.AnswerOfferResponse:
+            job = market.state.jobs.get(market.subject(request) or "")
+            accepted = call.answer.answer == pb.ANSWER_ACCEPT
+            held = accepted and job is not None and job.courier_id == call.courier_id
+            return pb.AnswerOfferResponse(job=copy_of(job) if job is not None and held else None)
+
+        return await self._host.submit(command, view)
+
+    async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
+        request = request_of(call.courier_id, call.request_id, call)
+        command = commands.ReportProgress(request=request, courier_id=call.courier_id, progress=call.progress)
+
+        def view(market: Market) -> pb.ReportProgressResponse:
+            job = market.state.jobs.get(call.progress.job_id)
+            return pb.ReportProgressResponse(job=copy_of(job) if job is not None else None)
+
+        return await self._host.submit(command, view)
+
+    async def report_locations(self, call: pb.ReportLocationsRequest) -> pb.ReportLocationsResponse:
+        fault = shape_fault(call.locations)
+        if fault is not None:
+            raise InvalidField(*fault)
+        host = self._host
+        courier = host.market.state.courier(call.courier_id)
+        if courier.state == pb.COURIER_STATE_OFFLINE:
+            raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=call.courier_id)
+        refusals: list[tuple[str, str]] = []
+        now_ms = host.clock.now() // 1000
+        number = host.market.state.numbers[call.courier_id]
+        host.locations.add(Waiting(number, call.locations, now_ms, lambda *why: refusals.append(why)))
+        host.locations.drain(now_ms)
+        if refusals:
+            raise InvalidField(*refusals[0])
+        return pb.ReportLocationsResponse(accepted=len(call.locations.latitudes))
+
+    async def get_courier(self, call: pb.GetCourierRequest) -> pb.GetCourierResponse:
+        def view(market: Market) -> pb.GetCourierResponse:
+            courier = market.courier_view(call.courier_id)
+            return pb.GetCourierResponse(
+                courier=courier,
+                offer=market.state.offers.get(courier.offer_id),
+                job=market.state.jobs.get(courier.job_id),
+            )
+
+        return await self._host.read(view)
+
+    async def _courier_after(self, command: commands.Command, courier_id: str) -> pb.Courier:
+        return await self._host.submit(command, lambda market: market.courier_view(courier_id))

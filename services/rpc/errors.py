@@ -1,0 +1,84 @@
+"""The one place where errors become gRPC status, with google.rpc details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import grpc
+import protovalidate
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from dispatcher import errors
+from dispatcher.policy import field_path
+
+DOMAIN = "gig-dispatch"
+DETAILS_KEY = "grpc-status-details-bin"
+RETRY_AFTER_S = 1
+
+# The most special class first.
+_CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
+    (errors.InvalidField, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.PolicyError, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.NotFound, grpc.StatusCode.NOT_FOUND),
+    (errors.WrongState, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.NotYours, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.RequestReused, grpc.StatusCode.ALREADY_EXISTS),
+    (errors.NotBuilt, grpc.StatusCode.UNIMPLEMENTED),
+    (errors.MarketUnavailable, grpc.StatusCode.UNAVAILABLE),
+)
+
+
+def status_of(error: errors.DispatchError) -> status_pb2.Status:
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    if isinstance(error, errors.InvalidField):
+        details.append(_bad_request([(error.field, error.description)]))
+    if isinstance(error, errors.MarketUnavailable):
+        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+    return status(code, error.message, details)
+
+
+def invalid(fields: Iterable[tuple[str, str]], message: str = "the request has invalid fields") -> status_pb2.Status:
+    """INVALID_ARGUMENT with a violation for each (field, fault)."""
+    violations = list(fields)
+    text = "; ".join(f"{field}: {fault}" if field else fault for field, fault in violations)
+    info = error_details_pb2.ErrorInfo(reason="INVALID_FIELD", domain=DOMAIN)
+    return status(
+        grpc.StatusCode.INVALID_ARGUMENT, f"{message}: {text}" if text else message, [info, _bad_request(violations)]
+    )
+
+
+def violations_of(request: Message) -> status_pb2.Status | None:
+    """What the contract's own rules say against a request, or None."""
+    violations = protovalidate.collect_violations(request)
+    if not violations:
+        return None
+    return invalid((field_path(violation), violation.proto.message) for violation in violations)
+
+
+def status(code: grpc.StatusCode, message: str, details: Iterable[Message]) -> status_pb2.Status:
+    packed = []
+    for detail in details:
+        packed.append(Any())
+        packed[-1].Pack(detail)
+    return status_pb2.Status(code=code.value[0], message=message, details=packed)
+
+
+def _bad_request(violations: Iterable[tuple[str, str]]) -> error_details_pb2.BadRequest:
+    return error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=fault) for field, fault in violations
+        ]
+    )
+
+
+CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+
+async def abort(context: grpc.aio.ServicerContext, failure: status_pb2.Status) -> None:
+    """End the call with the status and its details; does not return."""
+    trailing = ((DETAILS_KEY, failure.SerializeToString()),)
+    await context.abort(CODE_OF_NUMBER[failure.code], failure.message, trailing)

@@ -1,0 +1,43 @@
+"""What mutating calls have in common: the request's name and digest, page tokens, ids."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+
+from google.protobuf.message import Message
+
+from dispatcher.commands import Request
+from dispatcher.errors import InvalidField
+
+DEFAULT_PAGE = 50
+
+
+def request_of(actor: str, request_id: str, content: Message) -> Request:
+    """Names a call, so that its repetition is known; the digest tells a repetition from a reuse."""
+    digest = hashlib.blake2b(content.SerializeToString(deterministic=True), digest_size=8).digest()
+    return Request(f"{actor}:{request_id}", int.from_bytes(digest, "big"))
+
+
+def new_id(now_us: int) -> str:
+    """Unique, and sorted by time: 11 hexadecimal digits of milliseconds, 12 of chance."""
+    return f"{now_us // 1000:011x}{secrets.token_hex(6)}"
+
+
+def page_token(position: int) -> str:
+    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def page_position(token: str) -> int | None:
+    """The position in a token that page_token made, None for the first page. Raises InvalidField."""
+    if not token:
+        return None
+    try:
+        position = int(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii"))
+    except (ValueError, binascii.Error) as fault:
+        raise InvalidField("page_token", "is not a token from an earlier page") from fault
+    if not 0 <= position < 2**63:
+        raise InvalidField("page_token", "is not a token from an earlier page")
+    return position

@@ -1,0 +1,96 @@
+"""Settings of the suite: flags over environment (GIG_...) over a TOML file over defaults, each with its origin."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "GIG_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it, its origin and the fault."""
+
+
+def default_data_dir() -> Path:
+    """As root /var/lib/gig-dispatch, which PostgreSQL's user can enter; else the user's own data directory."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/gig-dispatch")
+    return Path(platformdirs.user_data_dir("gig-dispatch"))
+
+
+Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$")]
+
+
+class Settings(BaseModel):
+    """What `gig serve` runs by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    grpc_address: Address = Field("0.0.0.0:50051", description="where gRPC listens, host:port; port 0 takes a free one")
+    http_address: Address = Field("0.0.0.0:9464", description="where metrics and health listen, host:port")
+    database_url: str = Field("", description="an existing PostgreSQL; empty runs an embedded one in data_dir")
+    data_dir: Path = Field(default_factory=default_data_dir, description="where the embedded PostgreSQL keeps its data")
+    market: str = Field("main", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the market's id")
+    policy: str = Field("plain", description="a new market's policy: a preset's name or a TOML file")
+    zones: Path | None = Field(None, description="a new market's zones: a GeoJSON file")
+    clock_speed: float = Field(
+        1.0, gt=0, le=3600, description="market seconds in a wall second: 1 but for demonstrations"
+    )
+    ready_file: Path | None = Field(None, description="written as JSON with the ports once the suite serves")
+
+
+class ResolvedSettings:
+    """Settings and where each came from: flag, environment, file or default."""
+
+    def __init__(self, settings: Settings, origins: dict[str, str]) -> None:
+        self.values = settings
+        self.origins = origins
+
+
+def resolve(
+    flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, file: Path | None = None
+) -> ResolvedSettings:
+    """Merge the sources; flags that are None were not given. Raises SettingsError."""
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for found, origin in (
+        (_from_file(file), f"file {file}"),
+        (_from_environment(environment), "environment"),
+        ({name: value for name, value in flags.items() if value is not None}, "flag"),
+    ):
+        values |= found
+        origins |= {
+            name: f"environment {PREFIX}{name.upper()}" if origin == "environment" else origin for name in found
+        }
+    try:
+        return ResolvedSettings(Settings(**values), origins)
+    except ValidationError as fault:
+        faults = [
+            f"{_name(error)} ({origins.get(_name(error), 'unknown')}): {error['msg']}" for error in fault.errors()
+        ]
+        raise SettingsError("; ".join(faults)) from fault
+
+
+def _name(error: Any) -> str:
+    return ".".join(map(str, error["loc"]))
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise SettingsError(f"cannot read the settings file {file}: {fault}") from fault
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    return {names[variable]: value for variable, value in environment.items() if variable in names}
