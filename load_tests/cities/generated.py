@@ -1,0 +1,60 @@
+"""A city made from a seed, for where no real one is at hand: demand thick in the middle, thin at the edge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from geo.travel import great_circle_m
+from load_tests.cities.city import Demand, Leg, Spot
+from load_tests.cities.demand import RESTAURANTS, poisson_demands
+
+CENTRE = (50.0, 8.0)
+HALF_SIDE = (0.06, 0.09)
+SPREAD = (0.018, 0.028)
+MEAL_SPREAD = (0.007, 0.011)
+CIRCUITY, SPEED_MPS = 1.3, 5.5
+
+
+class GeneratedCity:
+    name = "a generated city"
+    source = "everything is drawn from the seed; install the data of Manhattan (make setup) for a real one"
+    policy = "plain"
+    length_s = None
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        (lat, lng), (dlat, dlng) = CENTRE, HALF_SIDE
+        ring = [[lng + sx * dlng, lat + sy * dlat] for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
+        feature = {
+            "type": "Feature",
+            "properties": {"name": "city", "rule": "service_area"},
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        self.zones_geojson = json.dumps({"type": "FeatureCollection", "features": [feature]})
+        self._kitchens = [self._spot(rng, CENTRE, SPREAD) for _ in range(RESTAURANTS)]
+
+    def demands(self, rng: np.random.Generator, jobs_per_minute: float) -> Iterator[Demand]:
+        return poisson_demands(rng, jobs_per_minute, self._ride, self._door, self._kitchens)
+
+    def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:
+        return [self._spot(rng, CENTRE, SPREAD) for _ in range(couriers)]
+
+    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:  # noqa: ARG002 - one speed at all hours
+        ends = (np.float64(value) for value in (start.latitude, start.longitude, end.latitude, end.longitude))
+        metres = float(great_circle_m(*ends)) * CIRCUITY
+        return Leg(metres, metres / SPEED_MPS)
+
+    def _ride(self, rng: np.random.Generator) -> tuple[Spot, Spot]:
+        return self._spot(rng, CENTRE, SPREAD), self._spot(rng, CENTRE, SPREAD)
+
+    def _door(self, rng: np.random.Generator, kitchen: int) -> Spot:
+        start = self._kitchens[kitchen]
+        return self._spot(rng, (start.latitude, start.longitude), MEAL_SPREAD)
+
+    def _spot(self, rng: np.random.Generator, centre: tuple[float, float], spread: tuple[float, float]) -> Spot:
+        """Normal around the centre, inside the city."""
+        inside = 0.999 * np.array(HALF_SIDE)
+        lat, lng = np.clip(rng.normal(centre, spread), np.array(CENTRE) - inside, np.array(CENTRE) + inside)
+        return Spot(float(lat), float(lng), 0)

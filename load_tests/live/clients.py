@@ -1,0 +1,164 @@
+"""Clients: riders and restaurants who place jobs at the city's moments, some by quote, some giving up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+
+from dispatcher.times import timestamp
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import job_service_pb2 as pb
+from gig.v1 import job_service_pb2_grpc as rpc
+from load_tests.cities.city import Demand, Spot
+from load_tests.live.clock import RemoteClock
+
+QUOTE_FIRST_SHARE = 0.25
+# Clients who change their mind a little later, whatever the service.
+REGRET_SHARE, REGRET_S = 0.01, 60.0
+CALL_LIMIT_S = 10.0
+ATTEMPTS = 20
+RETRY_S = 0.25
+
+RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+@dataclass(slots=True)
+class Journal:
+    """What clients were promised, kept on their side: the measure of whether anything was lost."""
+
+    requested: int = 0
+    # job id -> (client id, request id) of every job that was acknowledged
+    placed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    unanswered: int = 0
+
+    def refuse(self, fault: grpc.aio.AioRpcError) -> None:
+        text = f"{fault.code().name}: {fault.details()}"
+        self.refused[text] = self.refused.get(text, 0) + 1
+
+
+class Clients:
+    def __init__(
+        self,
+        stub: rpc.JobServiceStub,
+        clock: RemoteClock,
+        rng: np.random.Generator,
+        spots: dict[str, tuple[Spot, Spot]],
+    ) -> None:
+        self.journal = Journal()
+        self._stub, self._clock, self._rng, self._spots = stub, clock, rng, spots
+        self._calls: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def place_all(self, demands: Iterator[Demand]) -> None:
+        """Each at its moment, whether or not the ones before were answered (an open loop)."""
+        for demand in demands:
+            await self._clock.sleep_until(demand.at_s)
+            task = asyncio.create_task(self._place(demand))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait for calls under way, but not for clients who only wait in case they give up."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=limit_s)
+        left = [*self._calls, *self._background]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _place(self, demand: Demand) -> None:
+        self.journal.requested += 1
+        name = f"d{self.journal.requested}"
+        self._spots[name] = (demand.pickup, demand.dropoff)
+        spec = job_pb.JobSpec(kind=demand.kind, pickup=demand.pickup.place(name), dropoff=demand.dropoff.place())
+        if demand.ready_s is not None:
+            spec.pickup_after.CopyFrom(timestamp(self._clock.micros(demand.ready_s)))
+        try:
+            job_id = await self._placed(demand.client_id, name, spec)
+        except grpc.aio.AioRpcError as fault:
+            if fault.code() in RETRIED:
+                self.journal.unanswered += 1
+            else:
+                self.journal.refuse(fault)
+            return
+        self.journal.placed[job_id] = (demand.client_id, name)
+        give_up = asyncio.create_task(self._give_up(demand, job_id, name))
+        self._background.add(give_up)
+        give_up.add_done_callback(self._background.discard)
+
+    async def _placed(self, client_id: str, name: str, spec: job_pb.JobSpec) -> str:
+        request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, spec=spec)
+        if self._rng.random() < QUOTE_FIRST_SHARE:
+            ask = pb.QuoteJobRequest(request_id=f"quote-{name}", client_id=client_id, spec=spec)
+            quote = await self._call(self._stub.QuoteJob, ask)
+            request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, quote_id=quote.quote.quote_id)
+        response = await self._call(self._stub.PlaceJob, request)
+        return str(response.job.job_id)
+
+    async def _give_up(self, demand: Demand, job_id: str, name: str) -> None:
+        """After the client's patience, if still nobody has come."""
+        regret = self._rng.random() < REGRET_SHARE
+        patience = REGRET_S if regret else demand.patience_s
+        if patience is None:
+            return
+        await self._clock.sleep_until(demand.at_s + patience)
+        cancel = pb.CancelJobRequest(
+            request_id=f"cancel-{name}", client_id=demand.client_id, job_id=job_id, reason="changed plans"
+        )
+        try:
+            job = (await self._call(self._stub.GetJob, pb.GetJobRequest(job_id=job_id))).job
+            waiting = job.state in (job_pb.JOB_STATE_SCHEDULED, job_pb.JOB_STATE_QUEUED, job_pb.JOB_STATE_OFFERED)
+            if waiting or (regret and job.state == job_pb.JOB_STATE_ASSIGNED):
+                await self._call(self._stub.CancelJob, cancel)
+        except grpc.aio.AioRpcError as fault:
+            if fault.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # a courier was quicker
+                self.journal.refuse(fault)
+
+    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable, request: Any) -> Any:
+        """With a deadline, and again with the same request_id where the service was away."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await method(request, timeout=CALL_LIMIT_S)
+            except grpc.aio.AioRpcError as fault:
+                if fault.code() not in RETRIED or attempt == ATTEMPTS - 1:
+                    raise
+            await asyncio.sleep(RETRY_S)
+        raise AssertionError("the last attempt returns or raises")
+
+
+async def states_of(stub: rpc.JobServiceStub, journal: Journal) -> dict[str, int]:
+    """Final states of all jobs that clients were promised, by asking the service for each client's list.
+
+    ``lost`` counts those that it does not know; ``doubled`` requests that became two jobs.
+    """
+    counts: dict[str, int] = {"lost": 0, "doubled": 0}
+    found: dict[str, int] = {}
+    placed_requests: dict[tuple[str, str], int] = {}
+    for client_id in sorted({client for client, _ in journal.placed.values()}):
+        token = ""
+        while True:
+            page = await stub.ListJobs(
+                pb.ListJobsRequest(client_id=client_id, page_size=500, page_token=token), timeout=CALL_LIMIT_S
+            )
+            for job in page.jobs:
+                found[job.job_id] = job.state
+                if job.HasField("place_time"):
+                    key = (client_id, job.spec.pickup.label)
+                    placed_requests[key] = placed_requests.get(key, 0) + 1
+            token = page.next_page_token
+            if not token:
+                break
+    for job_id in journal.placed:
+        if job_id in found:
+            name = job_pb.JobState.Name(found[job_id]).removeprefix("JOB_STATE_").lower()
+            counts[name] = counts.get(name, 0) + 1
+        else:
+            counts["lost"] += 1
+    counts["doubled"] = sum(count - 1 for count in placed_requests.values())
+    return counts

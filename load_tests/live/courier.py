@@ -1,0 +1,233 @@
+"""A courier's app: one stream, decisions about offers, ways driven at the city's speed, positions sent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+
+from dispatcher.times import timestamp
+from gig.v1 import courier_service_pb2 as pb
+from gig.v1 import courier_service_pb2_grpc as rpc
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import types_pb2 as types_pb
+from load_tests.cities.city import City, Spot
+from load_tests.live.clock import RemoteClock
+
+# What people do with an offer: nearly all are taken, some declined, a few not seen in time.
+DECLINE_SHARE, IGNORE_SHARE = 0.04, 0.01
+THINK_S = (1.0, 6.0)
+# At the door of the restaurant or of the rider, market seconds.
+DWELL_S = (20.0, 90.0)
+RECONNECT_S = 0.5
+
+
+@dataclass(slots=True)
+class Drive:
+    """On the way from one spot to another, in market seconds."""
+
+    start: Spot
+    end: Spot
+    from_s: float
+    until_s: float
+
+    def at(self, now_s: float) -> tuple[float, float]:
+        share = 1.0 if self.until_s <= self.from_s else (now_s - self.from_s) / (self.until_s - self.from_s)
+        share = min(max(share, 0.0), 1.0)
+        return (
+            self.start.latitude + share * (self.end.latitude - self.start.latitude),
+            self.start.longitude + share * (self.end.longitude - self.start.longitude),
+        )
+
+
+@dataclass(slots=True)
+class CourierTally:
+    """What all couriers of a run saw."""
+
+    offers: int = 0
+    accepted: int = 0
+    completed: int = 0
+    pings: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    # Ids of jobs and offers seen, to find what came twice.
+    offers_seen: set[str] = field(default_factory=set)
+    offers_doubled: int = 0
+
+    def refuse(self, refusal: pb.Refusal) -> None:
+        text = refusal.status.message
+        self.refusals[text] = self.refusals.get(text, 0) + 1
+
+
+class CourierApp:
+    def __init__(
+        self,
+        courier_id: str,
+        home: Spot,
+        vehicle: types_pb.VehicleType,
+        city: City,
+        clock: RemoteClock,
+        rng: np.random.Generator,
+        tally: CourierTally,
+        spots: dict[str, tuple[Spot, Spot]],
+    ) -> None:
+        self.courier_id = courier_id
+        self._vehicle = vehicle
+        self._city, self._clock, self._rng, self._tally = city, clock, rng, tally
+        # Pickup and drop-off of each job as the city knows them, by the pickup's label.
+        self._spots = spots
+        self._drive = Drive(home, home, 0.0, 0.0)
+        self._number = 0
+        self._received = 0
+        self._token = ""
+        self._unacknowledged: dict[int, pb.ConnectRequest] = {}
+        self._call: grpc.aio.StreamStreamCall | None = None
+        # A call takes one message at a time.
+        self._writing = asyncio.Lock()
+        self._online = False
+        self._job: asyncio.Task[None] | None = None
+        self._job_id = ""
+        self._thinking: set[asyncio.Task[None]] = set()
+
+    async def run(self, stub: rpc.CourierServiceStub) -> None:
+        """A shift: until cancelled, through cuts of the stream."""
+        try:
+            while True:
+                try:
+                    await self._connection(stub)
+                except grpc.aio.AioRpcError as fault:
+                    if fault.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+                        raise
+                self._call, self._online = None, False
+                await asyncio.sleep(RECONNECT_S)
+        finally:
+            for task in (*self._thinking, *([self._job] if self._job else [])):
+                task.cancel()
+            if self._call is not None:
+                self._call.cancel()
+
+    async def send_position(self, now_s: float) -> None:
+        """One ping, where the courier is now; none while the market does not know that the courier is online."""
+        if not self._online or self._call is None:
+            return
+        latitude, longitude = self._drive.at(now_s)
+        batch = pb.LocationBatch(
+            latitudes=[latitude], longitudes=[longitude], start_time=timestamp(self._clock.micros(now_s))
+        )
+        self._tally.pings += 1
+        # A ping that is lost with its stream is not sent again: the next one is fresher.
+        self._number += 1
+        await self._write(pb.ConnectRequest(number=self._number, locations=batch))
+
+    async def _connection(self, stub: rpc.CourierServiceStub) -> None:
+        self._call = call = stub.Connect()
+        hello = pb.Hello(courier_id=self.courier_id, resume_token=self._token, last_received=self._received)
+        await call.write(pb.ConnectRequest(hello=hello))
+        while (response := await call.read()) is not grpc.aio.EOF:
+            await self._receive(response)
+
+    async def _receive(self, response: pb.ConnectResponse) -> None:
+        self._received = max(self._received, response.number)
+        match response.WhichOneof("message"):
+            case "welcome":
+                await self._welcomed(response.welcome)
+            case "ack":
+                for number in [n for n in self._unacknowledged if n <= response.ack.number]:
+                    self._online |= self._unacknowledged.pop(number).HasField("go_online")
+            case "refusal":
+                self._unacknowledged.pop(response.refusal.number, None)
+                self._tally.refuse(response.refusal)
+            case "offer":
+                self._offered(response.offer)
+            case "job":
+                self._job_changed(response.job)
+
+    async def _welcomed(self, welcome: pb.Welcome) -> None:
+        self._token = welcome.resume_token
+        for number, message in list(self._unacknowledged.items()):
+            if number > welcome.handled_number:
+                await self._write(message)
+        self._online = online = welcome.HasField("courier") and welcome.courier.state != pb.COURIER_STATE_OFFLINE
+        asked = any(message.HasField("go_online") for message in self._unacknowledged.values())
+        if not online and not asked:
+            latitude, longitude = self._drive.at(self._clock.seconds())
+            position = types_pb.Position(latitude=latitude, longitude=longitude)
+            profile = pb.CourierProfile(vehicle_type=self._vehicle)
+            await self._send(go_online=pb.GoOnline(profile=profile, position=position))
+        if welcome.HasField("job"):
+            self._job_changed(welcome.job)
+
+    async def _send(self, **message: Any) -> None:
+        """Kept until acknowledged, so that it survives a cut."""
+        self._number += 1
+        request = pb.ConnectRequest(number=self._number, **message)
+        self._unacknowledged[self._number] = request
+        await self._write(request)
+
+    async def _write(self, request: pb.ConnectRequest) -> None:
+        if self._call is not None:
+            try:
+                async with self._writing:
+                    await self._call.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                return  # the reader sees the cut, and connects again
+
+    def _offered(self, offer: offer_pb.Offer) -> None:
+        self._tally.offers += 1
+        if offer.offer_id in self._tally.offers_seen:
+            self._tally.offers_doubled += 1
+        self._tally.offers_seen.add(offer.offer_id)
+        task = asyncio.create_task(self._think(offer.offer_id))
+        self._thinking.add(task)
+        task.add_done_callback(self._thinking.discard)
+
+    async def _think(self, offer_id: str) -> None:
+        chance = self._rng.random()
+        if chance < IGNORE_SHARE:
+            return
+        await self._clock.sleep_until(self._clock.seconds() + self._rng.uniform(*THINK_S))
+        declined = chance < IGNORE_SHARE + DECLINE_SHARE
+        answer = pb.ANSWER_DECLINE if declined else pb.ANSWER_ACCEPT
+        await self._send(answer=pb.OfferAnswer(offer_id=offer_id, answer=answer))
+
+    def _job_changed(self, job: job_pb.Job) -> None:
+        held = job.state in (job_pb.JOB_STATE_ASSIGNED, job_pb.JOB_STATE_AT_PICKUP, job_pb.JOB_STATE_PICKED_UP)
+        if held and job.job_id != self._job_id:
+            self._tally.accepted += 1
+            self._job_id = job.job_id
+            self._job = asyncio.create_task(self._work(job))
+        elif not held and job.job_id == self._job_id:
+            if job.state == job_pb.JOB_STATE_COMPLETED:
+                self._tally.completed += 1
+            elif self._job is not None:
+                self._job.cancel()
+            self._job_id = ""
+
+    async def _work(self, job: job_pb.Job) -> None:
+        """Drive to the pickup, wait there, drive to the door."""
+        pickup, dropoff = self._spots[job.spec.pickup.label]
+        ready = job.spec.pickup_after.ToMicroseconds() if job.spec.HasField("pickup_after") else 0
+        if job.state == job_pb.JOB_STATE_ASSIGNED:
+            await self._drive_to(pickup)
+            await self._progress(job, pb.PROGRESS_STEP_ARRIVED)
+        if job.state != job_pb.JOB_STATE_PICKED_UP:
+            now = self._clock.seconds()
+            wait = max((ready - self._clock.micros(now)) / 1e6, 0.0) if ready else 0.0
+            await self._clock.sleep_until(now + wait + self._rng.uniform(*DWELL_S))
+            await self._progress(job, pb.PROGRESS_STEP_PICKED_UP)
+        await self._drive_to(dropoff)
+        await self._progress(job, pb.PROGRESS_STEP_COMPLETED)
+
+    async def _progress(self, job: job_pb.Job, step: pb.ProgressStep) -> None:
+        await self._send(progress=pb.Progress(job_id=job.job_id, step=step))
+
+    async def _drive_to(self, end: Spot) -> None:
+        """A way begun for a job that was cancelled is driven to its end first: the city knows no spots in between."""
+        await self._clock.sleep_until(self._drive.until_s)
+        now = self._clock.seconds()
+        leg = self._city.leg(self._drive.end, end, now)
+        self._drive = Drive(self._drive.end, end, now, now + leg.seconds)
+        await self._clock.sleep_until(self._drive.until_s)

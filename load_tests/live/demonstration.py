@@ -1,0 +1,157 @@
+"""A demonstration: a city's clients and couriers against a suite, watched, and accounted for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+
+from gig.v1 import courier_service_pb2_grpc as courier_rpc
+from gig.v1 import job_service_pb2_grpc as job_rpc
+from gig.v1 import oversight_service_pb2 as oversight_pb
+from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
+from gig.v1 import types_pb2 as types_pb
+from load_tests.cities.city import City, Spot
+from load_tests.live.clients import Clients, Journal, states_of
+from load_tests.live.clock import RemoteClock
+from load_tests.live.courier import CourierApp, CourierTally
+
+PING_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
+LOOK_LIMIT_S = 5.0
+SETTLE_LIMIT_S = 10.0
+# After a recorded trace's last request: market seconds until every request has found a courier or given up.
+TRACE_TAIL_S = 400.0
+# Couriers in a mixed city: mostly cars, some bicycles for meals.
+BICYCLE_SHARE = 0.2
+
+Watcher = Callable[[oversight_pb.MarketView, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``seconds`` of the wall clock; None plays the city's whole length."""
+
+    seconds: float | None
+    couriers: int
+    jobs_per_minute: float
+    seed: int
+    bicycles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How it ended."""
+
+    market: oversight_pb.MarketView
+    states: dict[str, int]
+    journal: Journal
+    couriers: CourierTally
+    market_s: float
+    interrupted: bool
+
+
+class Demonstration:
+    def __init__(self, target: str, city: City, plan: Plan, watch: Watcher) -> None:
+        self._channel = grpc.aio.insecure_channel(target, options=[("grpc.max_receive_message_length", 16 << 20)])
+        self._jobs = job_rpc.JobServiceStub(self._channel)
+        self._couriers = courier_rpc.CourierServiceStub(self._channel)
+        self._oversight = oversight_rpc.OversightServiceStub(self._channel)
+        self._city, self._plan, self._watch = city, plan, watch
+
+    async def run(self, stop: asyncio.Event) -> Account:
+        """Until the plan's end, or until ``stop`` is set; the account is drawn either way."""
+        try:
+            return await self._run(stop)
+        finally:
+            await self._channel.close()
+
+    async def _run(self, stop: asyncio.Event) -> Account:
+        clock = RemoteClock(await self._look())
+        rng = np.random.default_rng(self._plan.seed)
+        spots: dict[str, tuple[Spot, Spot]] = {}
+        tally = CourierTally()
+        apps = self._apps(clock, rng, tally, spots)
+        clients = Clients(self._jobs, clock, rng, spots)
+        demands = self._city.demands(rng, self._plan.jobs_per_minute)
+        shifts = [asyncio.create_task(app.run(self._couriers)) for app in apps]
+        pinging = asyncio.create_task(_ping(apps, clock))
+        placing = asyncio.create_task(clients.place_all(demands))
+        ending = asyncio.create_task(self._end(clock, stop))
+        watching = asyncio.create_task(self._look_on(clock))
+        try:
+            done, _ = await asyncio.wait(
+                {ending, watching, pinging, placing, *shifts}, return_when=asyncio.FIRST_COMPLETED
+            )
+            while ending not in done:
+                _raise_failure(done - {placing})
+                waiting = {ending, watching, pinging, *shifts}
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            placing.cancel()
+            await clients.settle(SETTLE_LIMIT_S)
+            market_s = clock.seconds()
+            states = await states_of(self._jobs, clients.journal)
+            market = await self._look()
+        finally:
+            tasks = [placing, pinging, watching, ending, *shifts]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return Account(market, states, clients.journal, tally, market_s, stop.is_set())
+
+    def _apps(
+        self,
+        clock: RemoteClock,
+        rng: np.random.Generator,
+        tally: CourierTally,
+        spots: dict[str, tuple[Spot, Spot]],
+    ) -> list[CourierApp]:
+        apps = []
+        for index, home in enumerate(self._city.homes(rng, self._plan.couriers)):
+            bicycle = self._plan.bicycles and rng.random() < BICYCLE_SHARE
+            vehicle = types_pb.VEHICLE_TYPE_BICYCLE if bicycle else types_pb.VEHICLE_TYPE_CAR
+            own = np.random.default_rng([self._plan.seed, index])
+            apps.append(CourierApp(f"courier-{index}", home, vehicle, self._city, clock, own, tally, spots))
+        return apps
+
+    async def _end(self, clock: RemoteClock, stop: asyncio.Event) -> None:
+        """Returns when the plan is played, or stopped."""
+        seconds = self._plan.seconds
+        if seconds is None and self._city.length_s is not None:
+            seconds = (self._city.length_s + TRACE_TAIL_S) / clock.speed
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+
+    async def _look_on(self, clock: RemoteClock) -> None:
+        total = self._plan.seconds or ((self._city.length_s or 0) + TRACE_TAIL_S) / clock.speed
+        while True:
+            self._watch(await self._look(), clock.seconds() / clock.speed / total)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self) -> oversight_pb.MarketView:
+        response = await self._oversight.GetMarket(oversight_pb.GetMarketRequest(), timeout=LOOK_LIMIT_S)
+        view: oversight_pb.MarketView = response.market
+        return view
+
+
+async def _ping(apps: list[CourierApp], clock: RemoteClock) -> None:
+    """Every courier's position once a wall second, spread over the second."""
+    slices = 20
+    while True:
+        for part in range(slices):
+            began = asyncio.get_running_loop().time()
+            now = clock.seconds()
+            for app in apps[part::slices]:
+                await app.send_position(now)
+            spent = asyncio.get_running_loop().time() - began
+            await asyncio.sleep(max(PING_EVERY_S / slices - spent, 0.0))
+
+
+def _raise_failure(done: set[asyncio.Task[None]]) -> None:
+    for task in done:
+        if task.exception() is not None:
+            raise task.exception()  # type: ignore[misc]

@@ -1,0 +1,122 @@
+"""The suite as a child process of a demonstration, a test or a benchmark."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+READY_LIMIT_S = 90.0
+STOP_LIMIT_S = 60.0
+
+
+class SuiteFailed(RuntimeError):
+    """The suite did not start or did not stop in order; the message holds the end of its output."""
+
+
+class SuiteProcess:
+    """``gig serve`` in a process group of its own, so that Ctrl-C is ours to answer."""
+
+    def __init__(self, *flags: str, data_dir: Path | None, output: Path) -> None:
+        self._flags = flags
+        self._data_dir = data_dir
+        self._output = output
+        self._process: asyncio.subprocess.Process | None = None
+        self.grpc_port = 0
+        self.http_port = 0
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "start it first"
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Returns when the suite serves."""
+        with tempfile.TemporaryDirectory(prefix="gig-ready-") as folder:
+            ready = Path(folder, "ready.json")
+            flags = ["--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--ready-file", str(ready)]
+            if self._data_dir is not None:
+                flags += ["--data-dir", str(self._data_dir)]
+            with self._output.open("ab") as output:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-c", "from services.cli.main import main; main()", "serve"),
+                    *flags,
+                    *self._flags,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    process_group=0,
+                    env=_clean_environment(),
+                )
+            await self._wait_until(ready)
+            ports = json.loads(ready.read_text("utf-8"))
+        self.grpc_port, self.http_port = ports["grpc"], ports["http"]
+
+    async def _wait_until(self, ready: Path) -> None:
+        assert self._process is not None, "started above"
+        for _ in range(int(READY_LIMIT_S / 0.02)):
+            if ready.exists():
+                return
+            if self._process.returncode is not None:
+                raise SuiteFailed(f"the suite ended with code {self._process.returncode}:\n{self._tail()}")
+            await asyncio.sleep(0.02)
+        raise SuiteFailed(f"the suite did not serve within {READY_LIMIT_S:g} s:\n{self._tail()}")
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait for the drain. Raises SuiteFailed on any other end than 0."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            code = await asyncio.wait_for(self._process.wait(), STOP_LIMIT_S)
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+            raise SuiteFailed(f"the suite did not drain within {STOP_LIMIT_S:g} s:\n{self._tail()}") from None
+        if code != 0:
+            raise SuiteFailed(f"the suite drained with code {code}:\n{self._tail()}")
+
+    def kill(self) -> None:
+        """kill -9 of the whole group and of the database's."""
+        for pid in descendants(self.pid):
+            _kill(pid)
+
+    async def wait(self) -> int:
+        assert self._process is not None, "start it first"
+        return await self._process.wait()
+
+    def _tail(self) -> str:
+        return "\n".join(self._output.read_text("utf-8", errors="replace").splitlines()[-15:])
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and everything below it, the process first."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            found += descendants(int(child))
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _clean_environment() -> dict[str, str]:
+    """Without the caller's GIG_ settings: the flags say it all."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIG_")}

@@ -1,0 +1,1 @@
+"""Offline replay: the same Market as live, with a simulated clock."""

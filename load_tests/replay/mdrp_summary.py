@@ -1,0 +1,84 @@
+"""What a replayed day comes to, in the figures of the literature."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dispatcher.measures import Measures
+from gig.v1 import events_pb2 as events_pb
+from load_tests.replay.mdrp_day import Day, Delivery
+
+
+def log_sha256(events: Iterable[events_pb.Event]) -> str:
+    """Of the events' deterministic bytes, one after the other: two equal logs, and no others, share it."""
+    state = hashlib.sha256()
+    for event in events:
+        state.update(event.SerializeToString(deterministic=True))
+    return state.hexdigest()
+
+
+def summarise(day: Day) -> dict[str, Any]:
+    """Times in minutes, pay in dollars.
+
+    ``utilisation`` is a ratio of sums: minutes driving and at service / minutes of all shifts.
+    ``share_on_guarantee``: couriers whose orders earned less than the guarantee.
+    """
+    deliveries, rules = day.deliveries, day.instance.parameters
+    measures = Measures()
+    for event in day.events:
+        measures.fold(event)
+    click_to_door = np.array([d.dropoff - d.order.placement for d in deliveries])
+    ready_to_door = np.array([d.dropoff - d.order.ready for d in deliveries])
+    ready_to_pickup = np.array([d.pickup - d.order.ready for d in deliveries])
+    working: dict[str, float] = defaultdict(float)
+    count: dict[str, int] = defaultdict(int)
+    for delivery in deliveries:
+        working[delivery.courier] += _minutes_at_work(day, delivery)
+        count[delivery.courier] += 1
+    shifts = {shift.name: shift.off - shift.on for shift in day.instance.shifts}
+    on_guarantee = sum(
+        count[name] * rules.pay_per_order < rules.guaranteed_pay_per_hour * minutes / 60
+        for name, minutes in shifts.items()
+    )
+    return {
+        "instance": day.instance.name,
+        "policy": day.policy.name,
+        "orders": len(day.instance.orders),
+        "delivered": len(deliveries),
+        "click_to_door_mean_min": _mean(click_to_door),
+        "click_to_door_p90_min": _p90(click_to_door),
+        "ready_to_door_mean_min": _mean(ready_to_door),
+        "ready_to_pickup_mean_min": _mean(ready_to_pickup),
+        "ready_to_pickup_p90_min": _p90(ready_to_pickup),
+        "over_target_share": _mean(click_to_door > rules.target_click_to_door),
+        "courier_pay": sum(measures.pay_minor.values()) / 100,
+        "pay_per_order": _ratio(sum(measures.pay_minor.values()) / 100, len(deliveries)),
+        "share_on_guarantee": _ratio(on_guarantee, len(shifts)),
+        "utilisation": _ratio(sum(working.values()), sum(shifts.values())),
+        "log_events": len(day.events),
+        "log_sha256": log_sha256(day.events),
+    }
+
+
+def _minutes_at_work(day: Day, delivery: Delivery) -> float:
+    """Driving and service; waiting for the kitchen is not counted."""
+    rules = day.instance.parameters
+    to_door = delivery.dropoff - rules.dropoff_service / 2 - delivery.departure
+    return delivery.minutes_to_restaurant + to_door + rules.pickup_service + rules.dropoff_service
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), 3) if values.size else None
+
+
+def _p90(values: np.ndarray) -> float | None:
+    return round(float(np.percentile(values, 90)), 3) if values.size else None
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return round(numerator / denominator, 4) if denominator else None

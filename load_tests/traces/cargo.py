@@ -1,0 +1,164 @@
+"""Cargo ridesharing instances: real taxi requests and vehicles on a road network.
+
+Format: Pan, Li, Hu, "A Ridesharing Simulation Platform That Considers Dynamic Supply-Demand Interactions",
+the Cargo benchmark (PVLDB 2019). ``NAME.instance`` with ``NETWORK.rnet`` and ``NETWORK.edges`` beside it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from gig.v1 import types_pb2 as types_pb
+from load_tests.cities.city import Demand, Leg, Spot
+from load_tests.traces.errors import TraceError
+
+SPEED_MPS = 10.0
+# Rows of distances that are kept: one a live job or so.
+ROWS_KEPT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Times in seconds; ``latest`` is the latest arrival."""
+
+    name: str
+    origin: int
+    destination: int
+    seats: int
+    early: float
+    late: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    name: str
+    node: int
+    seats: int
+    early: float
+
+
+class RoadNetwork:
+    """Undirected edges in metres; ``positions`` (nodes, 2) latitude and longitude."""
+
+    def __init__(self, positions: np.ndarray, graph: csr_array) -> None:
+        self.positions = positions
+        self._graph = graph
+        self._rows: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def metres(self, start: int, end: int) -> float:
+        """Shortest path. A row of distances is computed for the end, and kept: the next way starts there."""
+        for known, other in ((end, start), (start, end)):
+            if known in self._rows:
+                self._rows.move_to_end(known)
+                return float(self._rows[known][other])
+        self._rows[end] = dijkstra(self._graph, directed=False, indices=end).astype(np.float32)
+        if len(self._rows) > ROWS_KEPT:
+            self._rows.popitem(last=False)
+        return float(self._rows[end][start])
+
+
+@dataclass(frozen=True, slots=True)
+class CargoInstance:
+    name: str
+    vehicles: tuple[Vehicle, ...]
+    customers: tuple[Customer, ...]
+    roads: RoadNetwork
+
+
+def read_instance(path: Path) -> CargoInstance:
+    lines = _lines(path)
+    if len(lines) < 4 or not lines[2].startswith("VEHICLES") or not lines[3].startswith("CUSTOMERS"):
+        raise TraceError(f"{path}: must begin with name, network, VEHICLES and CUSTOMERS")
+    vehicles, customers = [], []
+    for number, line in enumerate(lines[4:], start=5):
+        fields = line.split()
+        if not fields or fields[0] == "ID":
+            continue
+        try:
+            name, origin, destination, seats, early, late = fields[0], *map(int, fields[1:6])
+        except ValueError as fault:
+            raise TraceError(f"{path}, line {number}: must be six whole numbers: {line!r}") from fault
+        if seats < 0:
+            vehicles.append(Vehicle(name, origin, -seats, early))
+        else:
+            customers.append(Customer(name, origin, destination, seats, early, late))
+    declared = int(lines[2].split()[-1]), int(lines[3].split()[-1])
+    if (len(vehicles), len(customers)) != declared:
+        raise TraceError(f"{path}: holds {len(vehicles)} vehicles and {len(customers)} customers, not {declared}")
+    network = lines[1].split()[0]
+    roads = read_roads(path.with_name(f"{network}.rnet"), path.with_name(f"{network}.edges"))
+    nodes = len(roads.positions)
+    for stop in (*(v.node for v in vehicles), *(n for c in customers for n in (c.origin, c.destination))):
+        if not 0 <= stop < nodes:
+            raise TraceError(f"{path}: node {stop} is not in the road network of {nodes} nodes")
+    return CargoInstance(lines[0], tuple(vehicles), tuple(customers), roads)
+
+
+def read_roads(rnet: Path, edges: Path) -> RoadNetwork:
+    try:
+        ends = np.loadtxt(rnet, ndmin=2)
+        lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
+    except (OSError, ValueError) as fault:
+        raise TraceError(f"{rnet} or {edges.name}: cannot be read: {fault}") from fault
+    nodes = int(max(ends[:, 1:3].max(), lengths[:, :2].max())) + 1
+    positions = np.full((nodes, 2), np.nan)
+    for node, lng in ((1, 3), (2, 5)):
+        positions[ends[:, node].astype(int)] = ends[:, [lng + 1, lng]]
+    graph = csr_array((lengths[:, 2], (lengths[:, 0].astype(int), lengths[:, 1].astype(int))), shape=(nodes, nodes))
+    return RoadNetwork(positions, graph)
+
+
+class CargoCity:
+    """An instance as a city: its requests at their times, its vehicles, shortest paths at 10 m/s."""
+
+    policy = "cargo"
+    zones_geojson = ""
+
+    def __init__(self, instance: CargoInstance) -> None:
+        self._instance = instance
+        self.name = f"Cargo instance {instance.name}"
+        self.source = f"{len(instance.customers)} recorded taxi requests, ways by the road network at 10 m/s"
+        self.length_s: float | None = max((customer.early for customer in instance.customers), default=0.0)
+
+    @property
+    def couriers(self) -> int:
+        return len(self._instance.vehicles)
+
+    def demands(self, rng: np.random.Generator, jobs_per_minute: float) -> Iterator[Demand]:  # noqa: ARG002 - recorded
+        for customer in sorted(self._instance.customers, key=lambda customer: customer.early):
+            pickup, dropoff = self._spot(customer.origin), self._spot(customer.destination)
+            direct = self.leg(pickup, dropoff, customer.early).seconds
+            patience = max(customer.late - customer.early - direct, 0.0)
+            yield Demand(
+                customer.early,
+                types_pb.JOB_KIND_RIDE,
+                f"customer-{customer.name}",
+                pickup,
+                dropoff,
+                patience_s=patience,
+            )
+
+    def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:  # noqa: ARG002 - recorded
+        return [self._spot(vehicle.node) for vehicle in self._instance.vehicles[:couriers]]
+
+    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:  # noqa: ARG002 - one speed at all hours
+        metres = self._instance.roads.metres(start.key, end.key)
+        return Leg(metres, metres / SPEED_MPS)
+
+    def _spot(self, node: int) -> Spot:
+        latitude, longitude = self._instance.roads.positions[node]
+        return Spot(float(latitude), float(longitude), node)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as fault:
+        raise TraceError(f"{path}: cannot be read: {fault}") from fault
