@@ -1,12 +1,72 @@
-"""`gig bench`."""
+"""`gig bench`: benchmarks that a reader can run, each with its figures as text or JSON."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
 import typer
+from rich.console import Console
+from rich.pretty import pprint
 
-bench = typer.Typer(help="Benchmarks that a reader can run.", no_args_is_help=True)
+from load_tests.bench.crash import bench_crash
+from load_tests.bench.ingest import bench_ingest
+from load_tests.bench.machine import machine
+from load_tests.bench.place import bench_place
+from load_tests.live.suite_process import SuiteFailed
+from services.cli.failures import FAILED, fail, reported
+
+bench = typer.Typer(help="Benchmarks, each against a suite of its own on this machine.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 
 
-@bench.callback()
-def _callback() -> None:
-    pass
+@bench.command()
+def place(
+    seconds: Annotated[float, typer.Option(min=1, help="Measured seconds, for each of the two.")] = 10.0,
+    in_flight: Annotated[int, typer.Option(min=1, max=1024, help="Calls in flight.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Durable PlaceJob calls, fsync on, beside a bare grpc.aio echo of the same message."""
+    _run(lambda progress: bench_place(seconds, in_flight, progress), as_json)
+
+
+@bench.command()
+def ingest(
+    seconds: Annotated[float, typer.Option(min=1, help="Measured seconds, for each size and each of the two.")] = 6.0,
+    as_json: AsJson = False,
+) -> None:
+    """Pings through gRPC into the live index, beside a bare handler that only counts them."""
+    _run(lambda progress: bench_ingest(seconds, progress), as_json)
+
+
+@bench.command()
+def crash(
+    kills: Annotated[int, typer.Option(min=1, max=10000, help="How often the suite is killed.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the load.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """kill -9 of the whole suite under load; afterwards nothing acknowledged may be lost or doubled (else exit 1)."""
+    result = _run(lambda progress: bench_crash(kills, seed, progress), as_json)
+    if result["lost"] or result["doubled"] or result["violations"]:
+        raise typer.Exit(FAILED)
+
+
+def _run(work: Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]], as_json: bool) -> dict[str, Any]:
+    with Console(stderr=True).status("starting") as status, reported():
+        try:
+            result = asyncio.run(_awaited(work(status.update)))
+        except (SuiteFailed, RuntimeError) as fault:
+            fail(str(fault), FAILED)
+    result["machine"] = machine()
+    if as_json:
+        print(json.dumps(result))
+    else:
+        pprint(result, expand_all=True)
+    return result
+
+
+async def _awaited(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    return await work

@@ -63,6 +63,11 @@ class Clients:
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
 
+    @property
+    def unsettled(self) -> int:
+        """Calls under way."""
+        return len(self._calls)
+
     async def settle(self, limit_s: float) -> None:
         """Wait for calls under way, but not for clients who only wait in case they give up."""
         if self._calls:

@@ -17,6 +17,10 @@ class RemoteClock:
         self._origin_us: int = view.time.ToMicroseconds()
         self._looked = time.monotonic()
 
+    def resynchronise(self, view: oversight_pb.MarketView) -> None:
+        """After a restart of the suite: market time may have stood still; our own seconds go on."""
+        self._origin_us = view.time.ToMicroseconds() - round(self.seconds() * SECOND)
+
     def seconds(self) -> float:
         """Market seconds since the first look."""
         return (time.monotonic() - self._looked) * self.speed

@@ -19,13 +19,15 @@ from load_tests.cities.city import City, Spot
 from load_tests.live.clients import Clients, Journal, states_of
 from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally
+from load_tests.live.view import counts
 
 PING_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
 LOOK_LIMIT_S = 5.0
 SETTLE_LIMIT_S = 10.0
-# After a recorded trace's last request: market seconds until every request has found a courier or given up.
+# After a recorded trace's last request: market seconds in which every request finds a courier or gives up.
 TRACE_TAIL_S = 400.0
+UNDECIDED = ("scheduled", "queued", "offered")
 # Couriers in a mixed city: mostly cars, some bicycles for meals.
 BICYCLE_SHARE = 0.2
 
@@ -79,7 +81,7 @@ class Demonstration:
         clients = Clients(self._jobs, clock, rng, spots)
         demands = self._city.demands(rng, self._plan.jobs_per_minute)
         shifts = [asyncio.create_task(app.run(self._couriers)) for app in apps]
-        pinging = asyncio.create_task(_ping(apps, clock))
+        pinging = asyncio.create_task(ping(apps, clock))
         placing = asyncio.create_task(clients.place_all(demands))
         ending = asyncio.create_task(self._end(clock, stop))
         watching = asyncio.create_task(self._look_on(clock))
@@ -119,12 +121,17 @@ class Demonstration:
         return apps
 
     async def _end(self, clock: RemoteClock, stop: asyncio.Event) -> None:
-        """Returns when the plan is played, or stopped."""
-        seconds = self._plan.seconds
-        if seconds is None and self._city.length_s is not None:
-            seconds = (self._city.length_s + TRACE_TAIL_S) / clock.speed
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
+        """Returns when the plan is played, or stopped; a trace, when each of its requests is decided."""
+        length_s = self._city.length_s
+        if self._plan.seconds is not None or length_s is None:
+            await _stopped(stop, self._plan.seconds)
+            return
+        await _stopped(stop, length_s / clock.speed)
+        while not stop.is_set() and clock.seconds() < length_s + TRACE_TAIL_S:
+            jobs = counts((await self._look()).jobs)
+            if clock.seconds() > length_s + 1 and not any(jobs.get(state) for state in UNDECIDED):
+                return
+            await _stopped(stop, LOOK_EVERY_S)
 
     async def _look_on(self, clock: RemoteClock) -> None:
         total = self._plan.seconds or ((self._city.length_s or 0) + TRACE_TAIL_S) / clock.speed
@@ -138,7 +145,12 @@ class Demonstration:
         return view
 
 
-async def _ping(apps: list[CourierApp], clock: RemoteClock) -> None:
+async def _stopped(stop: asyncio.Event, limit_s: float | None) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), limit_s)
+
+
+async def ping(apps: list[CourierApp], clock: RemoteClock) -> None:
     """Every courier's position once a wall second, spread over the second."""
     slices = 20
     while True:

@@ -1,0 +1,131 @@
+"""What must hold for any log, checked from the events alone, without the market's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from dispatcher.pay.ledger import balance
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+
+ACCEPTED = courier_pb.OFFER_OUTCOME_ACCEPTED
+
+# Where a job may come from, for each event that moves it, as short words of its own.
+_MOVES: dict[str, tuple[frozenset[str], str]] = {
+    "job_quoted": (frozenset({"new"}), "quoted"),
+    "job_placed": (frozenset({"new", "quoted"}), "waiting"),
+    "job_queued": (frozenset({"waiting"}), "waiting"),
+    "offer_made": (frozenset({"waiting"}), "offered"),
+    "job_released": (frozenset({"held"}), "waiting"),
+    "courier_arrived": (frozenset({"held"}), "held"),
+    "job_picked_up": (frozenset({"held"}), "aboard"),
+    "job_completed": (frozenset({"aboard"}), "ended"),
+    "job_failed": (frozenset({"aboard"}), "ended"),
+    "job_cancelled": (frozenset({"quoted", "waiting", "held"}), "ended"),
+    "job_expired": (frozenset({"quoted", "waiting"}), "ended"),
+}
+
+
+@dataclass(slots=True)
+class LogChecker:
+    """Feed it every event in order; it yields a sentence for each broken invariant.
+
+    A job is placed once, has one courier at a time and ends once; a courier has one offer or job at a time;
+    an offer is answered once; postings sum to zero; sequences have no gap and times do not run backwards.
+    """
+
+    jobs: dict[str, str] = field(default_factory=dict)
+    placed: set[str] = field(default_factory=set)
+    # courier id -> the offer or job in their hands, "" for none; absent when offline
+    hands: dict[str, str] = field(default_factory=dict)
+    open_offers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
+    sequence: int = 0
+    time: tuple[int, int] = (0, 0)
+
+    def check(self, event: events_pb.Event) -> Iterator[str]:
+        name = event.WhichOneof("body")
+        body = getattr(event, name)
+        for fault in (*self._order(event), *self._job(name, body), *self._people(body)):
+            yield f"event {event.sequence} ({name}): {fault}"
+        postings = getattr(body, "postings", None)
+        if postings is not None and balance(postings):
+            yield f"event {event.sequence} ({name}): postings sum to {balance(postings)}, not zero"
+
+    def _order(self, event: events_pb.Event) -> Iterator[str]:
+        time = (event.time.seconds, event.time.nanos)
+        if event.sequence != self.sequence + 1:
+            yield f"follows event {self.sequence}"
+        if time < self.time:
+            yield "happens before the event that it follows"
+        self.sequence, self.time = event.sequence, time
+
+    def _job(self, name: str, body: object) -> Iterator[str]:
+        if name == "offer_answered" and isinstance(body, events_pb.OfferAnswered):
+            if self.jobs.get(body.job_id) != "offered":
+                yield f"job {body.job_id} has no live offer"
+            self.jobs[body.job_id] = "held" if body.outcome == ACCEPTED else "waiting"
+            return
+        if name not in _MOVES:
+            return
+        job_id = _job_id(body)
+        before = self.jobs.get(job_id, "new")
+        allowed, after = _MOVES[name]
+        if before not in allowed:
+            yield f"job {job_id} is {before}"
+        if name == "job_placed":
+            if job_id in self.placed:
+                yield f"job {job_id} is placed twice"
+            self.placed.add(job_id)
+        self.jobs[job_id] = after
+
+    def _people(self, body: object) -> Iterator[str]:
+        match body:
+            case events_pb.CourierOnline():
+                if body.courier_id in self.hands:
+                    yield f"courier {body.courier_id} is online already"
+                self.hands[body.courier_id] = ""
+            case events_pb.CourierOffline():
+                if self.hands.pop(body.courier_id, None) != "":
+                    yield f"courier {body.courier_id} goes offline with hands full, or twice"
+            case events_pb.OfferMade():
+                offer = body.offer
+                if self.hands.get(offer.courier_id) != "":
+                    yield f"courier {offer.courier_id} is not free for an offer"
+                self.hands[offer.courier_id] = offer.offer_id
+                self.open_offers[offer.offer_id] = (offer.job_id, offer.courier_id)
+            case events_pb.OfferAnswered():
+                if self.open_offers.pop(body.offer_id, None) != (body.job_id, body.courier_id):
+                    yield f"offer {body.offer_id} is not open for this courier and job"
+                accepted = body.outcome == ACCEPTED
+                self.hands[body.courier_id] = body.job_id if accepted else ""
+                if accepted:
+                    self.holders[body.job_id] = body.courier_id
+            case events_pb.CourierArrived() | events_pb.JobPickedUp():
+                if self.holders.get(body.job_id) != body.courier_id:
+                    yield f"courier {body.courier_id} does not hold job {body.job_id}"
+            case events_pb.JobReleased() | events_pb.JobCompleted() | events_pb.JobFailed():
+                if self.holders.pop(body.job_id, None) != body.courier_id:
+                    yield f"courier {body.courier_id} does not hold job {body.job_id}"
+                self.hands[body.courier_id] = ""
+            case events_pb.JobCancelled():
+                holder = self.holders.pop(body.job_id, None)
+                if holder is not None:
+                    self.hands[holder] = ""
+            case _:
+                return
+
+
+def violations(events: Iterable[events_pb.Event]) -> list[str]:
+    """Every broken invariant of a log in a sentence; none for a sound one."""
+    checker = LogChecker()
+    return [sentence for event in events for sentence in checker.check(event)]
+
+
+def _job_id(body: object) -> str:
+    if isinstance(body, events_pb.OfferMade):
+        return body.offer.job_id
+    if isinstance(body, events_pb.JobQuoted | events_pb.JobPlaced):
+        return body.job.job_id
+    return str(getattr(body, "job_id", ""))
