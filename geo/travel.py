@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import asin, ceil, cos, radians, sin, sqrt
 from typing import Protocol
 
 import numpy as np
 
 from geo.units import Floats
-
-# One coordinate or many, in degrees.
-Degrees = Floats | np.float64
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 
@@ -19,9 +17,13 @@ class TravelTime(Protocol):
     """Estimates of how far and how long, for whole arrays at once."""
 
     def legs(
-        self, from_lat: Degrees, from_lng: Degrees, to_lat: Degrees, to_lng: Degrees, at_s: float
+        self, from_lat: Floats, from_lng: Floats, to_lat: Floats, to_lng: Floats, at_s: float
     ) -> tuple[Floats, Floats]:
         """Metres and seconds of each leg, shapes broadcast; ``at_s`` is the departure in Unix seconds (UTC)."""
+        ...
+
+    def leg(self, from_lat: float, from_lng: float, to_lat: float, to_lng: float, at_s: float) -> tuple[float, float]:
+        """Metres and seconds of one leg: the same as ``legs``, without the price of arrays."""
         ...
 
     def embed(self, lat: Floats, lng: Floats) -> Floats:
@@ -52,9 +54,15 @@ class StraightLine:
         return self.speeds_mps[int(at_s // 3600) % 24]
 
     def legs(
-        self, from_lat: Degrees, from_lng: Degrees, to_lat: Degrees, to_lng: Degrees, at_s: float
+        self, from_lat: Floats, from_lng: Floats, to_lat: Floats, to_lng: Floats, at_s: float
     ) -> tuple[Floats, Floats]:
         metres = great_circle_m(from_lat, from_lng, to_lat, to_lng) * self.circuity
+        return metres, metres / self.speed(at_s)
+
+    def leg(self, from_lat: float, from_lng: float, to_lat: float, to_lng: float, at_s: float) -> tuple[float, float]:
+        lat_1, lat_2 = radians(from_lat), radians(to_lat)
+        chord = sin((lat_2 - lat_1) / 2) ** 2 + cos(lat_1) * cos(lat_2) * sin(radians(to_lng - from_lng) / 2) ** 2
+        metres = 2 * EARTH_RADIUS_M * asin(sqrt(min(chord, 1.0))) * self.circuity
         return metres, metres / self.speed(at_s)
 
     def embed(self, lat: Floats, lng: Floats) -> Floats:
@@ -78,10 +86,10 @@ class Planar:
 
     def legs(
         self,
-        from_lat: Degrees,
-        from_lng: Degrees,
-        to_lat: Degrees,
-        to_lng: Degrees,
+        from_lat: Floats,
+        from_lng: Floats,
+        to_lat: Floats,
+        to_lng: Floats,
         at_s: float,  # noqa: ARG002 - one speed at all hours
     ) -> tuple[Floats, Floats]:
         metres = np.sqrt((to_lng - from_lng) ** 2 + (to_lat - from_lat) ** 2)
@@ -91,6 +99,20 @@ class Planar:
             return metres, np.ceil(minutes * steps) * self.round_up_to_s
         return metres, minutes * 60.0
 
+    def leg(
+        self,
+        from_lat: float,
+        from_lng: float,
+        to_lat: float,
+        to_lng: float,
+        at_s: float,  # noqa: ARG002 - one speed at all hours
+    ) -> tuple[float, float]:
+        metres = sqrt((to_lng - from_lng) ** 2 + (to_lat - from_lat) ** 2)
+        minutes = metres / self.metres_per_minute
+        if self.round_up_to_s:
+            return metres, ceil(minutes * (60.0 / self.round_up_to_s)) * self.round_up_to_s
+        return metres, minutes * 60.0
+
     def embed(self, lat: Floats, lng: Floats) -> Floats:
         return np.stack([lng, lat], axis=-1)
 
@@ -98,7 +120,7 @@ class Planar:
         return seconds / 60.0 * self.metres_per_minute + 1e-3
 
 
-def great_circle_m(from_lat: Degrees, from_lng: Degrees, to_lat: Degrees, to_lng: Degrees) -> Floats:
+def great_circle_m(from_lat: Floats, from_lng: Floats, to_lat: Floats, to_lng: Floats) -> Floats:
     """Metres between points in degrees, shapes broadcast.
 
     Haversine: Sinnott, "Virtues of the Haversine", Sky and Telescope 68 (1984).

@@ -44,10 +44,10 @@ class SolverProcess:
 
     @staticmethod
     def _new_pool() -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_settle_in)
+        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
 
 
-def _settle_in() -> None:
+def settle_in() -> None:
     """Ctrl-C reaches the whole process group, but when to stop is the parent's decision: end only with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -18,6 +19,7 @@ from matching.solver_process import SolverProcess
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
+from services.host.snapshots import Snapshots
 from services.http.metrics import MarketCollector
 from services.http.server import HttpServer
 from services.rpc.server import RpcServer
@@ -74,10 +76,13 @@ class Suite:
         registry.register(MarketCollector(host, dispatch))
         rpc = RpcServer(host, settings.grpc_address, registry)
         http = HttpServer(host, registry)
+        snapshots = Snapshots(host, dsn)
         await asyncio.gather(host.start(), dispatch.start())
+        snapshots.start()
         await http.start(settings.http_address)
         await rpc.start()
         self.ports = {"grpc": rpc.port, "http": http.port}
+        _tune_garbage_collection()
         self._announce(settings.ready_file)
         assert host.lost is not None, "the host has started"
         host.lost.add_done_callback(lambda _lost: stop.set())
@@ -85,6 +90,7 @@ class Suite:
         log.info("draining")
         await rpc.drain()
         await dispatch.drain()
+        await snapshots.stop()
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()
@@ -99,3 +105,10 @@ class Suite:
             unfinished = ready_file.with_suffix(".new")
             unfinished.write_text(json.dumps(self.ports), encoding="utf-8")
             unfinished.rename(ready_file)
+
+
+def _tune_garbage_collection() -> None:
+    """What is loaded stays; and a market's records are no garbage: looking through all of them stops the service."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 1_000)

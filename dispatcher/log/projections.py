@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,6 @@ import asyncpg
 
 from dispatcher.errors import StaleWriter
 from dispatcher.log.sql import query
-from dispatcher.log.store import moment
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -45,52 +43,49 @@ def job_of(event: events_pb.Event) -> str:
     return str(getattr(event, body).job_id) if body in _ABOUT_A_JOB else ""
 
 
-def courier_of(event: events_pb.Event) -> str:
-    """The id of the courier that an event is about, or nothing."""
-    body = event.WhichOneof("body")
-    if body == "offer_made":
-        return event.offer_made.offer.courier_id
-    return str(getattr(getattr(event, body), "courier_id", ""))
+# Bodies whose events book pay.
+_BOOKING = frozenset({"job_completed", "job_cancelled", "job_failed", "courier_offline"})
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows to be written for events up to ``sequence``."""
+    """Rows to be written for events up to ``sequence``. Times are microseconds since the Unix epoch."""
 
     sequence: int = 0
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)
     # Sequence of each job's first event among these: counts where the job is new.
     entered: dict[str, int] = field(default_factory=dict)
-    history: list[tuple[Any, ...]] = field(default_factory=list)
-    pay: list[tuple[Any, ...]] = field(default_factory=list)
+    # job_id, sequence, time, kind
+    history: list[tuple[str, int, int, str]] = field(default_factory=list)
+    # sequence, leg, time, courier_id, job_id, kind of line, amount, currency
+    pay: list[tuple[int, int, int, str, str, int, int, str]] = field(default_factory=list)
 
-    def add(self, event: events_pb.Event, job: job_pb.Job | None) -> None:
+    def add(self, event: events_pb.Event, kind: str, job_id: str, job: job_pb.Job | None) -> None:
         """``job`` is the job's record right after the event."""
         self.sequence = event.sequence
-        time, job_id = moment(micros(event.time)), job_of(event)
+        if job_id:
+            self.history.append((job_id, event.sequence, micros(event.time), kind))
         if job is not None:
             self.jobs[job_id] = job
             self.entered.setdefault(job_id, event.sequence)
-        if job_id:
-            self.history.append((job_id, event.sequence, time, event.WhichOneof("body"), courier_of(event)))
-        for leg, posting in enumerate(_courier_postings(event)):
+        if kind in _BOOKING:
+            self._book(event, job_id, getattr(event, kind).postings)
+
+    def _book(self, event: events_pb.Event, job_id: str, postings: types_pb.Postings) -> None:
+        legs = [leg for leg in postings.legs if leg.account == types_pb.ACCOUNT_COURIER]
+        for number, leg in enumerate(legs):
             self.pay.append(
                 (
                     event.sequence,
-                    leg,
-                    time,
-                    posting.holder_id,
+                    number,
+                    micros(event.time),
+                    leg.holder_id,
                     job_id,
-                    posting.line,
-                    posting.minor_units,
-                    getattr(event, event.WhichOneof("body")).postings.currency_code,
+                    leg.line,
+                    leg.minor_units,
+                    postings.currency_code,
                 )
             )
-
-
-def _courier_postings(event: events_pb.Event) -> Iterable[types_pb.Posting]:
-    postings = getattr(getattr(event, event.WhichOneof("body")), "postings", None)
-    return [leg for leg in postings.legs if leg.account == types_pb.ACCOUNT_COURIER] if postings is not None else []
 
 
 class Projections:
@@ -108,6 +103,8 @@ class Projections:
 
     async def write(self, rows: Rows) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
+            # No wait for the disk: what a crash takes is followed from the log again, together with its sequence.
+            await connection.execute("SET LOCAL synchronous_commit = off")
             status = await connection.execute(
                 query("advance_projection"), self._market_id, self.sequence, rows.sequence
             )

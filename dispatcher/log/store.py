@@ -72,8 +72,7 @@ class LogStore:
             self.epoch,
             first - 1,
             last,
-            [event.sequence for event in events],
-            [moment(micros(event.time)) for event in events],
+            [micros(event.time) for event in events],
             [event.SerializeToString() for event in events],
         )
         if status != f"INSERT 0 {len(events)}":

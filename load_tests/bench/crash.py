@@ -159,7 +159,8 @@ async def _check_log(folder: Path) -> list[str]:
     postgres.start()
     try:
         pool = await open_pool(postgres.dsn, size=1)
-        checker, found = LogChecker(), []
+        checker = LogChecker()
+        found: list[str] = []
         async for event in LogStore(pool, MARKET).read():
             found += checker.check(event)
         await pool.close()

@@ -58,7 +58,7 @@ async def _load(connect: Any, stream: Any, size: int, seconds: float) -> float:
     counts = await asyncio.gather(
         *(stream(connect(), f"courier-{index}", size, began + seconds) for index in range(STREAMS))
     )
-    return sum(counts) / (time.perf_counter() - began)
+    return float(sum(counts) / (time.perf_counter() - began))
 
 
 async def _count_stream(call: Any, _courier_id: str, size: int, until: float) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from geo.travel import great_circle_m
+from geo.travel import StraightLine
 from load_tests.cities.city import Demand, Leg, Spot
 from load_tests.cities.demand import RESTAURANTS, poisson_demands
 
@@ -15,7 +15,7 @@ CENTRE = (50.0, 8.0)
 HALF_SIDE = (0.06, 0.09)
 SPREAD = (0.018, 0.028)
 MEAL_SPREAD = (0.007, 0.011)
-CIRCUITY, SPEED_MPS = 1.3, 5.5
+WAYS = StraightLine(circuity=1.3, speeds_mps=(5.5,))
 
 
 class GeneratedCity:
@@ -41,10 +41,8 @@ class GeneratedCity:
     def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:
         return [self._spot(rng, CENTRE, SPREAD) for _ in range(couriers)]
 
-    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:  # noqa: ARG002 - one speed at all hours
-        ends = (np.float64(value) for value in (start.latitude, start.longitude, end.latitude, end.longitude))
-        metres = float(great_circle_m(*ends)) * CIRCUITY
-        return Leg(metres, metres / SPEED_MPS)
+    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:
+        return Leg(*WAYS.leg(start.latitude, start.longitude, end.latitude, end.longitude, at_s))
 
     def _ride(self, rng: np.random.Generator) -> tuple[Spot, Spot]:
         return self._spot(rng, CENTRE, SPREAD), self._spot(rng, CENTRE, SPREAD)

@@ -26,9 +26,11 @@ class Appends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An event that the market has folded, with the record of its job right after it."""
+    """An event that the market has folded, with the record of its job right after it (a copy)."""
 
     event: events_pb.Event
+    kind: str
+    job_id: str
     job: job_pb.Job | None
 
 

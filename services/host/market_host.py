@@ -29,7 +29,6 @@ from services.host.watches import JobWatches
 
 log = logging.getLogger(__name__)
 
-SNAPSHOT_EVERY = 20_000
 RELOAD_RETRY_S = 1.0
 
 T = TypeVar("T")
@@ -56,6 +55,8 @@ class MarketHost:
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
         self.accepting = False
+        # The latest snapshot that is saved.
+        self.snapshot_sequence = 0
         # Set when the market cannot go on here: another process writes it.
         self.lost: asyncio.Future[None] | None = None
         self._opening = opening
@@ -63,10 +64,6 @@ class MarketHost:
         self._store = LogStore(pool, opening.market_id)
         self._projections = Projections(pool, opening.market_id)
         self._tasks: list[asyncio.Task[None]] = []
-        self._last_snapshot = 0
-        # Serialized markets by sequence, which wait for their events to be durable.
-        self._snapshots: dict[int, bytes] = {}
-        self._saving: set[asyncio.Task[None]] = set()
 
     # --- life
 
@@ -89,8 +86,7 @@ class MarketHost:
         try:
             await self._writer.durable(self.market.sequence)
             await self.projector.flush()
-            await asyncio.gather(*self._saving)
-            await self._save_snapshot(self._market_bytes(), self.measures.to_json(), self.market.sequence)
+            await self._save_snapshot()
         except (DispatchError, *STORE_FAULTS) as fault:
             log.warning("the market could not be left tidy (its log is whole all the same): %s", fault)
         for task in self._tasks:
@@ -108,10 +104,9 @@ class MarketHost:
         async for event in self._store.read(self.market.sequence):
             self.market.apply([event])
             self.measures.fold(event)
-            self.projector.add([Applied(event, self._job_after(event))])
+            self.projector.add([self._applied(event)])
         self.clock.not_before(self.market.state.time_us)
-        self._last_snapshot = self.market.sequence
-        self._snapshots.clear()
+        self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         self._place_couriers()
         self._writer = LogWriter(self._store, self.market.sequence, self._publish)
         self.generation += 1
@@ -205,20 +200,18 @@ class MarketHost:
         applied = []
         for event in events:
             self.market.apply([event])
-            applied.append(Applied(event, self._job_after(event)))
+            applied.append(self._applied(event))
         if applied:
             self._writer.add(applied)
-        if self.market.sequence - self._last_snapshot >= SNAPSHOT_EVERY:
-            self._offer_snapshot()
 
-    def _job_after(self, event: events_pb.Event) -> job_pb.Job | None:
-        """A copy of the record of the event's job: others will read it after the market has moved on."""
-        record = self.market.state.jobs.get(job_of(event))
-        if record is None:
-            return None
-        copy = job_pb.Job()
-        copy.CopyFrom(record)
-        return copy
+    def _applied(self, event: events_pb.Event) -> Applied:
+        """With a copy of the job's record: others will read it after the market has moved on."""
+        job_id, copy = job_of(event), None
+        record = self.market.state.jobs.get(job_id) if job_id else None
+        if record is not None:
+            copy = job_pb.Job()
+            copy.CopyFrom(record)
+        return Applied(event, event.WhichOneof("body"), job_id, copy)
 
     def _publish(self, batch: Sequence[Applied]) -> None:
         """Durable events reach measures, couriers, watchers and tables, in order."""
@@ -227,34 +220,15 @@ class MarketHost:
             self.sessions.publish(applied)
             if applied.job is not None:
                 self.watches.publish(applied.job)
-            self._note_arrival(applied.event)
-            body = self._snapshots.pop(applied.event.sequence, None)
-            if body is not None:
-                saving = asyncio.create_task(self._save_snapshot(body, self.measures.to_json(), applied.event.sequence))
-                self._saving.add(saving)
-                saving.add_done_callback(self._saving.discard)
+            if applied.kind == "courier_online":
+                self._note_arrival(applied.event.courier_online)
         self.projector.add(batch)
 
-    def _note_arrival(self, event: events_pb.Event) -> None:
-        if event.HasField("courier_online"):
-            body = event.courier_online
-            now_ms = self.clock.now() // 1000
-            self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
+    def _note_arrival(self, body: events_pb.CourierOnline) -> None:
+        now_ms = self.clock.now() // 1000
+        self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
 
-    # --- snapshots
-
-    def _offer_snapshot(self) -> None:
-        """Keep the state's bytes of this moment; they are saved once their last event is durable."""
-        self._last_snapshot = self.market.sequence
-        self._snapshots[self.market.sequence] = self._market_bytes()
-
-    def _market_bytes(self) -> bytes:
-        return bytes(self.market.snapshot().SerializeToString(deterministic=True))
-
-    async def _save_snapshot(self, market: bytes, measures: str, sequence: int) -> None:
-        """Not before the tables have come as far: they are followed from the snapshot on."""
-        try:
-            await self.projector.reached(sequence)
-            await self._store.save_snapshot(market, measures, sequence)
-        except STORE_FAULTS as fault:
-            log.warning("the snapshot of event %d was not saved: %s", sequence, fault)
+    async def _save_snapshot(self) -> None:
+        """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""
+        market = self.market.snapshot().SerializeToString(deterministic=True)
+        await self._store.save_snapshot(market, self.measures.to_json(), self.market.sequence)

@@ -12,7 +12,7 @@ from services.host.log_writer import STORE_FAULTS, Applied
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.05
+GATHER_S = 0.1
 RETRY_S = 1.0
 
 
@@ -33,7 +33,7 @@ class Projector:
         """Events must come in order; those that the tables show already are passed over."""
         for applied in batch:
             if applied.event.sequence > self._projections.sequence:
-                self._rows.add(applied.event, applied.job)
+                self._rows.add(applied.event, applied.kind, applied.job_id, applied.job)
         self._wanted.set()
 
     async def reached(self, sequence: int) -> None:

@@ -7,10 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Iterator
 
-from dispatcher.log.projections import job_of
 from gig.v1 import courier_service_pb2 as courier_pb
-from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
 from services.host.log_writer import Applied
 
 # Messages down that are kept for a courier who may come back.
@@ -21,6 +18,13 @@ LARGEST_QUEUE = 256
 SPREAD = 4
 
 Message = courier_pb.ConnectResponse
+
+
+# What a courier is told of.
+HELD_JOB = frozenset(
+    {"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}
+)
+TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline"}
 
 
 class Stream:
@@ -114,8 +118,9 @@ def _session_id(token: str, courier_id: str) -> str | None:
 
 def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
     """What an event says to which courier."""
-    event, job = applied.event, applied.job
-    body = event.WhichOneof("body")
+    event, job, body = applied.event, applied.job, applied.kind
+    if body not in TOLD:
+        return
     number = event.sequence * SPREAD
     if body == "offer_made":
         yield event.offer_made.offer.courier_id, Message(number=number, offer=event.offer_made.offer)
@@ -128,13 +133,7 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
     elif body == "courier_offline":
         text = "You are offline now."
         yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))
-    elif body in ("courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"):
-        courier_id = _holder(event, job)
+    else:
+        courier_id = event.job_released.courier_id if body == "job_released" else job.courier_id if job else ""
         if courier_id:
             yield courier_id, Message(number=number, job=job)
-
-
-def _holder(event: events_pb.Event, job: job_pb.Job | None) -> str:
-    if event.HasField("job_released"):
-        return event.job_released.courier_id
-    return job.courier_id if job is not None and job_of(event) else ""

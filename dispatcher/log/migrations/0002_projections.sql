@@ -26,7 +26,6 @@ CREATE TABLE job_history (
     sequence bigint NOT NULL,
     time timestamptz NOT NULL,
     kind text NOT NULL,
-    courier_id text NOT NULL,
     PRIMARY KEY (market_id, job_id, sequence)
 );
 

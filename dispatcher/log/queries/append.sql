@@ -5,5 +5,9 @@ WITH fence AS (
     RETURNING market_id
 )
 INSERT INTO event (market_id, sequence, time, body)
-SELECT fence.market_id, added.sequence, added.time, added.body
-FROM fence, unnest($5::bigint[], $6::timestamptz[], $7::bytea[]) AS added (sequence, time, body)
+SELECT
+    fence.market_id,
+    $3 + added.ordinal,
+    'epoch'::timestamptz + added.micros * interval '1 microsecond',
+    added.body
+FROM fence, unnest($5::bigint[], $6::bytea[]) WITH ORDINALITY AS added (micros, body, ordinal)

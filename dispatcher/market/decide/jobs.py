@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotYours, WrongState
 from dispatcher.market import lifecycle
@@ -140,14 +138,8 @@ def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, in
     """Metres and seconds from pickup to drop-off, to the nearest integer."""
     assert state.travel is not None, "a market is opened with its policy"
     start, end = spec.pickup.position, spec.dropoff.position
-    metres, seconds = state.travel.legs(
-        np.float64(start.latitude),
-        np.float64(start.longitude),
-        np.float64(end.latitude),
-        np.float64(end.longitude),
-        now_us / SECOND,
-    )
-    return round(float(metres)), round(float(seconds))
+    metres, seconds = state.travel.leg(start.latitude, start.longitude, end.latitude, end.longitude, now_us / SECOND)
+    return round(metres), round(seconds)
 
 
 def _check_zones(state: MarketState, spec: job_pb.JobSpec) -> None:

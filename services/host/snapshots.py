@@ -1,0 +1,80 @@
+"""Snapshots by a process of its own: it folds the log from the last one on, and the live market never pauses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+
+from dispatcher.log.store import LogStore, open_pool
+from dispatcher.market import Market
+from dispatcher.measures import Measures
+from matching.solver_process import settle_in
+from services.host.market_host import MarketHost
+
+log = logging.getLogger(__name__)
+
+# Events between snapshots: about two seconds of folding at the next start.
+EVERY = 50_000
+LOOK_EVERY_S = 1.0
+
+
+class Snapshots:
+    def __init__(self, host: MarketHost, dsn: str) -> None:
+        self._host = host
+        self._dsn = dsn
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """The host itself saves the last one."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        host = self._host
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            # Not beyond what the tables show: they are followed from the snapshot on.
+            sequence = host.projector.sequence
+            if host.accepting and sequence - host.snapshot_sequence >= EVERY:
+                await self._save(sequence)
+
+    async def _save(self, sequence: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, context, initializer=settle_in) as process:
+            work = process.submit(save_snapshot, self._dsn, self._host.market_id, self._host.store.epoch, sequence)
+            try:
+                await asyncio.wrap_future(work)
+            except (BrokenExecutor, OSError) as fault:
+                log.warning("no snapshot at event %d: %s", sequence, fault)
+            # After a failure too: the next try comes as many events later, not at once.
+            self._host.snapshot_sequence = sequence
+
+
+def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int) -> None:
+    """In the process: fold the log up to ``sequence`` and save market and measures."""
+    asyncio.run(_save_snapshot(dsn, market_id, epoch, sequence))
+
+
+async def _save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int) -> None:
+    pool = await open_pool(dsn, size=1)
+    try:
+        store = LogStore(pool, market_id)
+        store.epoch = epoch
+        saved = await store.latest_snapshot()
+        market = Market.restore(saved[0]) if saved is not None else Market()
+        measures = Measures.from_json(saved[1]) if saved is not None else Measures()
+        async for event in store.read(market.sequence):
+            if event.sequence > sequence:
+                break
+            market.apply([event])
+            measures.fold(event)
+        body = market.snapshot().SerializeToString(deterministic=True)
+        await store.save_snapshot(body, measures.to_json(), sequence)
+    finally:
+        await pool.close()
