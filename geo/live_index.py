@@ -38,7 +38,6 @@ class LiveIndex:
     """Struct of arrays by courier number, grown by doubling."""
 
     def __init__(self) -> None:
-        self.pings_seen = 0
         self._size = 1024
         self._latitude_e7 = np.zeros(self._size, np.int64)
         self._longitude_e7 = np.zeros(self._size, np.int64)
@@ -48,7 +47,6 @@ class LiveIndex:
         """Keep each courier's newest position; older and repeated pings change nothing. All pings must be sound."""
         if not pings.numbers.size:
             return
-        self.pings_seen += int(pings.numbers.size)
         self._grow(int(pings.numbers.max()))
         # Newest last, so that its assignment wins among pings of the same courier.
         order = np.argsort(pings.times_ms, kind="stable")

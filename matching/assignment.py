@@ -22,8 +22,8 @@ class Gate(IntEnum):
     VEHICLE = 0
     CAPACITY = 1
     SKILLS = 2
-    DECLINED = 3
-    REACH = 4
+    REACH = 3
+    DECLINED = 4
     NEAREST = 5
     SHIFT_END = 6
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from geo.units import Ints
+from geo.units import Floats, Ints
 from matching.assignment import Candidates, Gate
 from matching.costs import pair_terms
 from matching.problem import Problem
@@ -40,13 +40,14 @@ def _pairs_of_class(problem: Problem, jobs: Ints, needs: Ints, gates: Ints) -> t
     nothing = np.zeros(0, np.int64)
     if not able.size:
         return nothing, nothing
-    excluded = _excluded_counts(problem, jobs, able)
-    gates[jobs, Gate.DECLINED] = excluded
     radius = problem.travel.radius(problem.max_reach_s, problem.at_s)
-    tree = cKDTree(problem.travel.embed(problem.couriers.latitude[able], problem.couriers.longitude[able]))
-    points = problem.travel.embed(problem.jobs.latitude[jobs], problem.jobs.longitude[jobs])
-    k = min(problem.candidates_per_job + int(excluded.max(initial=0)), able.size)
-    _, neighbours = tree.query(points, k=k, distance_upper_bound=radius)
+    places = problem.travel.embed(problem.couriers.latitude, problem.couriers.longitude)
+    points = problem.travel.embed(problem.jobs.latitude, problem.jobs.longitude)
+    tree = cKDTree(places[able])
+    within = np.asarray(tree.query_ball_point(points[jobs], radius, return_length=True), np.int64)
+    declined = _declined_within(problem, able, places, points, radius)[jobs]
+    k = min(problem.candidates_per_job + int(declined.max(initial=0)), able.size)
+    _, neighbours = tree.query(points[jobs], k=k, distance_upper_bound=radius)
     neighbours = np.reshape(neighbours, (jobs.size, k))
     real = neighbours < able.size
     job = np.repeat(jobs, real.sum(axis=1))
@@ -55,10 +56,9 @@ def _pairs_of_class(problem: Problem, jobs: Ints, needs: Ints, gates: Ints) -> t
     job, courier = job[keep], courier[keep]
     keep = _rank_in_job(job) < problem.candidates_per_job
     job, courier = job[keep], courier[keep]
-    within = np.asarray(tree.query_ball_point(points, radius, return_length=True), np.int64)
     gates[jobs, Gate.REACH] = able.size - within
-    kept = np.bincount(job, minlength=len(problem.jobs))[jobs]
-    gates[jobs, Gate.NEAREST] = np.maximum(within - excluded - kept, 0)
+    gates[jobs, Gate.DECLINED] = declined
+    gates[jobs, Gate.NEAREST] = within - declined - np.bincount(job, minlength=len(problem.jobs))[jobs]
     return job, courier
 
 
@@ -75,9 +75,12 @@ def _able_couriers(problem: Problem, jobs: Ints, needs: Ints, gates: Ints) -> In
     return np.flatnonzero(able)
 
 
-def _excluded_counts(problem: Problem, jobs: Ints, able: Ints) -> Ints:
-    among = np.isin(problem.excluded_couriers, able)
-    return np.bincount(problem.excluded_jobs[among], minlength=len(problem.jobs))[jobs]
+def _declined_within(problem: Problem, able: Ints, places: Floats, points: Floats, radius: float) -> Ints:
+    """Shape (jobs,): couriers within reach who may not be asked again."""
+    job, courier = problem.excluded_jobs, problem.excluded_couriers
+    near = np.linalg.norm(places[courier] - points[job], axis=-1) <= radius
+    counted = near & np.isin(courier, able)
+    return np.bincount(job[counted], minlength=len(problem.jobs))
 
 
 def _is_excluded(problem: Problem, job: Ints, courier: Ints) -> Bools:

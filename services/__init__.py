@@ -1,1 +1,7 @@
 """The shell around the market: gRPC, HTTP, command line, settings and the wiring of processes."""
+
+import os
+
+# Before gRPC is imported. Our children are spawned, never forked: it need not prepare for forks, nor speak of them.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

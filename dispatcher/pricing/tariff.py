@@ -13,20 +13,19 @@ def tariff_of(tariffs: Iterable[policy_pb.Tariff], kind: types_pb.JobKind) -> po
     return next((tariff for tariff in tariffs if tariff.kind == kind), None)
 
 
-def price(tariff: policy_pb.Tariff, currency: str, metres: int, seconds: int) -> types_pb.Price:
-    """Price lines of a trip of ``metres`` and ``seconds``; they sum to the total."""
-    lines = [_line(types_pb.PRICE_LINE_KIND_BASE, tariff.base, "base")]
+def price(into: types_pb.Price, tariff: policy_pb.Tariff, currency: str, metres: int, seconds: int) -> None:
+    """Fill an empty price with the lines of a trip of ``metres`` and ``seconds``; they sum to its total."""
+    total = _add(into, types_pb.PRICE_LINE_KIND_BASE, tariff.base, "base")
     if tariff.per_km:
         amount = rounded(tariff.per_km * metres, 1000)
-        lines.append(_line(types_pb.PRICE_LINE_KIND_DISTANCE, amount, f"{metres} m x {tariff.per_km} a km"))
+        total += _add(into, types_pb.PRICE_LINE_KIND_DISTANCE, amount, f"{metres} m x {tariff.per_km} a km")
     if tariff.per_minute:
         amount = rounded(tariff.per_minute * seconds, 60)
-        lines.append(_line(types_pb.PRICE_LINE_KIND_TIME, amount, f"{seconds} s x {tariff.per_minute} a minute"))
-    total = sum(line.minor_units for line in lines)
+        total += _add(into, types_pb.PRICE_LINE_KIND_TIME, amount, f"{seconds} s x {tariff.per_minute} a minute")
     if total < tariff.minimum:
-        lines.append(_line(types_pb.PRICE_LINE_KIND_MINIMUM, tariff.minimum - total, f"minimum {tariff.minimum}"))
-        total = tariff.minimum
-    return types_pb.Price(total=types_pb.Money(minor_units=total, currency_code=currency), lines=lines)
+        rule = f"minimum {tariff.minimum}"
+        total += _add(into, types_pb.PRICE_LINE_KIND_MINIMUM, tariff.minimum - total, rule)
+    into.total.minor_units, into.total.currency_code = total, currency
 
 
 def rounded(numerator: int, denominator: int) -> int:
@@ -34,5 +33,6 @@ def rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _line(kind: types_pb.PriceLineKind, amount: int, rule: str) -> types_pb.PriceLine:
-    return types_pb.PriceLine(kind=kind, minor_units=amount, rule=rule)
+def _add(into: types_pb.Price, kind: types_pb.PriceLineKind, amount: int, rule: str) -> int:
+    into.lines.add(kind=kind, minor_units=amount, rule=rule)
+    return amount

@@ -31,9 +31,9 @@ from load_tests.live.demonstration import ping
 from load_tests.live.suite_process import SuiteProcess
 from load_tests.live.view import counts
 
-SPEED = 20.0
+SPEED = 60.0
 COURIERS = 60
-JOBS_PER_MINUTE = 240.0
+JOBS_PER_MINUTE = 90.0
 # Jobs that must be live when the suite is killed.
 LIVE_JOBS = 200
 LIVE_STATES = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")

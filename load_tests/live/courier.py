@@ -80,7 +80,9 @@ class CourierApp:
         # Pickup and drop-off of each job as the city knows them, by the pickup's label.
         self._spots = spots
         self._drive = Drive(home, home, 0.0, 0.0)
+        # The last number given to a message, the last one sent on this stream, the last one received.
         self._number = 0
+        self._sent = 0
         self._received = 0
         self._token = ""
         self._unacknowledged: dict[int, pb.ConnectRequest] = {}
@@ -106,12 +108,10 @@ class CourierApp:
         finally:
             for task in (*self._thinking, *([self._job] if self._job else [])):
                 task.cancel()
-            if self._call is not None:
-                self._call.cancel()
 
     async def send_position(self, now_s: float) -> None:
         """One ping, where the courier is now; none while the market does not know that the courier is online."""
-        if not self._online or self._call is None:
+        if not self._online:
             return
         latitude, longitude = self._drive.at(now_s)
         batch = pb.LocationBatch(
@@ -119,21 +119,26 @@ class CourierApp:
         )
         self._tally.pings += 1
         # A ping that is lost with its stream is not sent again: the next one is fresher.
-        self._number += 1
-        await self._write(pb.ConnectRequest(number=self._number, locations=batch))
+        await self._flush(batch)
 
     async def _connection(self, stub: rpc.CourierServiceStub) -> None:
-        self._call = call = stub.Connect()
-        hello = pb.Hello(courier_id=self.courier_id, resume_token=self._token, last_received=self._received)
-        await call.write(pb.ConnectRequest(hello=hello))
-        while (response := await call.read()) is not grpc.aio.EOF:
-            await self._receive(response)
+        call = stub.Connect()
+        try:
+            hello = pb.Hello(courier_id=self.courier_id, resume_token=self._token, last_received=self._received)
+            await call.write(pb.ConnectRequest(hello=hello))
+            welcome = await call.read()
+            if welcome is grpc.aio.EOF:
+                return
+            self._call = call
+            await self._welcomed(welcome.welcome)
+            while (response := await call.read()) is not grpc.aio.EOF:
+                await self._receive(response)
+        finally:
+            call.cancel()
 
     async def _receive(self, response: pb.ConnectResponse) -> None:
         self._received = max(self._received, response.number)
         match response.WhichOneof("message"):
-            case "welcome":
-                await self._welcomed(response.welcome)
             case "ack":
                 for number in [n for n in self._unacknowledged if n <= response.ack.number]:
                     self._online |= self._unacknowledged.pop(number).HasField("go_online")
@@ -146,32 +151,41 @@ class CourierApp:
                 self._job_changed(response.job)
 
     async def _welcomed(self, welcome: pb.Welcome) -> None:
+        """Go on where the last stream ended: what was not handled is sent again, in order."""
         self._token = welcome.resume_token
-        for number, message in list(self._unacknowledged.items()):
-            if number > welcome.handled_number:
-                await self._write(message)
-        self._online = online = welcome.HasField("courier") and welcome.courier.state != pb.COURIER_STATE_OFFLINE
+        self._sent = welcome.handled_number
+        self._online = welcome.HasField("courier") and welcome.courier.state != pb.COURIER_STATE_OFFLINE
         asked = any(message.HasField("go_online") for message in self._unacknowledged.values())
-        if not online and not asked:
+        if not self._online and not asked:
             latitude, longitude = self._drive.at(self._clock.seconds())
             position = types_pb.Position(latitude=latitude, longitude=longitude)
             profile = pb.CourierProfile(vehicle_type=self._vehicle)
             await self._send(go_online=pb.GoOnline(profile=profile, position=position))
+        else:
+            await self._flush()
         if welcome.HasField("job"):
             self._job_changed(welcome.job)
 
     async def _send(self, **message: Any) -> None:
         """Kept until acknowledged, so that it survives a cut."""
         self._number += 1
-        request = pb.ConnectRequest(number=self._number, **message)
-        self._unacknowledged[self._number] = request
-        await self._write(request)
+        self._unacknowledged[self._number] = pb.ConnectRequest(number=self._number, **message)
+        await self._flush()
 
-    async def _write(self, request: pb.ConnectRequest) -> None:
-        if self._call is not None:
+    async def _flush(self, locations: pb.LocationBatch | None = None) -> None:
+        """Send what is not sent yet, strictly in order of number, then a ping; without a stream all this waits."""
+        async with self._writing:
+            call = self._call
+            if call is None:
+                return
             try:
-                async with self._writing:
-                    await self._call.write(request)
+                for number in sorted(n for n in self._unacknowledged if n > self._sent):
+                    await call.write(self._unacknowledged[number])
+                    self._sent = number
+                if locations is not None:
+                    self._number += 1
+                    self._sent = self._number
+                    await call.write(pb.ConnectRequest(number=self._number, locations=locations))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 return  # the reader sees the cut, and connects again
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -46,12 +47,14 @@ class LocationIntake:
         if not shaped:
             return
         pings, lengths = _columns(shaped)
-        bad = faulty(pings, now_ms)
-        if bad.any():
-            keep = self._refuse_faulty(shaped, bad, lengths)
-            pings = Pings(pings.numbers[keep], pings.latitudes[keep], pings.longitudes[keep], pings.times_ms[keep])
-        self.accepted += int(pings.numbers.size)
-        self._index.update(pings)
+        ends = np.cumsum(lengths) - 1
+        keep = self._sound(shaped, pings, lengths, ends - lengths + 1, now_ms)
+        self.accepted += int(lengths[keep].sum())
+        # Oldest first, so the last of each batch is where the courier is.
+        newest = ends[keep]
+        self._index.update(
+            Pings(pings.numbers[newest], pings.latitudes[newest], pings.longitudes[newest], pings.times_ms[newest])
+        )
 
     def _well_shaped(self, item: Waiting) -> bool:
         fault = shape_fault(item.batch)
@@ -60,15 +63,23 @@ class LocationIntake:
             item.refuse(*fault)
         return fault is None
 
-    def _refuse_faulty(self, shaped: list[Waiting], bad: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """True for the pings of batches without a fault."""
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        faults = np.add.reduceat(bad.astype(np.int64), starts)
+    def _sound(
+        self, shaped: list[Waiting], pings: Pings, lengths: np.ndarray, starts: np.ndarray, now_ms: int
+    ) -> np.ndarray:
+        """True for each batch without a fault; the others are told."""
+        bad = faulty(pings, now_ms)
+        backwards = np.zeros(bad.size, bool)
+        backwards[1:] = pings.times_ms[1:] < pings.times_ms[:-1]
+        backwards[starts] = False
+        bad |= backwards
+        if not bad.any():
+            return np.ones(lengths.size, bool)
+        faults = np.logical_or.reduceat(bad, starts)
         for index in np.flatnonzero(faults).tolist():
             item, start = shaped[index], int(starts[index])
             self.refused += 1
             item.refuse(*value_fault(item.batch, int(np.argmax(bad[start : start + lengths[index]]))))
-        return np.repeat(faults == 0, lengths)
+        return ~faults
 
 
 def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
@@ -89,27 +100,35 @@ def value_fault(batch: courier_pb.LocationBatch, index: int) -> tuple[str, str]:
         return f"locations.latitudes[{index}]", "must be a number from -90 to 90"
     if not abs(batch.longitudes[index]) <= 180:
         return f"locations.longitudes[{index}]", "must be a number from -180 to 180"
+    if index and batch.offsets_ms and batch.offsets_ms[index] < batch.offsets_ms[index - 1]:
+        return f"locations.offsets_ms[{index}]", "must not be before the position that it follows"
     return "locations.start_time", "lies in the future: check the device's clock"
 
 
 def _columns(shaped: list[Waiting]) -> tuple[Pings, np.ndarray]:
     """All pings in columns, and how many each batch holds."""
     lengths = np.fromiter((len(item.batch.latitudes) for item in shaped), np.int64, len(shaped))
-    total = int(lengths.sum())
     numbers = np.fromiter((item.courier_number for item in shaped), np.int64, len(shaped))
     starts = np.fromiter((_start_ms(item) for item in shaped), np.int64, len(shaped))
     times = np.repeat(starts, lengths)
     timed = np.fromiter((len(item.batch.offsets_ms) > 0 for item in shaped), bool, len(shaped))
     if timed.any():
-        offsets = chain.from_iterable(item.batch.offsets_ms[:] for item in shaped if item.batch.offsets_ms)
-        times[np.repeat(timed, lengths)] += np.fromiter(offsets, np.int64, int(lengths[timed].sum()))
+        times[np.repeat(timed, lengths)] += _joined("q", (item.batch.offsets_ms for item in shaped))
     pings = Pings(
         np.repeat(numbers, lengths),
-        np.fromiter(chain.from_iterable(item.batch.latitudes[:] for item in shaped), np.float64, total),
-        np.fromiter(chain.from_iterable(item.batch.longitudes[:] for item in shaped), np.float64, total),
+        _joined("d", (item.batch.latitudes for item in shaped)),
+        _joined("d", (item.batch.longitudes for item in shaped)),
         times,
     )
     return pings, lengths
+
+
+def _joined(code: str, columns: Iterable[Any]) -> np.ndarray:
+    """Repeated fields end to end. By way of array: the fastest of the ways from protobuf's containers to NumPy."""
+    joined = array(code)
+    for column in columns:
+        joined.fromlist(column[:])
+    return np.frombuffer(joined, np.dtype(code))
 
 
 def _start_ms(item: Waiting) -> int:

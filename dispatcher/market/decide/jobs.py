@@ -11,7 +11,7 @@ from dispatcher.market.lifecycle import Step, next_state
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
 from dispatcher.pricing.tariff import price, tariff_of
-from dispatcher.times import SECOND, duration, micros, span, timestamp
+from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -20,36 +20,38 @@ from gig.v1 import types_pb2 as types_pb
 
 
 def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
-    job = _priced(state, command.job_id, command.client_id, command.spec, now_us)
+    job = drafts.add().job_quoted.job
+    _price(state, job, command, now_us)
     job.state = lifecycle.QUOTED
     job.quote_expire_time.CopyFrom(timestamp(now_us + span(state.policy.jobs.quote_validity)))
-    drafts.add(job_quoted=events_pb.JobQuoted(job=job))
     return job.job_id
 
 
 def place(state: MarketState, command: commands.PlaceJob, now_us: int, drafts: Drafts) -> str:
-    job = _priced(state, command.job_id, command.client_id, command.spec, now_us)
-    _place(state, job, now_us, drafts)
+    # Filled in place: a copy of a whole job is the dearest part of this call.
+    job = drafts.add().job_placed.job
+    _price(state, job, command, now_us)
+    _place(state, job, now_us)
     return job.job_id
 
 
 def take_quote(state: MarketState, command: commands.TakeQuote, now_us: int, drafts: Drafts) -> str:
-    job = job_pb.Job()
-    job.CopyFrom(_own_job(state, command.quote_id, command.client_id))
-    next_state(job, Step.PLACE)
-    if now_us >= micros(job.quote_expire_time):
-        raise WrongState("QUOTE_EXPIRED", "the quote has expired; ask for a new one", quote_id=job.job_id)
-    _place(state, job, now_us, drafts)
+    quoted = _own_job(state, command.quote_id, command.client_id)
+    next_state(quoted, Step.PLACE)
+    if now_us >= micros(quoted.quote_expire_time):
+        raise WrongState("QUOTE_EXPIRED", "the quote has expired; ask for a new one", quote_id=quoted.job_id)
+    job = drafts.add().job_placed.job
+    job.CopyFrom(quoted)
+    _place(state, job, now_us)
     return job.job_id
 
 
-def _place(state: MarketState, job: job_pb.Job, now_us: int, drafts: Drafts) -> None:
+def _place(state: MarketState, job: job_pb.Job, now_us: int) -> None:
     job.place_time.CopyFrom(timestamp(now_us))
     later = job.spec.HasField("pickup_after") and (
         micros(job.spec.pickup_after) - span(state.policy.matching.lead_time) > now_us
     )
     job.state = lifecycle.SCHEDULED if later else lifecycle.QUEUED
-    drafts.add(job_placed=events_pb.JobPlaced(job=job))
 
 
 def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts: Drafts) -> str:
@@ -112,8 +114,9 @@ def _own_job(state: MarketState, job_id: str, client_id: str) -> job_pb.Job:
     return job
 
 
-def _priced(state: MarketState, job_id: str, client_id: str, spec: job_pb.JobSpec, now_us: int) -> job_pb.Job:
-    """A job with trip and fare, checked against zones, tariffs and the schedule's horizon."""
+def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | commands.PlaceJob, now_us: int) -> None:
+    """Fill in trip, fare and pay, checked against zones, tariffs and the schedule's horizon."""
+    spec = command.spec
     _check_zones(state, spec)
     _check_schedule(state, spec, now_us)
     policy = state.policy
@@ -122,16 +125,13 @@ def _priced(state: MarketState, job_id: str, client_id: str, spec: job_pb.JobSpe
     if fare is None or pay is None:
         raise InvalidField("spec.kind", "this market does not take jobs of this kind", "KIND_NOT_SERVED")
     metres, seconds = trip(state, spec, now_us)
-    return job_pb.Job(
-        job_id=job_id,
-        client_id=client_id,
-        spec=spec,
-        fare=price(fare, policy.currency_code, metres, seconds),
-        pay=price(pay, policy.currency_code, metres, seconds),
-        trip_distance_metres=metres,
-        trip_duration=duration(seconds * SECOND),
-        policy_version=policy.version,
-    )
+    job.job_id, job.client_id = command.job_id, command.client_id
+    job.spec.CopyFrom(spec)
+    price(job.fare, fare, policy.currency_code, metres, seconds)
+    price(job.pay, pay, policy.currency_code, metres, seconds)
+    job.trip_distance_metres = metres
+    job.trip_duration.seconds = seconds
+    job.policy_version = policy.version
 
 
 def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, int]:

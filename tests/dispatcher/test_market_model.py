@@ -1,0 +1,158 @@
+"""Whatever people do and whenever, a market's invariants hold, and its log alone rebuilds it byte for byte."""
+
+from __future__ import annotations
+
+import contextlib
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from dispatcher import commands
+from dispatcher.errors import DispatchError
+from dispatcher.log.invariants import LogChecker
+from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.lifecycle import HELD, TERMINAL
+from dispatcher.times import SECOND, timestamp
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import job_pb2, types_pb2
+from matching.solve import solve
+from tests.kit import Bench, spec
+
+COURIERS = st.sampled_from([f"courier-{index}" for index in range(6)])
+NEAR = st.tuples(st.floats(40.74, 40.77), st.floats(-73.99, -73.96))
+STEPS = st.sampled_from(["ARRIVED", "PICKED_UP", "COMPLETED", "FAILED"])
+
+
+class MarketModel(RuleBasedStateMachine):
+    jobs = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench()
+        self.checker = LogChecker()
+        self.checked = 0
+        self.count = 0
+
+    def _try(self, command: commands.Command) -> None:
+        with contextlib.suppress(DispatchError):
+            self.bench.do(command)
+
+    @rule(target=jobs, pickup=NEAR, dropoff=NEAR, quote=st.booleans(), later=st.sampled_from([0, 0, 300, 3000]))
+    def ask(self, pickup, dropoff, quote, later):
+        self.count += 1
+        job_id = f"job-{self.count}"
+        wanted = spec(pickup, dropoff, kind=1 + self.count % 2)
+        if later:
+            wanted.pickup_after.CopyFrom(timestamp(self.bench.now + later * SECOND))
+        ask = commands.QuoteJob if quote else commands.PlaceJob
+        self._try(ask(request=commands.Request(job_id, self.count), job_id=job_id, client_id="ann", spec=wanted))
+        return multiple(job_id)
+
+    @rule(job=jobs)
+    def take_quote(self, job):
+        self._try(commands.TakeQuote(quote_id=job, client_id="ann"))
+
+    @rule(job=consumes(jobs))
+    def cancel(self, job):
+        self._try(commands.CancelJob(job_id=job, client_id="ann"))
+
+    @rule(courier=COURIERS, at=NEAR, vehicle=st.sampled_from([1, 4]))
+    def go_online(self, courier, at, vehicle):
+        online = courier_pb.GoOnline(
+            profile=courier_pb.CourierProfile(vehicle_type=vehicle),
+            position=types_pb2.Position(latitude=at[0], longitude=at[1]),
+        )
+        self._try(commands.GoOnline(courier_id=courier, online=online))
+
+    @rule(courier=COURIERS)
+    def go_offline(self, courier):
+        self._try(commands.GoOffline(courier_id=courier))
+
+    @rule(seconds=st.sampled_from([0, 1, 5, 19, 20, 60, 301, 1300, 4000]))
+    def time_passes(self, seconds):
+        self.bench.wait(seconds)
+
+    @rule()
+    def round(self):
+        self.bench.round()
+
+    @rule(courier=COURIERS, accept=st.booleans(), twice=st.booleans())
+    def answer(self, courier, accept, twice):
+        offers = [offer for offer in self.bench.market.state.offers.values() if offer.courier_id == courier]
+        for offer in offers * (2 if twice else 1):
+            answer = courier_pb.OfferAnswer(offer_id=offer.offer_id, answer=1 if accept else 2)
+            self._try(commands.AnswerOffer(courier_id=courier, answer=answer))
+
+    @rule(courier=COURIERS, step=STEPS)
+    def progress(self, courier, step):
+        held = self.bench.market.state.couriers.get(courier)
+        if held is not None and held.job_id:
+            with contextlib.suppress(DispatchError):
+                self.bench.progress(step, held.job_id, courier)
+
+    @rule(job=jobs, courier=COURIERS, step=STEPS)
+    def meddle(self, job, courier, step):
+        with contextlib.suppress(DispatchError):
+            self.bench.progress(step, job, courier)
+
+    @rule()
+    def solve_while_the_market_moves_on(self):
+        """A solution comes back after couriers left and time passed."""
+        bench = self.bench
+        opened = bench.market.problem(MovedCouriers.none(), bench.now)
+        if opened is None:
+            return
+        assignment = solve(opened.problem)
+        for courier in list(bench.market.state.couriers)[::2]:
+            self._try(commands.GoOffline(courier_id=courier))
+        bench.wait(30)
+        events = bench.market.settle(opened, assignment, bench.now)
+        bench.market.apply(events)
+        bench.log.extend(events)
+
+    @invariant()
+    def the_log_breaks_no_invariant(self):
+        """One live offer and one courier a job, one job a courier, one end a job, postings that balance."""
+        for event in self.bench.log[self.checked :]:
+            assert list(self.checker.check(event)) == []
+        self.checked = len(self.bench.log)
+
+    @invariant()
+    def jobs_and_couriers_agree(self):
+        state = self.bench.market.state
+        for courier_id, courier in state.couriers.items():
+            if courier.job_id:
+                assert state.jobs[courier.job_id].courier_id == courier_id
+                assert state.jobs[courier.job_id].state in HELD
+            if courier.offer_id and courier.state == courier_pb.COURIER_STATE_OFFERED:
+                assert state.offers[courier.offer_id].courier_id == courier_id
+        for job_id, job in state.jobs.items():
+            assert (job_id in state.queue) == (job.state == job_pb2.JOB_STATE_QUEUED)
+            if job.state in TERMINAL:
+                assert job.HasField("end_time")
+            if job.state in HELD:
+                assert state.couriers[job.courier_id].job_id == job_id
+
+    @invariant()
+    def capacity_is_never_exceeded(self):
+        state = self.bench.market.state
+        for courier in state.couriers.values():
+            if courier.job_id:
+                wanted = state.jobs[courier.job_id].spec.kind
+                room = courier.profile.capacity
+                assert room.persons if wanted == types_pb2.JOB_KIND_RIDE else room.parcels
+
+    def teardown(self):
+        """Same log in, same state out; and a snapshot in between changes nothing."""
+        live = self.bench.market.snapshot().SerializeToString(deterministic=True)
+        assert Market.fold(self.bench.log).snapshot().SerializeToString(deterministic=True) == live
+        middle = len(self.bench.log) // 2
+        if middle >= 2:
+            resumed = Market.restore(Market.fold(self.bench.log[:middle]).snapshot())
+            resumed.apply(self.bench.log[middle:])
+            assert resumed.snapshot().SerializeToString(deterministic=True) == live
+
+
+TestMarketModel = MarketModel.TestCase
+TestMarketModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

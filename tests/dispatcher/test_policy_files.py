@@ -1,0 +1,40 @@
+"""A policy file is read whole or refused with the field and the fault."""
+
+from __future__ import annotations
+
+import pytest
+
+from dispatcher import policy
+from dispatcher.errors import PolicyError
+
+
+@pytest.mark.parametrize("name", policy.presets())
+def test_every_preset_is_a_policy_that_can_govern(name: str) -> None:
+    assert policy.load(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('batch_window = "2s"', 'batch_window = "0s"'), "matching.batch_window"),
+        (('batch_window = "2s"', "batch_window = 2"), "batch_window"),
+        (("max_reach", "max_reech"), "max_reech"),
+        (('currency_code = "USD"', 'currency_code = "dollars"'), "currency_code"),
+        (("speeds_mps = [5.5]", "speeds_mps = [5.5, 6.0]"), "speeds_mps"),
+        (("[matching]", "[matching"), "plain.toml"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(tmp_path, change, said) -> None:
+    from importlib import resources
+
+    text = resources.files("dispatcher.policies").joinpath("plain.toml").read_text("utf-8")
+    path = tmp_path / "plain.toml"
+    path.write_text(text.replace(*change), "utf-8")
+    with pytest.raises(PolicyError) as refused:
+        policy.load(str(path))
+    assert said in str(refused.value)
+
+
+def test_an_unknown_policy_names_the_presets() -> None:
+    with pytest.raises(PolicyError, match="plain"):
+        policy.load("no-such-policy")

@@ -1,0 +1,43 @@
+"""The live index keeps each courier's newest position."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geo.live_index import LiveIndex, Pings, faulty
+from geo.units import to_e7
+
+PING = st.tuples(st.integers(1, 8), st.floats(-90, 90), st.floats(-180, 180), st.integers(0, 1000))
+
+
+def pings(rows: list[tuple[int, float, float, int]]) -> Pings:
+    numbers, lats, lngs, times = zip(*rows, strict=True)
+    return Pings(np.array(numbers), np.array(lats, float), np.array(lngs, float), np.array(times))
+
+
+@given(st.lists(st.lists(PING, min_size=1, max_size=20), max_size=5))
+def test_the_index_is_the_same_as_remembering_the_newest_ping_of_each(batches) -> None:
+    index, newest = LiveIndex(), {}
+    for batch in batches:
+        index.update(pings(batch))
+        for number, lat, lng, time in sorted(batch, key=lambda ping: ping[3]):
+            if time >= newest.get(number, (-1,))[0]:
+                newest[number] = (time, to_e7(lat), to_e7(lng))
+    for number, (time, lat, lng) in newest.items():
+        found = index.positions_e7(np.array([number]))
+        assert (int(found[0][0]), int(found[1][0])) == (lat, lng)
+        assert index.last_ms(number) == time
+    assert not index.known(np.array([9])).any()
+
+
+def test_the_index_grows_with_the_numbers() -> None:
+    index = LiveIndex()
+    index.place(100_000, 5, 6, 7)
+    assert index.positions_e7(np.array([100_000]))[1][0] == 6
+
+
+def test_impossible_positions_and_future_times_are_faulty() -> None:
+    rows = [(1, 0.0, 0.0, 0), (1, float("nan"), 0.0, 0), (1, 91.0, 0.0, 0), (1, 0.0, 181.0, 0), (1, 0.0, 0.0, 70_000)]
+    assert faulty(pings(rows), now_ms=1).tolist() == [False, True, True, True, True]

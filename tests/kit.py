@@ -1,0 +1,91 @@
+"""A market in a few words, for tests."""
+
+from __future__ import annotations
+
+from dispatcher import commands, policy
+from dispatcher.market import Market, MovedCouriers
+from dispatcher.times import SECOND
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2, types_pb2
+from gig.v1 import policy_pb2 as policy_pb
+from matching.solve import solve
+
+START = 1_700_000_000 * SECOND
+HERE, THERE = (40.75, -73.98), (40.76, -73.97)
+
+Spot = tuple[float, float]
+
+
+def place_at(spot: Spot) -> types_pb2.Place:
+    return types_pb2.Place(position=types_pb2.Position(latitude=spot[0], longitude=spot[1]))
+
+
+def spec(pickup: Spot = HERE, dropoff: Spot = THERE, **more: object) -> job_pb2.JobSpec:
+    return job_pb2.JobSpec(
+        kind=more.pop("kind", types_pb2.JOB_KIND_RIDE), pickup=place_at(pickup), dropoff=place_at(dropoff), **more
+    )
+
+
+class Bench:
+    """A market, its log, and a clock that only the test moves."""
+
+    def __init__(self, chosen: policy_pb.Policy | None = None, zones: str = "") -> None:
+        self.market = Market()
+        self.log: list[events_pb.Event] = []
+        self.now = START
+        self._take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones))
+
+    def do(self, command: commands.Command) -> list[events_pb.Event]:
+        return self._take(self.market.decide(command, self.now))
+
+    def wait(self, seconds: float) -> list[events_pb.Event]:
+        """Time passes; what fell due happens."""
+        self.now += round(seconds * SECOND)
+        return self.do(commands.CheckDue())
+
+    def round(self) -> list[events_pb.Event]:
+        """A batch round; its events."""
+        opened = self.market.problem(MovedCouriers.none(), self.now)
+        return [] if opened is None else self._take(self.market.settle(opened, solve(opened.problem), self.now))
+
+    def place(self, job_id: str = "job", client_id: str = "ann", **more: object) -> job_pb2.Job:
+        self.do(commands.PlaceJob(job_id=job_id, client_id=client_id, spec=spec(**more)))
+        return self.job(job_id)
+
+    def online(self, courier_id: str = "bo", at: Spot = HERE, **profile: object) -> None:
+        profile.setdefault("vehicle_type", types_pb2.VEHICLE_TYPE_CAR)
+        online = courier_pb.GoOnline(profile=courier_pb.CourierProfile(**profile), position=place_at(at).position)
+        self.do(commands.GoOnline(courier_id=courier_id, online=online))
+
+    def answer(self, offer_id: str, courier_id: str = "bo", accept: bool = True) -> list[events_pb.Event]:
+        answer = courier_pb.ANSWER_ACCEPT if accept else courier_pb.ANSWER_DECLINE
+        return self.do(
+            commands.AnswerOffer(courier_id=courier_id, answer=courier_pb.OfferAnswer(offer_id=offer_id, answer=answer))
+        )
+
+    def progress(self, step: str, job_id: str = "job", courier_id: str = "bo") -> list[events_pb.Event]:
+        progress = courier_pb.Progress(job_id=job_id, step=f"PROGRESS_STEP_{step}")
+        return self.do(commands.ReportProgress(courier_id=courier_id, progress=progress))
+
+    def assign(self, job_id: str = "job", courier_id: str = "bo") -> None:
+        """Online, placed, offered, accepted."""
+        self.online(courier_id)
+        self.place(job_id)
+        self.round()
+        self.answer(self.job(job_id).offer_id, courier_id)
+
+    def job(self, job_id: str = "job") -> job_pb2.Job:
+        return self.market.state.jobs[job_id]
+
+    def state(self, job_id: str = "job") -> str:
+        return job_pb2.JobState.Name(self.job(job_id).state).removeprefix("JOB_STATE_")
+
+    def courier_state(self, courier_id: str = "bo") -> str:
+        state = self.market.state.couriers[courier_id].state
+        return courier_pb.CourierState.Name(state).removeprefix("COURIER_STATE_")
+
+    def _take(self, events: list[events_pb.Event]) -> list[events_pb.Event]:
+        self.market.apply(events)
+        self.log.extend(events)
+        return events

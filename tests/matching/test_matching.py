@@ -1,0 +1,137 @@
+"""A round assigns what is possible, at least cost, and can say why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+from matching.assignment import NOBODY, Gate
+from matching.candidates import eligible_pairs
+from matching.costs import unmatched_cost
+from matching.problem import Problem, Solver
+from matching.solve import fall_back, solve
+from tests.matching.problems import random_problem
+
+SIZES = st.tuples(st.integers(0, 10**6), st.integers(0, 25), st.integers(0, 25))
+
+
+def slow_gates(problem: Problem, job: int) -> tuple[list[int], np.ndarray]:
+    """The eligible couriers of a job, nearest first, and what each gate removed: pair by pair, as the words say."""
+    needs, offers = problem.jobs.needs, problem.couriers.offers
+    excluded = set(zip(problem.excluded_jobs.tolist(), problem.excluded_couriers.tolist(), strict=True))
+    removed = np.zeros(len(Gate), np.int64)
+    able: list[tuple[float, int]] = []
+    for courier in range(len(problem.couriers)):
+        _, seconds = problem.travel.leg(
+            problem.couriers.latitude[courier],
+            problem.couriers.longitude[courier],
+            problem.jobs.latitude[job],
+            problem.jobs.longitude[job],
+            problem.at_s,
+        )
+        if not offers.vehicles[courier] & needs.vehicles[job]:
+            removed[Gate.VEHICLE] += 1
+        elif (
+            offers.persons[courier] < needs.persons[job]
+            or offers.parcels[courier] < needs.parcels[job]
+            or offers.weight_g[courier] < needs.weight_g[job]
+        ):
+            removed[Gate.CAPACITY] += 1
+        elif offers.skills[courier] & needs.skills[job] != needs.skills[job]:
+            removed[Gate.SKILLS] += 1
+        elif seconds > problem.max_reach_s:
+            removed[Gate.REACH] += 1
+        elif (job, courier) in excluded:
+            removed[Gate.DECLINED] += 1
+        else:
+            able.append((seconds, courier))
+    able.sort()
+    removed[Gate.NEAREST] = max(len(able) - problem.candidates_per_job, 0)
+    kept = []
+    for seconds, courier in able[: problem.candidates_per_job]:
+        if max(seconds, problem.jobs.ready_in_s[job]) > problem.couriers.shift_left_s[courier]:
+            removed[Gate.SHIFT_END] += 1
+        else:
+            kept.append(courier)
+    return kept, removed
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES)
+def test_candidates_and_gates_are_those_of_checking_pair_by_pair(size) -> None:
+    problem = random_problem(*size)
+    candidates = eligible_pairs(problem)
+    for job in range(len(problem.jobs)):
+        kept, removed = slow_gates(problem, job)
+        assert set(candidates.courier[candidates.job == job].tolist()) == set(kept)
+        assert candidates.gates[job].sum() + len(kept) == len(problem.couriers)
+        assert candidates.gates[job].tolist() == removed.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES)
+def test_the_flow_is_the_optimum_of_a_dense_solver(size) -> None:
+    problem = random_problem(*size)
+    assignment = solve(problem)
+    candidates, unmatched = assignment.candidates, unmatched_cost(problem)
+    jobs, couriers = len(problem.jobs), len(problem.couriers)
+    dense = np.full((jobs, couriers + jobs), 10**12, np.int64)
+    dense[candidates.job, candidates.courier] = candidates.cost
+    dense[np.arange(jobs), couriers + np.arange(jobs)] = unmatched
+    rows, columns = linear_sum_assignment(dense)
+    assert assignment.cost.sum() == dense[rows, columns].sum()
+
+
+@pytest.mark.parametrize("solver", Solver)
+@settings(max_examples=40, deadline=None)
+@given(SIZES)
+def test_nobody_is_chosen_twice_and_nobody_outside_the_candidates(solver, size) -> None:
+    problem = random_problem(*size, solver=solver)
+    assignment = solve(problem)
+    chosen = assignment.courier[assignment.matched]
+    assert np.unique(chosen).size == chosen.size
+    for job in np.flatnonzero(assignment.matched):
+        edge = assignment.edge[job]
+        assert assignment.candidates.job[edge] == job
+        assert assignment.candidates.courier[edge] == assignment.courier[job]
+        assert assignment.job[assignment.courier[job]] == job
+        assert assignment.candidates.terms[edge].sum() == assignment.cost[job]
+
+
+@settings(max_examples=30, deadline=None)
+@given(SIZES)
+def test_the_same_problem_gives_the_same_answer_and_digest(size) -> None:
+    first, second = solve(random_problem(*size)), solve(random_problem(*size))
+    assert first.digest == second.digest
+    assert first.courier.tolist() == second.courier.tolist()
+
+
+def test_greedy_serves_the_oldest_first_and_flow_costs_no_more() -> None:
+    problem = random_problem(5, 20, 10)
+    greedy, flow = fall_back(problem), solve(problem)
+    assert greedy.fell_back
+    assert flow.cost.sum() <= greedy.cost.sum()
+    oldest = int(np.argmax(problem.jobs.age_s))
+    edges = np.flatnonzero(greedy.candidates.job == oldest)
+    if edges.size:
+        assert greedy.edge[oldest] == edges[np.argmin(greedy.candidates.seconds[edges])]
+
+
+def test_a_job_that_costs_more_than_waiting_is_left() -> None:
+    problem = random_problem(1, 5, 5)
+    cheap_to_wait = replace(problem, weights=replace(problem.weights, unmatched=-(10.0**6), job_age=0.0))
+    assert (solve(cheap_to_wait).courier == NOBODY).all()
+
+
+def test_alternatives_are_the_cheapest_others() -> None:
+    assignment = solve(random_problem(2, 10, 40))
+    for job in np.flatnonzero(assignment.matched):
+        others = assignment.alternatives(int(job), 3)
+        assert assignment.edge[job] not in others
+        assert (np.diff(assignment.candidates.cost[others]) >= 0).all()
+        assert (assignment.candidates.job[others] == job).all()
