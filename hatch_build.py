@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -66,4 +67,4 @@ class GenerateProto(BuildHookInterface[Any]):
 
 if __name__ == "__main__":
     here = Path(__file__).parent
-    generate(here, here / "gen")
+    generate(here, Path(sys.argv[1]) if len(sys.argv) > 1 else here / "gen")

@@ -21,6 +21,7 @@ from services.rpc.requests import request_of
 
 # Locations are acknowledged together, this often.
 ACK_EVERY_S = 0.05
+SLOW_READER_GRACE_S = 10.0
 
 
 class CourierStream:
@@ -45,6 +46,10 @@ class CourierStream:
                 self._flush_ack()
                 self._stream.end()
                 await asyncio.wait({writer, overflow}, return_when=asyncio.FIRST_COMPLETED)
+            if self._stream.overflow.is_set():
+                # A status can only follow the message under way: give the reader a chance to take it.
+                reader.cancel()
+                await asyncio.wait({writer}, timeout=SLOW_READER_GRACE_S)
         finally:
             if self._session.stream is self._stream:
                 self._session.stream = None
@@ -99,6 +104,8 @@ class CourierStream:
     async def _write(self) -> None:
         while (message := await self._stream.queue.get()) is not None:
             await self._context.write(message)
+            if self._stream.overflow.is_set():
+                return
 
     async def _read(self) -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:

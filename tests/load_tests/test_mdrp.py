@@ -1,0 +1,137 @@
+"""A replayed day of deliveries obeys every rule of the problem, and our validator would tell if it did not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dispatcher import policy
+from dispatcher.log.files import LogFileError, read_log
+from dispatcher.log.invariants import violations as log_violations
+from load_tests.replay.mdrp_check import read_solution, violations
+from load_tests.replay.mdrp_day import MdrpSimulation
+from load_tests.replay.mdrp_policy import under_instance
+from load_tests.replay.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS, write_solution
+from load_tests.replay.mdrp_summary import summarise
+from load_tests.traces.errors import TraceError
+from load_tests.traces.mdrp import read_instance
+
+REAL = Path(__file__).parents[3] / "shared/data/mdrp"
+GIG = str(Path(sys.executable).with_name("gig"))
+
+FILES = {
+    "restaurants.txt": "restaurant\tx\ty\nr1\t0\t0\nr2\t3200\t0\n",
+    "couriers.txt": "courier\tx\ty\ton_time\toff_time\nc1\t0\t320\t0\t120\nc2\t3200\t320\t0\t60\n",
+    "orders.txt": (
+        "order\tx\ty\tplacement_time\trestaurant\tready_time\n"
+        "o1\t0\t1600\t10\tr1\t20\no2\t3200\t1600\t12\tr2\t15\no3\t640\t0\t30\tr1\t40\no4\t640\t0\t119\tr1\t130\n"
+    ),
+    "instance_parameters.txt": (
+        "meters_per_minute\tpickup service minutes\tdropoff service minutes\ttarget click-to-door\t"
+        "maximum click-to-door\tpay per order\tguaranteed pay per hour\n320\t4\t4\t40\t90\t10\t15\n"
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "tiny"
+    made.mkdir()
+    for name, text in FILES.items():
+        (made / name).write_text(text, "utf-8")
+    return made
+
+
+def play(folder: Path):
+    instance = read_instance(folder)
+    return instance, MdrpSimulation(instance, under_instance(policy.load("mdrp"), instance.parameters)).run()
+
+
+def test_a_day_small_enough_to_check_by_hand(folder: Path, tmp_path: Path) -> None:
+    instance, day = play(folder)
+    write_solution(day, tmp_path / "out")
+    assert violations(instance, read_solution(tmp_path / "out")) == []
+    first = next(delivery for delivery in day.deliveries if delivery.order.name == "o1")
+    # One minute to the restaurant, ready at 20; two minutes of service, five of driving, two at the door.
+    assert (first.courier, first.pickup, first.departure, first.dropoff) == ("c1", 20, 22, 29)
+    summary = summarise(day)
+    assert (summary["orders"], summary["delivered"]) == (4, 3)  # o4 is ready when everyone has gone home
+    # c1 earns 2 x 10 against 2 h x 15, c2 10 against 15: both are topped up.
+    assert summary["courier_pay"] == 30 + 15
+    assert summary["share_on_guarantee"] == 1.0
+    assert log_violations(day.events) == []
+
+
+def test_the_same_day_is_the_same_to_the_last_bit(folder: Path) -> None:
+    assert summarise(play(folder)[1])["log_sha256"] == summarise(play(folder)[1])["log_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "instead", "said"),
+    [
+        (ASSIGNMENTS, r"^(\S+) 20 c1", r"\1 19 c1", "before o1 is ready"),
+        (ASSIGNMENTS, r"^(\S+) (\S+) c1 o3", r"1 \2 c1 o3", "before o3 was placed"),
+        (ORDERS, r"^(o1 .*) 29 c1", r"\1 28 c1", "dropped off before arrival and service"),
+        (ORDERS, r"^o1 .*\n", "", "assigned, but not delivered"),
+        (COURIERS, r"^c1 22 r1 o1", "c1 21 r1 o1", "departs to o1 at 21"),
+        (COURIERS, r"^c1 22 r1 o1\n", "", "the moves are not those"),
+        (COURIERS, r"^(c1 \S+) o1 r1", r"\1 0 r1", "departs from 0, but is at o1"),
+    ],
+)
+def test_the_validator_finds_each_kind_of_cheating(folder, tmp_path, file, pattern, instead, said) -> None:
+    instance, day = play(folder)
+    write_solution(day, tmp_path / "out")
+    path = tmp_path / "out" / file
+    honest = path.read_text("utf-8")
+    cheated = re.sub(pattern, instead, honest, flags=re.MULTILINE)
+    assert cheated != honest
+    path.write_text(cheated, "utf-8")
+    assert any(said in sentence for sentence in violations(instance, read_solution(tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("orders.txt", ("1600\t10", "north\t10"), "orders.txt, line 2: column 'y' must be a number, not 'north'"),
+        ("orders.txt", ("\tr2\t", "\tr9\t"), "restaurant 'r9' is not in restaurants.txt"),
+        ("orders.txt", ("o2\t", "o1\t"), "'o1' appears twice"),
+        ("couriers.txt", ("0\t60", "70\t60"), "off_time lies before on_time"),
+        ("instance_parameters.txt", ("\n320", "\n0"), "must be above 0"),
+        ("restaurants.txt", ("restaurant\tx", "name\tx"), "column 'restaurant' is missing"),
+    ],
+)
+def test_a_faulty_instance_names_file_line_and_fault(folder, file, change, said) -> None:
+    path = folder / file
+    path.write_text(path.read_text("utf-8").replace(*change), "utf-8")
+    with pytest.raises(TraceError, match=re.escape(said)):
+        read_instance(folder)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the recorded days are not beside the project")
+@pytest.mark.parametrize("name", [path.name for path in sorted(REAL.glob("*t*s*p*"))] if REAL.is_dir() else ["none"])
+def test_every_recorded_day_is_solved_feasibly_by_the_command(name: str, tmp_path: Path) -> None:
+    command = [GIG, "replay", str(REAL / name), "--format", "mdrp", "--out", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["feasible"]
+    assert summary["delivered"] == summary["orders"]
+    events = list(read_log(tmp_path / "events.log.gz"))
+    assert len(events) == summary["log_events"]
+    assert log_violations(events) == []
+
+
+def test_a_damaged_log_file_says_where(folder: Path, tmp_path: Path) -> None:
+    from dispatcher.log.files import write_log
+
+    path = tmp_path / "day.log"
+    count = write_log(path, play(folder)[1].events)
+    assert len(list(read_log(path))) == count
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(LogFileError, match=f"after event {count - 1}"):
+        list(read_log(path))

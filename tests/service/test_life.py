@@ -1,0 +1,191 @@
+"""The suite starts, drains and leaves a log from which the very same market is rebuilt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from dispatcher.log.files import read_log
+from dispatcher.log.invariants import violations
+from dispatcher.log.store import LogStore, open_pool
+from dispatcher.market import Market
+from dispatcher.measures import Measures
+from gig.v1 import job_service_pb2 as job_pb
+from gig.v1 import job_service_pb2_grpc as job_rpc
+from load_tests.bench.running import running_suite, scratch_directory
+from load_tests.live.suite_process import SuiteProcess, descendants
+from tests.service.stream import place_request
+
+GIG = str(Path(sys.executable).with_name("gig"))
+
+
+def gig(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([GIG, *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def demo_folder():
+    """What a short demonstration left behind, and the JSON that it printed."""
+    folder = scratch_directory()
+    done = gig("demo", "--seconds", "9", "--speed", "60", "--couriers", "60", "--json", "--data-dir", str(folder))
+    assert done.returncode == 0, done.stderr
+    yield folder, json.loads(done.stdout)
+    shutil.rmtree(folder)
+
+
+def test_a_demonstration_loses_nothing_and_says_so_in_json_alone(demo_folder) -> None:
+    _, result = demo_folder
+    assert result["placed"] > 50
+    assert result["completed"] > 0
+    assert (result["lost"], result["doubled"], result["offers_doubled"]) == (0, 0, 0)
+    assert result["completed_or_in_hand_share"] > 0.95
+
+
+def test_the_exported_log_rebuilds_the_live_market_byte_for_byte(demo_folder, tmp_path) -> None:
+    folder, result = demo_folder
+    out = tmp_path / "day.log.gz"
+    done = gig("log", "export", str(out), "--data-dir", str(folder), "--market", result["market"], "--json")
+    assert done.returncode == 0, done.stderr
+    events = list(read_log(out))
+    assert json.loads(done.stdout)["events"] == len(events) > 200
+    assert violations(events) == []
+    saved, measures = asyncio.run(latest_snapshot(folder, result["market"]))
+    folded = Market.fold(events)
+    live, again = (m.SerializeToString(deterministic=True) for m in (saved, folded.snapshot()))
+    assert again == live
+    counted = Measures()
+    for event in events:
+        counted.fold(event)
+    assert Measures.from_json(measures) == counted
+
+
+async def latest_snapshot(folder: Path, market: str):
+    """What the drain left, as the live market held it in memory."""
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    try:
+        pool = await open_pool(postgres.dsn, size=1)
+        found = await LogStore(pool, market).latest_snapshot()
+        await pool.close()
+    finally:
+        postgres.stop()
+    assert found is not None
+    return found
+
+
+def test_the_log_is_shown_as_text(demo_folder) -> None:
+    folder, result = demo_folder
+    done = gig("log", "show", "--data-dir", str(folder), "--market", result["market"], "--last", "3")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert json.loads(lines[0].split(" ", 3)[3])
+
+
+async def test_sigterm_drains_and_a_restart_knows_every_job() -> None:
+    folder = scratch_directory()
+    suite = SuiteProcess(data_dir=folder, output=folder / "suite.log")
+    try:
+        await suite.start()
+        async with grpc.aio.insecure_channel(suite.target) as channel:
+            stub = job_rpc.JobServiceStub(channel)
+            placed = await asyncio.gather(
+                *(stub.PlaceJob(place_request("ann", (1.0, 1.0), number)) for number in range(50))
+            )
+        await suite.stop()
+        await suite.start()
+        async with grpc.aio.insecure_channel(suite.target) as channel:
+            stub = job_rpc.JobServiceStub(channel)
+            for answer in placed:
+                assert (await stub.GetJob(job_pb.GetJobRequest(job_id=answer.job.job_id))).job == answer.job
+            again = await stub.PlaceJob(place_request("ann", (1.0, 1.0), 7))
+            assert again.job.job_id == placed[7].job.job_id
+        await suite.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+async def test_a_killed_solver_is_replaced_and_the_market_goes_on(connect_to) -> None:
+    async with running_suite("--clock-speed", "30") as suite:
+        before = solver_of(suite.pid)
+        os.kill(before, signal.SIGKILL)
+        await connect_to(suite.target)
+        assert solver_of(suite.pid) != before
+
+
+def solver_of(pid: int) -> int:
+    """The child that multiprocessing spawned to solve."""
+    return next(child for child in descendants(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+
+@pytest.fixture
+def connect_to():
+    """Serve one job over a channel of its own: it needs a round."""
+    from gig.v1 import courier_service_pb2_grpc as courier_rpc
+    from tests.service.stream import CourierClient
+
+    async def serve_one(target: str) -> None:
+        async with grpc.aio.insecure_channel(target) as channel:
+            bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo")
+            await bo.online((1.0, 1.0))
+            await job_rpc.JobServiceStub(channel).PlaceJob(place_request("ann", (1.0, 1.0)))
+            await bo.offer()
+            bo.cut()
+
+    return serve_one
+
+
+def test_two_suites_cannot_share_a_data_directory() -> None:
+    folder = scratch_directory()
+    first = EmbeddedPostgres(folder)
+    first.start()
+    try:
+        with pytest.raises(EmbeddedPostgresError, match="another gig runs"):
+            EmbeddedPostgres(folder).start()
+    finally:
+        first.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "--policy", "no-such"), "presets are"),
+        (("serve", "--grpc-address", "nowhere"), "grpc_address (flag)"),
+        (("serve", "--config", "/no/such.toml"), "/no/such.toml"),
+        (("serve", "--zones", "/no/such.geojson"), "zones"),
+        (("demo", "--trace", "/no/such.instance"), "/no/such.instance"),
+        (("replay", "/no/such", "--out", "/tmp/never"), "not a folder"),
+    ],
+)
+def test_a_wrong_argument_ends_with_code_2_and_one_clear_line(arguments, said) -> None:
+    done = gig(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_is_there_for_every_command() -> None:
+    for command in (
+        (),
+        ("serve",),
+        ("demo",),
+        ("replay",),
+        ("config",),
+        ("log",),
+        ("log", "export"),
+        ("bench", "place"),
+    ):
+        done = gig(*command, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
