@@ -147,6 +147,8 @@ class EmbeddedPostgres:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
+            self._lock.close()
+            self._lock = None
             raise EmbeddedPostgresError(
                 f"another gig runs on {self.data_dir}: stop it, or choose another --data-dir"
             ) from fault

@@ -18,7 +18,6 @@ import pandas as pd
 import shapely
 from pyproj import Transformer
 from shapely.geometry import mapping, shape
-from shapely.ops import transform
 
 from load_tests.cities.city import Demand, Leg, Spot
 from load_tests.cities.demand import RESTAURANTS, poisson_demands
@@ -56,7 +55,10 @@ class Manhattan:
         self._zones = [int(feature["properties"]["zone_id"]) for feature in features]
         self._row = {zone: row for row, zone in enumerate(self._zones)}
         outlines = [shape(feature["geometry"]) for feature in features]
-        polygons = [transform(to_degrees.transform, outline) for outline in outlines]
+        polygons = [
+            shapely.transform(outline, lambda xy: np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1])))
+            for outline in outlines
+        ]
         self.zones_geojson = _geojson([feature["properties"]["zone_name"] for feature in features], polygons)
         points = [_points_inside(outline, POINTS_A_ZONE, rng) for outline in outlines]
         self._spots: dict[int, list[Spot]] = {}

@@ -97,6 +97,7 @@ class Dispatch:
             self.rounds_failed += 1
             log.warning("the solver failed (%s): this round is decided greedily", fault or type(fault).__name__)
             self._solver.replace()
+            self._solver.warm_up()
             assignment = await asyncio.to_thread(fall_back, round_.problem)
         self.stages_s = assignment.stages_s
         return assignment

@@ -48,7 +48,6 @@ class CourierStream:
                 await asyncio.wait({writer, overflow}, return_when=asyncio.FIRST_COMPLETED)
             if self._stream.overflow.is_set():
                 # A status can only follow the message under way: give the reader a chance to take it.
-                reader.cancel()
                 await asyncio.wait({writer}, timeout=SLOW_READER_GRACE_S)
         finally:
             if self._session.stream is self._stream:
@@ -109,6 +108,8 @@ class CourierStream:
 
     async def _read(self) -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:
+            if self._stream.overflow.is_set():
+                continue  # not handled, so not acknowledged: it will be sent again
             if not isinstance(request, pb.ConnectRequest):
                 self._refuse(0, errors.invalid([], "the message is not a ConnectRequest"))
                 continue

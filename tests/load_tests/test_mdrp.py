@@ -29,7 +29,7 @@ FILES = {
     "couriers.txt": "courier\tx\ty\ton_time\toff_time\nc1\t0\t320\t0\t120\nc2\t3200\t320\t0\t60\n",
     "orders.txt": (
         "order\tx\ty\tplacement_time\trestaurant\tready_time\n"
-        "o1\t0\t1600\t10\tr1\t20\no2\t3200\t1600\t12\tr2\t15\no3\t640\t0\t30\tr1\t40\no4\t640\t0\t119\tr1\t130\n"
+        "o1\t0\t1600\t10\tr1\t20\no2\t3200\t1600\t12\tr2\t15\no3\t640\t0\t32\tr1\t40\no4\t640\t0\t119\tr1\t130\n"
     ),
     "instance_parameters.txt": (
         "meters_per_minute\tpickup service minutes\tdropoff service minutes\ttarget click-to-door\t"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import threading
+from collections.abc import Iterator
 
 import grpc
 import pytest
 
 from gig.v1 import courier_service_pb2 as pb
+from gig.v1 import courier_service_pb2_grpc as rpc
 from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
-from tests.service.stream import CourierClient, go_online, place_request
+from tests.service.stream import go_online, place_request
 
 
 async def test_a_job_goes_the_whole_way_from_request_to_paid(
@@ -215,34 +219,26 @@ async def test_the_newest_stream_of_a_courier_is_the_one_that_counts(jobs, conne
     await new.accept((await new.offer()).offer_id)
 
 
-SHOUTS = 50_000
+def test_a_stream_that_is_not_read_is_ended_and_not_buffered(suite, name) -> None:
+    """By the blocking client: it can write without reading, and is told the status all the same."""
+    enough, ended = threading.Event(), threading.Event()
 
+    def shout() -> Iterator[pb.ConnectRequest]:
+        yield pb.ConnectRequest(hello=pb.Hello(courier_id=name))
+        number = 0
+        while not enough.is_set():
+            number += 1
+            yield pb.ConnectRequest(number=number, answer=pb.OfferAnswer(offer_id="x" * 100, answer=7))
 
-async def shout(courier: CourierClient) -> None:
-    """Messages that are each answered by a refusal."""
-    for _ in range(SHOUTS):
-        await courier.send(answer=pb.OfferAnswer(offer_id="x" * 100, answer=7))
-
-
-async def read_to_the_end(courier: CourierClient) -> int:
-    count = 0
-    while await courier.call.read() is not grpc.aio.EOF:
-        count += 1
-    return count
-
-
-async def test_a_stream_that_is_not_read_is_ended_and_not_buffered(connect, name, island) -> None:
-    bo = connect(f"{name}-bo")
-    await bo.online(island)
-    sending = asyncio.create_task(shout(bo))
-    await asyncio.wait({sending}, timeout=4)
-    sending.cancel()
-    read = 0
-    with pytest.raises(grpc.aio.AioRpcError) as ended:
-        read = await read_to_the_end(bo)
-    assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert read < SHOUTS
-    assert (await bo.hello()).courier.state == pb.COURIER_STATE_FREE
+    with grpc.insecure_channel(suite.target) as channel:
+        call = rpc.CourierServiceStub(channel).Connect(shout(), timeout=60)
+        call.add_callback(ended.set)
+        ended.wait(4)
+        enough.set()
+        with pytest.raises(grpc.RpcError) as slow:
+            collections.deque(call, maxlen=0)
+    assert slow.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "resume token" in slow.value.details()
 
 
 async def test_the_unary_twins_do_what_the_stream_does(jobs, couriers, name, island) -> None:

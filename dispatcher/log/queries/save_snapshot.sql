@@ -4,6 +4,5 @@ WITH saved AS (
     ON CONFLICT DO NOTHING
 )
 DELETE FROM snapshot
-WHERE market_id = $1 AND sequence < (
-    SELECT max(sequence) FROM snapshot WHERE market_id = $1
-)
+WHERE market_id = $1 AND sequence < $3
+    AND EXISTS (SELECT FROM market WHERE market_id = $1 AND epoch = $2)
