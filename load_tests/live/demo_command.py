@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import signal
 from contextlib import ExitStack
@@ -48,6 +49,7 @@ Trace = Annotated[
     Path | None, typer.Option(help="A recorded day instead: a Cargo .instance file.", show_default="Manhattan")
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Where the log is kept.", show_default="the user's data directory")]
+Picture = Annotated[Path | None, typer.Option(help="Save the last frame as an SVG.", show_default="none")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 
 
@@ -60,6 +62,7 @@ def demo(
     target: Target = None,
     trace: Trace = None,
     data_dir: DataDir = None,
+    picture: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """A city in your terminal: riders, restaurants and couriers over real gRPC, for about a minute.
@@ -83,12 +86,20 @@ def demo(
     if account is None:
         raise typer.Exit(INTERRUPTED)
     result = run.result(account, target)
+    if picture is not None:
+        _draw(account, city, picture)
     if as_json:
         print(json.dumps(result))
     else:
         run.print_summary(account, result, target)
     if result["lost"] or result["doubled"] or result["offers_doubled"]:
         raise typer.Exit(FAILED)
+
+
+def _draw(account: Account, city: City, path: Path) -> None:
+    console = Console(record=True, width=112, file=io.StringIO(), force_terminal=True)
+    console.print(view.render(account.market, city.name, 1.0, ""))
+    path.write_text(console.export_svg(title="gig demo"), "utf-8")
 
 
 def _city_and_plan(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -35,7 +34,7 @@ OFFER_STATES = (
     ("timed_out", "yellow"),
     ("withdrawn", "red"),
 )
-BAR_WIDTH = 18
+BAR_WIDTH = 13
 
 
 def render(market: pb.MarketView, title: str, share: float, note: str) -> RenderableType:
@@ -44,16 +43,22 @@ def render(market: pb.MarketView, title: str, share: float, note: str) -> Render
     head = Text.assemble(
         (title, "bold"), f"   market time {clock}   x{market.clock_speed:g}   {market.jobs_placed} jobs placed"
     )
-    tables = Columns(
-        [
-            Panel(_states(market.jobs, JOB_STATES), title="jobs", border_style="dim"),
-            Panel(_states(market.couriers, COURIER_STATES), title="couriers", border_style="dim"),
-            Panel(_states(market.offers, OFFER_STATES), title="offers", border_style="dim"),
-            Panel(_waits(market), title="waits", border_style="dim"),
-            Panel(_money(market), title="money", border_style="dim"),
-        ]
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=1.0, completed=min(share, 1.0), width=BAR_WIDTH * 6))
+    tables = Table.grid(padding=(0, 1))
+    tables.add_row(
+        _panel("jobs", _states(market.jobs, JOB_STATES)),
+        Group(
+            _panel("couriers", _states(market.couriers, COURIER_STATES)),
+            _panel("offers", _states(market.offers, OFFER_STATES)),
+        ),
+        Group(_panel("waits", _waits(market)), _panel("money", _money(market))),
     )
-    return Group(head, ProgressBar(total=1.0, completed=min(share, 1.0), width=60), tables, Text(note, style="dim"))
+    return Group(head, bar, tables, Text(note, style="dim"))
+
+
+def _panel(title: str, content: RenderableType) -> Panel:
+    return Panel(content, title=title, border_style="dim", expand=True)
 
 
 def line(market: pb.MarketView) -> str:
@@ -88,11 +93,11 @@ def _states(states: Iterable[pb.StateCount], order: tuple[tuple[str, str], ...])
 
 def _waits(market: pb.MarketView) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("", "mean", "half within", "90 % within")
-    for name, waits in (("to acceptance", market.wait_for_accept), ("to pickup", market.wait_for_pickup)):
+    table.add_row("", "mean", "50 %", "90 %")
+    for name, waits in (("accepted", market.wait_for_accept), ("picked up", market.wait_for_pickup)):
         table.add_row(name, _clock(waits.mean), _clock(waits.p50), _clock(waits.p90))
     last = market.last_round
-    table.add_row("last round", f"{last.jobs} jobs", f"{last.couriers} couriers", f"{last.offers} offers")
+    table.add_row("last round", f"{last.jobs} jobs", f"{last.couriers} free", f"{last.offers} offers")
     return table
 
 

@@ -30,6 +30,8 @@ from services.host.watches import JobWatches
 log = logging.getLogger(__name__)
 
 RELOAD_RETRY_S = 1.0
+# How long a drain waits for the tables; what they lack is followed at the next start.
+TABLES_LIMIT_S = 10.0
 
 T = TypeVar("T")
 
@@ -85,7 +87,7 @@ class MarketHost:
         self.sessions.end_streams()
         try:
             await self._writer.durable(self.market.sequence)
-            await self.projector.flush()
+            await asyncio.wait_for(self.projector.reached(self.market.sequence), TABLES_LIMIT_S)
             await self._save_snapshot()
         except (DispatchError, *STORE_FAULTS) as fault:
             log.warning("the market could not be left tidy (its log is whole all the same): %s", fault)
