@@ -84,7 +84,7 @@ def demo(
         where = target or "the suite"
         fail(f"{where} answered {fault.code().name}: {fault.details()}", FAILED)
     if account is None:
-        raise typer.Exit(INTERRUPTED)
+        fail("interrupted before it began", INTERRUPTED)
     result = run.result(account, target)
     if picture is not None:
         _draw(account, city, picture)

@@ -47,7 +47,7 @@ class SuiteProcess:
                 flags += ["--data-dir", str(self._data_dir)]
             with self._output.open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", "from services.cli.main import main; main()", "serve"),
+                    *(sys.executable, "-m", "services", "serve"),
                     *flags,
                     *self._flags,
                     stdin=asyncio.subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import entry_points
 
 import typer
@@ -29,7 +28,3 @@ def app() -> typer.Typer:
         else:
             cli.command(name=entry.name)(command)
     return cli
-
-
-def main() -> None:
-    sys.exit(app()())
