@@ -21,7 +21,8 @@ QUOTE_FIRST_SHARE = 0.25
 # Clients who change their mind a little later, whatever the service.
 REGRET_SHARE, REGRET_S = 0.01, 60.0
 CALL_LIMIT_S = 10.0
-ATTEMPTS = 20
+# With the pause between them, about half a minute: longer than any restart.
+ATTEMPTS = 120
 RETRY_S = 0.25
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)

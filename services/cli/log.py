@@ -18,7 +18,7 @@ from rich.progress import Progress
 from dispatcher.errors import NotFound
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.files import open_log, read_log, write_event
-from dispatcher.log.store import LogStore, open_pool
+from dispatcher.log.store import LogStore, markets, open_pool
 from gig.v1 import events_pb2 as events_pb
 from services.cli import options
 from services.cli.failures import reported
@@ -98,11 +98,18 @@ async def _store(settings: Settings) -> AsyncIterator[LogStore]:
             postgres.stop()
 
 
+async def _length(store: LogStore) -> int:
+    """Events on the log. Raises NotFound, with the markets that there are."""
+    length = await store.length()
+    if not length:
+        known = ", ".join(await markets(store.pool)) or "none"
+        raise NotFound("market", f"{store.market_id} (markets here: {known})")
+    return length
+
+
 async def _export(settings: Settings, out: Path) -> int:
     async with _store(settings) as store:
-        length = await store.length()
-        if not length:
-            raise NotFound("market", settings.market)
+        length = await _length(store)
         count = 0
         with Progress(console=Console(stderr=True), transient=True) as progress, open_log(out, "wb") as file:
             task = progress.add_task("exporting", total=length)
@@ -116,9 +123,7 @@ async def _export(settings: Settings, out: Path) -> int:
 
 async def _show(settings: Settings, after: int, last: int | None) -> None:
     async with _store(settings) as store:
-        length = await store.length()
-        if not length:
-            raise NotFound("market", settings.market)
+        length = await _length(store)
         if last is not None:
             after = max(after, length - last)
         async for event in store.read(after):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import grpc
@@ -20,11 +21,14 @@ from dispatcher.log.invariants import violations
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.measures import Measures
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import courier_service_pb2_grpc as courier_rpc
+from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
 from load_tests.live.suite_process import SuiteProcess, descendants
-from tests.service.stream import place_request
+from tests.service.stream import CourierClient, place_request
 
 GIG = str(Path(sys.executable).with_name("gig"))
 
@@ -128,11 +132,30 @@ def solver_of(pid: int) -> int:
     return next(child for child in descendants(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
 
 
+async def test_a_courier_who_is_not_heard_of_goes_offline_and_the_job_goes_back(tmp_path) -> None:
+    text = resources.files("dispatcher.policies").joinpath("plain.toml").read_text("utf-8")
+    quick = tmp_path / "quick.toml"
+    quick.write_text(text.replace('silence_limit = "300s"', 'silence_limit = "30s"'), "utf-8")
+    async with (
+        running_suite("--clock-speed", "10", "--policy", str(quick)) as suite,
+        grpc.aio.insecure_channel(suite.target) as channel,
+    ):
+        couriers, jobs = courier_rpc.CourierServiceStub(channel), job_rpc.JobServiceStub(channel)
+        bo = CourierClient(couriers, "bo")
+        await bo.online((1.0, 1.0))
+        job = (await jobs.PlaceJob(place_request("ann", (1.0, 1.0)))).job
+        await bo.accept((await bo.offer()).offer_id)
+        watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=job.job_id), timeout=30)
+        assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
+        bo.cut()
+        assert (await watch.read()).job.state == job_pb2.JOB_STATE_QUEUED
+        gone = await couriers.GetCourier(courier_pb.GetCourierRequest(courier_id="bo"))
+        assert gone.courier.state == courier_pb.COURIER_STATE_OFFLINE
+
+
 @pytest.fixture
 def connect_to():
     """Serve one job over a channel of its own: it needs a round."""
-    from gig.v1 import courier_service_pb2_grpc as courier_rpc
-    from tests.service.stream import CourierClient
 
     async def serve_one(target: str) -> None:
         async with grpc.aio.insecure_channel(target) as channel:
