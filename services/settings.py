@@ -33,8 +33,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    grpc_address: Address = Field("0.0.0.0:50051", description="where gRPC listens, host:port; port 0 takes a free one")
-    http_address: Address = Field("0.0.0.0:9464", description="where metrics and health listen, host:port")
+    grpc_address: Address = Field(
+        "127.0.0.1:50051",
+        description="where gRPC listens, host:port; port 0 takes a free one, 0.0.0.0 is every network",
+    )
+    http_address: Address = Field("127.0.0.1:9464", description="where metrics and health listen, host:port")
     database_url: str = Field("", description="an existing PostgreSQL; empty runs an embedded one in data_dir")
     data_dir: Path = Field(default_factory=default_data_dir, description="where the embedded PostgreSQL keeps its data")
     market: str = Field("main", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the market's id")

@@ -62,6 +62,9 @@ def _policy_set(state: MarketState, event: Event) -> None:
         job = state.jobs[job_id]
         state.queue[job_id] = queued(job, state.policy)
         state.push_due(state.wait_limit(job), Due.WAIT, job_id)
+    for job in state.jobs.values():
+        if job.state == lifecycle.SCHEDULED:
+            state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
 
 
 def _zones_set(state: MarketState, event: Event) -> None:
@@ -80,8 +83,7 @@ def _job_quoted(state: MarketState, event: Event) -> None:
 def _job_placed(state: MarketState, event: Event) -> None:
     job = _enter_job(state, event, event.job_placed.job)
     if job.state == lifecycle.SCHEDULED:
-        at = micros(job.spec.pickup_after) - span(state.policy.matching.lead_time)
-        state.push_due(at, Due.QUEUE, job.job_id)
+        state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
     else:
         _enqueue(state, job, event)
 

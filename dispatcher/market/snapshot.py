@@ -7,7 +7,7 @@ from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
 from dispatcher.market.state import ClosedOffer, Due, MarketState
 from dispatcher.market.travel import travel_model
-from dispatcher.times import SECOND, micros, span, timestamp
+from dispatcher.times import SECOND, micros, timestamp
 from geo.zones import ZoneSet
 from gig.v1 import snapshot_pb2 as pb
 from ratings.score import Score
@@ -102,8 +102,7 @@ def _restore_due(state: MarketState) -> None:
         state.push_due(micros(offer.expire_time), Due.OFFER, offer.offer_id)
     for job in state.jobs.values():
         if job.state == lifecycle.SCHEDULED:
-            at = micros(job.spec.pickup_after) - span(state.policy.matching.lead_time)
-            state.push_due(at, Due.QUEUE, job.job_id)
+            state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
         elif job.state == lifecycle.QUOTED:
             state.push_due(micros(job.quote_expire_time), Due.QUOTE, job.job_id)
         elif job.state == lifecycle.QUEUED:

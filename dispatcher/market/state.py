@@ -92,10 +92,14 @@ class MarketState:
         if job is None:
             return False
         if kind is Due.QUEUE:
-            return job.state == lifecycle.SCHEDULED
+            return job.state == lifecycle.SCHEDULED and self.queue_moment(job) == at_us
         if kind is Due.QUOTE:
             return job.state == lifecycle.QUOTED
         return job.state == lifecycle.QUEUED and self.wait_limit(job) == at_us
+
+    def queue_moment(self, job: job_pb.Job) -> int:
+        """When a scheduled job joins the queue."""
+        return micros(job.spec.pickup_after) - span(self.policy.matching.lead_time)
 
     def wait_limit(self, job: job_pb.Job) -> int:
         """When a queued job stops waiting, counted from its (latest) entry into the queue."""

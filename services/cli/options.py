@@ -19,8 +19,8 @@ def _help(name: str) -> str:
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="A TOML file with settings.", envvar="GIG_CONFIG", show_default=False)
 ]
-GrpcAddress = Annotated[str | None, typer.Option(help=_help("grpc_address"), show_default="0.0.0.0:50051")]
-HttpAddress = Annotated[str | None, typer.Option(help=_help("http_address"), show_default="0.0.0.0:9464")]
+GrpcAddress = Annotated[str | None, typer.Option(help=_help("grpc_address"), show_default="127.0.0.1:50051")]
+HttpAddress = Annotated[str | None, typer.Option(help=_help("http_address"), show_default="127.0.0.1:9464")]
 DatabaseUrl = Annotated[str | None, typer.Option(help=_help("database_url"), show_default="embedded")]
 DataDir = Annotated[Path | None, typer.Option(help=_help("data_dir"), show_default="the user's data directory")]
 Market = Annotated[str | None, typer.Option(help=_help("market"), show_default="main")]

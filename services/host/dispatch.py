@@ -40,12 +40,12 @@ class Dispatch:
 
     async def start(self) -> None:
         await asyncio.wrap_future(self._solver.warm_up())
-        self._tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(self._ticks())]
+        self._tasks = [self._host.supervised(self._rounds()), self._host.supervised(self._ticks())]
 
     async def drain(self) -> None:
         """No new round; the open one is settled."""
         self._draining.set()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._solver.close()
 
     async def _rounds(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -73,12 +73,24 @@ class MarketHost:
         """Recover the market from snapshot and log, or open it; then serve."""
         self.lost = asyncio.get_running_loop().create_future()
         await self._load()
-        self._tasks = [asyncio.create_task(self._keep_writing(), name="log writer")]
+        self._tasks = [self.supervised(self._keep_writing())]
         if not self.market.sequence:
             opening = self._opening
             self._take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
             await self._writer.durable(self.market.sequence)
         self.accepting = True
+
+    def supervised(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task whose unforeseen end ends the suite: a market that dispatches no more must not look alive."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None and self.lost is not None and not self.lost.done():
+            self.accepting = False
+            self.lost.set_exception(failure)
 
     async def stop(self) -> None:
         """Take nothing more, make everything durable, leave a snapshot."""
@@ -124,14 +136,12 @@ class MarketHost:
     async def _keep_writing(self) -> None:
         """Run writer and projector; after a failed append drop the memory and load it anew."""
         while True:
-            projecting = asyncio.create_task(self.projector.run())
+            projecting = self.supervised(self.projector.run())
             try:
                 await self._writer.run()
-            except StaleWriter as fault:
+            except StaleWriter:
                 self.accepting = False
-                if self.lost is not None and not self.lost.done():
-                    self.lost.set_exception(fault)
-                return
+                raise
             except MarketUnavailable as fault:
                 log.error("%s: dropping memory and loading from the log", fault)
                 self.accepting = False

@@ -17,7 +17,7 @@ def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> No
     assert (found.values.policy, found.origins["policy"]) == ("plain", "environment GIG_POLICY")
     assert (found.values.clock_speed, found.origins["clock_speed"]) == (2.0, f"file {file}")
     assert found.origins["grpc_address"] == "default"
-    assert found.values.grpc_address == "0.0.0.0:50051"
+    assert found.values.grpc_address == "127.0.0.1:50051"
 
 
 @pytest.mark.parametrize(
