@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import signal
+import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -94,6 +95,12 @@ def demo(
         run.print_summary(account, result, target)
     if result["lost"] or result["doubled"] or result["offers_doubled"]:
         raise typer.Exit(FAILED)
+
+
+def _called_as() -> str:
+    """The command as the user can type it again."""
+    command = Path(sys.argv[0])
+    return str(command.relative_to(Path.cwd())) if command.is_relative_to(Path.cwd()) else command.name
 
 
 def _draw(account: Account, city: City, path: Path) -> None:
@@ -225,12 +232,13 @@ class Run:
         for text, count in (*account.journal.refused.items(), *account.couriers.refusals.items()):
             out.print(f"[yellow]refused {count}x[/yellow] {text}", highlight=False)
         if target is None:
+            gig = _called_as()
             where = f"--data-dir {self._data_dir} --market {self._market}"
             out.print(f"\nThe log is kept in {self._data_dir}, market {self._market}. Try next:", soft_wrap=True)
             for text in (
-                f"gig log show {where} --last 20",
-                f"gig log export day.log.gz {where}",
-                "gig serve            the suite for your own clients, gRPC on port 50051",
-                "gig replay --help    a recorded day under a policy of yours",
+                f"{gig} log show {where} --last 20",
+                f"{gig} log export day.log.gz {where}",
+                f"{gig} serve            the suite for your own clients, gRPC on port 50051",
+                f"{gig} replay --help    a recorded day under a policy of yours",
             ):
                 out.print(f"  {text}", highlight=False, soft_wrap=True)
