@@ -99,7 +99,7 @@ def demo(
 
 def _called_as() -> str:
     """The command as the user can type it again."""
-    command = Path(sys.argv[0])
+    command = Path.cwd() / sys.argv[0]
     return str(command.relative_to(Path.cwd())) if command.is_relative_to(Path.cwd()) else command.name
 
 
