@@ -27,6 +27,14 @@ RETRY_S = 0.25
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
+# What grpc.aio says of its own when a call ends while a message is being written.
+CUT_WHILE_WRITING = "Internal error from Core"
+
+
+def is_cut(fault: grpc.aio.AioRpcError) -> bool:
+    """Whether the service was away, so that the same request may be sent again."""
+    return fault.code() in RETRIED or fault.details() == CUT_WHILE_WRITING
+
 
 @dataclass(slots=True)
 class Journal:
@@ -88,7 +96,7 @@ class Clients:
         try:
             job_id = await self._placed(demand.client_id, name, spec)
         except grpc.aio.AioRpcError as fault:
-            if fault.code() in RETRIED:
+            if is_cut(fault):
                 self.journal.unanswered += 1
             else:
                 self.journal.refuse(fault)
@@ -132,7 +140,7 @@ class Clients:
             try:
                 return await method(request, timeout=CALL_LIMIT_S)
             except grpc.aio.AioRpcError as fault:
-                if fault.code() not in RETRIED or attempt == ATTEMPTS - 1:
+                if not is_cut(fault) or attempt == ATTEMPTS - 1:
                     raise
             await asyncio.sleep(RETRY_S)
         raise AssertionError("the last attempt returns or raises")

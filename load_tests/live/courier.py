@@ -16,6 +16,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 from load_tests.cities.city import City, Spot
+from load_tests.live.clients import is_cut
 from load_tests.live.clock import RemoteClock
 
 # What people do with an offer: nearly all are taken, some declined, a few not seen in time.
@@ -101,7 +102,7 @@ class CourierApp:
                 try:
                     await self._connection(stub)
                 except grpc.aio.AioRpcError as fault:
-                    if fault.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+                    if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                         raise
                 self._call, self._online = None, False
                 await asyncio.sleep(RECONNECT_S)

@@ -29,7 +29,7 @@ from services.host.watches import JobWatches
 
 log = logging.getLogger(__name__)
 
-RELOAD_RETRY_S = 1.0
+RELOAD_RETRY_S = 0.2
 # How long a drain waits for the tables; what they lack is followed at the next start.
 TABLES_LIMIT_S = 10.0
 
@@ -148,6 +148,9 @@ class MarketHost:
             finally:
                 projecting.cancel()
                 await asyncio.gather(projecting, return_exceptions=True)
+            await self.projector.close()
+            # What else is connected may be as dead: the next uses connect anew.
+            await self._pool.expire_connections()
             await self._reload()
 
     async def _reload(self) -> None:

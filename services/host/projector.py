@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from dispatcher.errors import StaleWriter
+from dispatcher.errors import MarketUnavailable, StaleWriter
 from dispatcher.log.projections import Projections, Rows
 from services.host.log_writer import STORE_FAULTS, Applied
 
@@ -24,6 +24,7 @@ class Projector:
         self._rows = Rows()
         self._advanced = asyncio.Condition()
         self._wanted = asyncio.Event()
+        self._closed = False
 
     @property
     def sequence(self) -> int:
@@ -37,8 +38,17 @@ class Projector:
         self._wanted.set()
 
     async def reached(self, sequence: int) -> None:
+        """Raises MarketUnavailable where the market is loaded anew meanwhile."""
         async with self._advanced:
-            await self._advanced.wait_for(lambda: self._projections.sequence >= sequence)
+            await self._advanced.wait_for(lambda: self._closed or self._projections.sequence >= sequence)
+        if self._closed:
+            raise MarketUnavailable("RELOADING", "the market is being loaded; try again")
+
+    async def close(self) -> None:
+        """No more rows come: whoever waits is told."""
+        self._closed = True
+        async with self._advanced:
+            self._advanced.notify_all()
 
     async def run(self) -> None:
         while True:

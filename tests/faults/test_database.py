@@ -13,6 +13,7 @@ from dispatcher.log.store import LogStore
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import scratch_directory
+from load_tests.live.clients import is_cut
 from load_tests.live.suite_process import SuiteProcess
 from tests.service.stream import place_request
 
@@ -23,9 +24,8 @@ async def placed(stub: job_rpc.JobServiceStub, number: int) -> str:
         try:
             answer = await stub.PlaceJob(place_request("ann", (1.0, 1.0), number), timeout=10)
         except grpc.aio.AioRpcError as fault:
-            if fault.code() is grpc.StatusCode.UNAVAILABLE:
-                continue
-            raise
+            if not is_cut(fault):
+                raise
         return str(answer.job.job_id)
 
 
@@ -51,7 +51,9 @@ async def test_cut_connections_cost_a_retry_and_no_job() -> None:
             listed: set[str] = set()
             token = ""
             while True:
-                page = await stub.ListJobs(job_pb.ListJobsRequest(client_id="ann", page_size=500, page_token=token))
+                page = await stub.ListJobs(
+                    job_pb.ListJobsRequest(client_id="ann", page_size=500, page_token=token), timeout=30
+                )
                 listed |= {job.job_id for job in page.jobs}
                 token = page.next_page_token
                 if not token:
