@@ -68,7 +68,16 @@ class Projector:
             except STORE_FAULTS as fault:
                 log.warning("the projections wait for the database: %s", fault)
                 await asyncio.sleep(RETRY_S)
+                if await self._was_written(rows.sequence):
+                    break
                 continue
             break
         async with self._advanced:
             self._advanced.notify_all()
+
+    async def _was_written(self, sequence: int) -> bool:
+        """A connection may be cut after the commit: then the rows are there, and must not come twice."""
+        try:
+            return await self._projections.load() >= sequence
+        except STORE_FAULTS:
+            return False
