@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 
-from dispatcher.errors import StaleWriter
 from dispatcher.log.sql import query
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
@@ -102,14 +101,11 @@ class Projections:
         return self.sequence
 
     async def write(self, rows: Rows) -> None:
+        """Once is as good as twice: a write whose connection was cut may have been committed all the same."""
         async with self._pool.acquire() as connection, connection.transaction():
             # No wait for the disk: what a crash takes is followed from the log again, together with its sequence.
             await connection.execute("SET LOCAL synchronous_commit = off")
-            status = await connection.execute(
-                query("advance_projection"), self._market_id, self.sequence, rows.sequence
-            )
-            if status != "UPDATE 1":
-                raise StaleWriter(self._market_id)
+            await connection.execute(query("advance_projection"), self._market_id, rows.sequence)
             await self._insert(connection, "project_jobs", _job_rows(rows))
             await self._insert(connection, "project_history", rows.history)
             await self._insert(connection, "project_pay", rows.pay)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from dispatcher.errors import MarketUnavailable, StaleWriter
+from dispatcher.errors import MarketUnavailable
 from dispatcher.log.projections import Projections, Rows
 from services.host.log_writer import STORE_FAULTS, Applied
 
@@ -63,21 +63,9 @@ class Projector:
         while rows.sequence:
             try:
                 await self._projections.write(rows)
-            except StaleWriter:
-                raise
+                break
             except STORE_FAULTS as fault:
                 log.warning("the projections wait for the database: %s", fault)
                 await asyncio.sleep(RETRY_S)
-                if await self._was_written(rows.sequence):
-                    break
-                continue
-            break
         async with self._advanced:
             self._advanced.notify_all()
-
-    async def _was_written(self, sequence: int) -> bool:
-        """A connection may be cut after the commit: then the rows are there, and must not come twice."""
-        try:
-            return await self._projections.load() >= sequence
-        except STORE_FAULTS:
-            return False

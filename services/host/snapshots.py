@@ -11,6 +11,7 @@ from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.measures import Measures
 from matching.solver_process import settle_in
+from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Snapshots:
             work = process.submit(save_snapshot, self._dsn, self._host.market_id, self._host.store.epoch, sequence)
             try:
                 await asyncio.wrap_future(work)
-            except (BrokenExecutor, OSError) as fault:
+            except (BrokenExecutor, *STORE_FAULTS) as fault:
                 log.warning("no snapshot at event %d: %s", sequence, fault)
             # After a failure too: the next try comes as many events later, not at once.
             self._host.snapshot_sequence = sequence

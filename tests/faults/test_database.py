@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 
 import asyncpg
@@ -9,10 +10,61 @@ import grpc
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import LogStore
+from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import scratch_directory
+from load_tests.live.clients import is_cut
 from load_tests.live.suite_process import SuiteProcess
 from tests.service.stream import place_request
+
+
+async def placed(stub: job_rpc.JobServiceStub, number: int) -> str:
+    """Placed, however often it takes."""
+    while True:
+        try:
+            answer = await stub.PlaceJob(place_request("ann", (1.0, 1.0), number), timeout=10)
+        except grpc.aio.AioRpcError as fault:
+            if is_cut(fault):
+                continue
+            raise
+        return str(answer.job.job_id)
+
+
+async def test_cut_connections_cost_a_retry_and_no_job() -> None:
+    folder = scratch_directory()
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    suite = SuiteProcess("--database-url", postgres.dsn, data_dir=None, output=folder / "suite.log")
+    try:
+        await suite.start()
+        operator = await asyncpg.connect(postgres.dsn)
+        async with grpc.aio.insecure_channel(suite.target) as channel:
+            stub = job_rpc.JobServiceStub(channel)
+            ids: list[str] = []
+            for cut in range(4):
+                calls = asyncio.gather(*(placed(stub, 100 * cut + number) for number in range(100)))
+                await operator.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                    " AND backend_type = 'client backend'"
+                )
+                ids += await calls
+            assert len(set(ids)) == 400
+            listed: set[str] = set()
+            token = ""
+            while True:
+                page = await stub.ListJobs(
+                    job_pb.ListJobsRequest(client_id="ann", page_size=500, page_token=token), timeout=30
+                )
+                listed |= {job.job_id for job in page.jobs}
+                token = page.next_page_token
+                if not token:
+                    break
+            assert listed == set(ids)
+        await operator.close()
+        await suite.stop()
+    finally:
+        postgres.stop()
+        shutil.rmtree(folder)
 
 
 async def test_a_suite_whose_market_was_taken_over_stops_and_says_so() -> None:

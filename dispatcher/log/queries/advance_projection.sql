@@ -1,1 +1,2 @@
-UPDATE projection SET sequence = $3 WHERE market_id = $1 AND sequence = $2
+-- First in its transaction: the row's lock puts two writers in order.
+UPDATE projection SET sequence = greatest(sequence, $2) WHERE market_id = $1

@@ -5,3 +5,4 @@ SELECT
 FROM unnest(
     $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::smallint[], $8::bigint[], $9::text[]
 ) AS added (sequence, leg, micros, courier_id, job_id, kind, minor_units, currency_code)
+ON CONFLICT DO NOTHING
