@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import types_pb2 as types_pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,31 @@ class SetPolicy(Command):
 class SetZones(Command):
     geojson: str
     operator_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBlock(Command):
+    client_id: str
+    courier_id: str
+    blocked: bool
+    operator_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDestination(Command):
+    """``destination`` None: none any more."""
+
+    courier_id: str
+    destination: types_pb.Position | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveQueues(Command):
+    """Who is seen in which queue zone now: courier numbers, and for each the zone's index or -1."""
+
+    numbers: Ints
+    zones: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ class TravelTime(Protocol):
         """Seconds between arrival and pickup, and again between pickup and departure."""
         ...
 
+    @property
+    def half_dropoff_service_s(self) -> float:
+        """Seconds between arrival and drop-off, and again between drop-off and departure."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StraightLine:
@@ -47,6 +52,7 @@ class StraightLine:
     circuity: float
     speeds_mps: tuple[float, ...]
     half_pickup_service_s: float = 0.0
+    half_dropoff_service_s: float = 0.0
 
     def speed(self, at_s: float) -> float:
         if len(self.speeds_mps) == 1:
@@ -83,6 +89,7 @@ class Planar:
     metres_per_minute: float
     round_up_to_s: float = 0.0
     half_pickup_service_s: float = 0.0
+    half_dropoff_service_s: float = 0.0
 
     def legs(
         self,

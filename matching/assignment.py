@@ -3,81 +3,126 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from geo.units import Floats, Ints
+from matching.problem import NOBODY, Bools, Gate
+
+__all__ = ["MILLI", "NOBODY", "TERMS", "Assignment", "Candidates", "Gate", "Routes"]
 
 # Costs are integers: thousandths of a second of pickup time.
 MILLI = 1000
 
-NOBODY = -1
+TERMS = (
+    "pickup_time",
+    "lateness",
+    "overdue",
+    "detour",
+    "waiting_at_pickup",
+    "deadhead",
+    "shift_end",
+    "courier_waiting",
+    "income_gap",
+)
 
 
-class Gate(IntEnum):
-    """Why a courier was not a candidate, in the order in which the gates stand."""
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The order of stops behind each edge: edge e's are first[e] to first[e + 1].
 
-    VEHICLE = 0
-    CAPACITY = 1
-    SKILLS = 2
-    REACH = 3
-    DECLINED = 4
-    NEAREST = 5
-    SHIFT_END = 6
+    ``stop``: 0, 2, 4, ... pickup and 1, 3, 5, ... drop-off of the edge's first, second, third job; -1, -2, ... the
+    courier's own first, second stop. ``moment_s``: when each is served, seconds from now.
+    """
 
+    first: Ints
+    stop: Ints
+    moment_s: Floats
 
-TERMS = ("pickup_time", "lateness", "waiting_at_pickup", "courier_waiting")
+    def of(self, edge: int) -> tuple[Ints, Floats]:
+        """Stops and moments of one edge."""
+        here = slice(int(self.first[edge]), int(self.first[edge + 1]))
+        return self.stop[here], self.moment_s[here]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The sparse graph of eligible pairs, sorted by job, then cost. E pairs.
+    """The sparse graph of eligible pairs, sorted by first job, then cost. E edges.
 
-    ``job``, ``courier`` int64 indices; ``metres``, ``seconds`` of the way to the pickup; ``terms`` (E, T) int64
-    in the order of TERMS; ``cost`` their sum; ``gates`` (jobs, gates) int64 couriers that each gate removed.
+    ``jobs`` (E, G) int64 indices, the first G' of a row used and the rest NOBODY; ``courier`` (E,) int64;
+    ``metres``, ``seconds`` of the way to the (first) pickup; ``terms`` (E, T) int64 in the order of TERMS; ``cost``
+    their sum; ``gates`` (jobs, gates) int64 couriers that each gate removed. ``routes`` None: one job an edge, and
+    nobody has a plan.
     """
 
-    job: Ints
+    jobs: Ints
     courier: Ints
     metres: Floats
     seconds: Floats
     terms: Ints
     cost: Ints
     gates: Ints
+    routes: Routes | None = None
 
     def __len__(self) -> int:
-        return int(self.job.size)
+        return int(self.courier.size)
+
+    @property
+    def job(self) -> Ints:
+        """Shape (E,): the first (mostly the only) job of each edge."""
+        first: Ints = self.jobs[:, 0]
+        return first
+
+    def members(self, edge: int) -> list[int]:
+        """The jobs of one edge."""
+        return [job for job in self.jobs[edge].tolist() if job != NOBODY]
+
+    def single(self, start: int = 0, stop: int | None = None) -> Bools:
+        """Whether edges from ``start`` to before ``stop`` are one job each."""
+        part = self.jobs[start:stop]
+        alone: Bools = part[:, 1] == NOBODY if part.shape[1] > 1 else np.ones(len(part), bool)
+        return alone
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One round's answer.
 
-    ``courier`` (jobs,) int64 index or NOBODY; ``job`` (couriers,) the same seen from the couriers;
-    ``edge`` (jobs,) int64 index into the candidates or NOBODY;
-    ``cost`` (jobs,) int64 of the chosen pair, or of leaving the job.
+    ``courier`` (jobs,) int64 index or NOBODY; ``edge`` (jobs,) int64 index into the candidates or NOBODY, the same for
+    jobs that go together; ``taken`` (couriers,) the edge that each courier was chosen for, or NOBODY;
+    ``cost`` (jobs,) int64: the job's share of its edge, or of leaving it. ``held`` (jobs,): chosen, but better not
+    offered yet. ``price`` (couriers,) int64: what one more courier like this would save the round (0: not scarce).
+    ``bound`` is a proved lower bound of the total cost.
     """
 
     courier: Ints
-    job: Ints
     edge: Ints
+    taken: Ints
     cost: Ints
+    held: Bools
+    price: Ints
     candidates: Candidates
     digest: int
+    bound: int
     fell_back: bool = False
     # Wall seconds by stage; measured, so not part of what is decided.
     stages_s: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
-    def matched(self) -> npt.NDArray[np.bool_]:
-        chosen: npt.NDArray[np.bool_] = self.edge != NOBODY
+    def matched(self) -> Bools:
+        chosen: Bools = self.edge != NOBODY
         return chosen
 
+    @property
+    def total_cost(self) -> int:
+        """Of all jobs, matched or left."""
+        return int(self.cost.sum())
+
     def alternatives(self, job: int, keep: int) -> Ints:
-        """Up to ``keep`` edges of the job's cheapest couriers that were not chosen, cheapest first."""
+        """Up to ``keep`` edges of the job's cheapest couriers that were not chosen, cheapest first, one a courier."""
         start, stop = np.searchsorted(self.candidates.job, [job, job + 1])
-        edges = np.arange(start, min(stop, start + keep + 1))
-        others: Ints = edges[edges != self.edge[job]][:keep]
+        edges = np.arange(start, stop)[self.candidates.single(start, stop)]
+        edge = self.edge[job]
+        chosen = self.candidates.courier[edge] if edge != NOBODY else NOBODY
+        others: Ints = edges[self.candidates.courier[edges] != chosen][:keep]
         return others

@@ -3,89 +3,153 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from geo.units import Floats, Ints
-from matching.assignment import Candidates, Gate
+from matching.assignment import Candidates
 from matching.costs import pair_terms
-from matching.problem import Problem
-
-Bools = npt.NDArray[np.bool_]
+from matching.problem import NOBODY, Bools, Gate, Problem
+from matching.shared import shared_edges
 
 
 def eligible_pairs(problem: Problem) -> Candidates:
-    """The sparse candidate graph: for each job its nearest couriers who pass every gate."""
+    """The sparse candidate graph: for each job its nearest couriers who pass every gate, and the routes to share."""
     gates = np.zeros((len(problem.jobs), len(Gate)), np.int64)
-    found = [_pairs_of_class(problem, jobs, needs, gates) for jobs, needs in _classes(problem)]
+    search = _Search(problem)
+    found = [search.pairs_of_class(jobs, needs, gates) for jobs, needs in _classes(problem)]
     job = np.concatenate([part[0] for part in found]) if found else np.zeros(0, np.int64)
     courier = np.concatenate([part[1] for part in found]) if found else np.zeros(0, np.int64)
-    return _with_costs(problem, job, courier, gates)
+    job, courier = _homeward(problem, job, courier, gates)
+    if problem.sharing.jobs_per_offer == 1 and not len(problem.couriers.plans):
+        return _alone(problem, job, courier, gates)
+    return shared_edges(problem, job, courier, gates)
 
 
 def _classes(problem: Problem) -> list[tuple[Ints, Ints]]:
-    """Jobs grouped by identical requirements: (job indices, the five requirements) for each group."""
-    if not len(problem.jobs):
+    """Jobs grouped by identical requirements: (job indices, requirements, barred vehicles, queue zone) of each."""
+    jobs = problem.jobs
+    if not len(jobs):
         return []
-    needs, group = np.unique(problem.jobs.needs.stacked(), axis=0, return_inverse=True)
+    wanted = np.concatenate([jobs.needs.stacked(), jobs.barred[:, None], jobs.queue_zone[:, None]], axis=1)
+    if (wanted == wanted[0]).all():  # the usual case, without a sort
+        return [(np.arange(len(jobs)), wanted[0])]
+    needs, group = np.unique(wanted, axis=0, return_inverse=True)
     group = group.reshape(-1)
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(len(needs) + 1))
     return [(order[bounds[i] : bounds[i + 1]], needs[i]) for i in range(len(needs))]
 
 
-def _pairs_of_class(problem: Problem, jobs: Ints, needs: Ints, gates: Ints) -> tuple[Ints, Ints]:
-    """Candidate pairs of jobs that need the same; fills their rows of ``gates``."""
-    able = _able_couriers(problem, jobs, needs, gates)
-    nothing = np.zeros(0, np.int64)
-    if not able.size:
-        return nothing, nothing
-    radius = problem.travel.radius(problem.max_reach_s, problem.at_s)
-    places = problem.travel.embed(problem.couriers.latitude, problem.couriers.longitude)
-    points = problem.travel.embed(problem.jobs.latitude, problem.jobs.longitude)
-    tree = cKDTree(places[able])
-    within = np.asarray(tree.query_ball_point(points[jobs], radius, return_length=True), np.int64)
-    declined = _declined_within(problem, able, places, points, radius)[jobs]
-    k = min(problem.candidates_per_job + int(declined.max(initial=0)), able.size)
-    _, neighbours = tree.query(points[jobs], k=k, distance_upper_bound=radius)
-    neighbours = np.reshape(neighbours, (jobs.size, k))
-    real = neighbours < able.size
-    job = np.repeat(jobs, real.sum(axis=1))
-    courier = able[neighbours[real]]
-    keep = ~_is_excluded(problem, job, courier)
-    job, courier = job[keep], courier[keep]
-    keep = _rank_in_job(job) < problem.candidates_per_job
-    job, courier = job[keep], courier[keep]
-    gates[jobs, Gate.REACH] = able.size - within
-    gates[jobs, Gate.DECLINED] = declined
-    gates[jobs, Gate.NEAREST] = within - declined - np.bincount(job, minlength=len(problem.jobs))[jobs]
-    return job, courier
+class _Search:
+    """Nearest couriers of jobs; the points of all couriers (where they are, where they will be) are embedded once."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        couriers, plans, travel = problem.couriers, problem.couriers.plans, problem.travel
+        self.radius = travel.radius(problem.max_reach_s, problem.at_s)
+        latitude = np.concatenate([couriers.latitude, plans.latitude])
+        longitude = np.concatenate([couriers.longitude, plans.longitude])
+        self.places = travel.embed(latitude, longitude)
+        # Whose place it is. A courier under way may be near at any of their stops.
+        self.owner = np.concatenate([np.arange(len(couriers)), np.repeat(np.arange(len(couriers)), plans.lengths)])
+        self.points = travel.embed(problem.jobs.latitude, problem.jobs.longitude)
+        self._tree: tuple[Ints, cKDTree] | None = None
+
+    def pairs_of_class(self, jobs: Ints, needs: Ints, gates: Ints) -> tuple[Ints, Ints]:
+        """Candidate pairs of jobs that need the same, job by job; fills their rows of ``gates``."""
+        able = self._able(jobs, needs, gates)
+        nothing = np.zeros(0, np.int64)
+        if not able.size:
+            return nothing, nothing
+        wanted, width = self.problem.candidates_per_job, len(self.problem.couriers)
+        places, tree = self._tree_of(able)
+        excluded = self._excluded_within(able)[jobs]
+        k = wanted + int(excluded.sum(axis=1).max(initial=0))
+        if places.size > able.size:
+            k *= 2  # several places may be the same courier's
+        k = min(k, places.size)
+        _, near = tree.query(self.points[jobs], k=k, distance_upper_bound=self.radius)
+        near = np.reshape(near, (jobs.size, k))
+        real = near < places.size
+        job, courier = np.repeat(jobs, real.sum(axis=1)), self.owner[places[near[real]]]
+        if places.size > able.size:
+            keep = _first_of_its_kind(job, courier, width)
+            job, courier = job[keep], courier[keep]
+        within = np.bincount(job, minlength=len(self.problem.jobs))[jobs]
+        keep = ~self._is_excluded(job, courier)
+        job, courier = job[keep], courier[keep]
+        keep = _rank_in_job(job) < wanted
+        job, courier = job[keep], courier[keep]
+        behind = within - excluded.sum(axis=1) - np.bincount(job, minlength=len(self.problem.jobs))[jobs]
+        # Where as many as asked for lie within reach, nobody looked further: the rest are behind the nearest.
+        unseen = able.size - within
+        looked_on = ~real.all(axis=1) | (k == places.size)
+        gates[jobs, Gate.BLOCKED], gates[jobs, Gate.DECLINED] = excluded[:, 0], excluded[:, 1]
+        gates[jobs, Gate.REACH] = np.where(looked_on, unseen, 0)
+        gates[jobs, Gate.NEAREST] = behind + np.where(looked_on, 0, unseen)
+        return job, courier
+
+    def _able(self, jobs: Ints, needs: Ints, gates: Ints) -> Ints:
+        """Indices of couriers with the vehicle, the room and the skills, and at the head of the zone's queue."""
+        couriers = self.problem.couriers
+        offers = couriers.offers
+        vehicles, skills, persons, parcels, weight, barred, zone = needs
+        vehicle = (offers.vehicles & vehicles) != 0
+        admitted = vehicle & ((offers.vehicles & barred) == 0)
+        room = admitted & (offers.persons >= persons) & (offers.parcels >= parcels) & (offers.weight_g >= weight)
+        able = room & ((offers.skills & skills) == skills)
+        steps = [int(passed.sum()) for passed in (vehicle, admitted, room, able)]
+        for gate, before, after in zip(
+            (Gate.VEHICLE, Gate.ZONE, Gate.CAPACITY, Gate.SKILLS), [len(couriers), *steps], steps, strict=False
+        ):
+            gates[jobs, gate] = before - after
+        found = np.flatnonzero(able)
+        if zone == NOBODY:
+            return found
+        queued = found[couriers.queue_zone[found] == zone]
+        if not queued.size:  # an empty queue: the job is open to everyone
+            return found
+        head = queued[np.argsort(couriers.queue_rank[queued], kind="stable")][: jobs.size]
+        gates[jobs, Gate.QUEUE] = found.size - head.size
+        return np.sort(head)
+
+    def _tree_of(self, able: Ints) -> tuple[Ints, cKDTree]:
+        """(places, tree over them) of these couriers; of everyone, it is made once."""
+        everyone = able.size == len(self.problem.couriers)
+        if everyone and self._tree is not None:
+            return self._tree
+        mine = np.zeros(len(self.problem.couriers), bool)
+        mine[able] = True
+        places = np.flatnonzero(mine[self.owner])
+        made = places, cKDTree(self.places[places], balanced_tree=False, compact_nodes=False)
+        if everyone:
+            self._tree = made
+        return made
+
+    def _excluded_within(self, able: Ints) -> Ints:
+        """Shape (jobs, 2): couriers within reach who are blocked, and who have declined."""
+        exclusions, jobs = self.problem.exclusions, len(self.problem.jobs)
+        counts = np.zeros((jobs, 2), np.int64)
+        if exclusions.job.size:
+            far = np.linalg.norm(self.places[exclusions.courier] - self.points[exclusions.job], axis=-1) > self.radius
+            counted = ~far & np.isin(exclusions.courier, able)
+            kind = (exclusions.gate[counted] == Gate.DECLINED).astype(np.int64)
+            np.add.at(counts, (exclusions.job[counted], kind), 1)
+        return counts
+
+    def _is_excluded(self, job: Ints, courier: Ints) -> Bools:
+        exclusions, width = self.problem.exclusions, len(self.problem.couriers)
+        if not exclusions.job.size:
+            return np.zeros(job.size, bool)
+        return np.isin(job * width + courier, exclusions.job * width + exclusions.courier)
 
 
-def _able_couriers(problem: Problem, jobs: Ints, needs: Ints, gates: Ints) -> Ints:
-    """Indices of couriers with the vehicle, the room and the skills."""
-    offers = problem.couriers.offers
-    vehicles, skills, persons, parcels, weight = needs
-    vehicle = (offers.vehicles & vehicles) != 0
-    room = vehicle & (offers.persons >= persons) & (offers.parcels >= parcels) & (offers.weight_g >= weight)
-    able = room & ((offers.skills & skills) == skills)
-    gates[jobs, Gate.VEHICLE] = vehicle.size - int(vehicle.sum())
-    gates[jobs, Gate.CAPACITY] = int(vehicle.sum()) - int(room.sum())
-    gates[jobs, Gate.SKILLS] = int(room.sum()) - int(able.sum())
-    return np.flatnonzero(able)
-
-
-def _declined_within(problem: Problem, able: Ints, places: Floats, points: Floats, radius: float) -> Ints:
-    """Shape (jobs,): couriers within reach who may not be asked again."""
-    job, courier = problem.excluded_jobs, problem.excluded_couriers
-    near = np.linalg.norm(places[courier] - points[job], axis=-1) <= radius
-    counted = near & np.isin(courier, able)
-    return np.bincount(job[counted], minlength=len(problem.jobs))
-
-
-def _is_excluded(problem: Problem, job: Ints, courier: Ints) -> Bools:
-    width = len(problem.couriers)
-    return np.isin(job * width + courier, problem.excluded_jobs * width + problem.excluded_couriers)
+def _first_of_its_kind(job: Ints, courier: Ints, couriers: int) -> Bools:
+    """Pairs come nearest first; of a pair that comes again only the first counts."""
+    _, first = np.unique(job * couriers + courier, return_index=True)
+    mask = np.zeros(job.size, bool)
+    mask[first] = True
+    return mask
 
 
 def _rank_in_job(job: Ints) -> Ints:
@@ -96,20 +160,69 @@ def _rank_in_job(job: Ints) -> Ints:
     return np.arange(job.size) - np.repeat(starts, np.diff(np.r_[starts, job.size]))
 
 
-def _with_costs(problem: Problem, job: Ints, courier: Ints, gates: Ints) -> Candidates:
-    """Travel, the gates that need travel times, and costs; sorted by job, then cost, then courier."""
-    jobs, couriers = problem.jobs, problem.couriers
-    metres, seconds = problem.travel.legs(
+def _homeward(problem: Problem, job: Ints, courier: Ints, gates: Ints) -> tuple[Ints, Ints]:
+    """Couriers who have set a destination are asked only for jobs that end nearer to it."""
+    couriers, jobs, travel = problem.couriers, problem.jobs, problem.travel
+    bound = ~np.isnan(couriers.home_latitude[courier])
+    if not bound.any():
+        return job, courier
+    at, to = courier[bound], job[bound]
+    home = couriers.home_latitude[at], couriers.home_longitude[at]
+    _, now = travel.legs(couriers.latitude[at], couriers.longitude[at], *home, problem.at_s)
+    _, then = travel.legs(jobs.to_latitude[to], jobs.to_longitude[to], *home, problem.at_s)
+    keep = np.ones(job.size, bool)
+    keep[bound] = then < now
+    gates[:, Gate.DESTINATION] = np.bincount(job[~keep], minlength=len(jobs))
+    return job[keep], courier[keep]
+
+
+def _alone(problem: Problem, job: Ints, courier: Ints, gates: Ints) -> Candidates:
+    """One job a courier: travel, the gates that need travel times, and costs; sorted by job, then cost."""
+    jobs, couriers, travel = problem.jobs, problem.couriers, problem.travel
+    metres, seconds = travel.legs(
         couriers.latitude[courier], couriers.longitude[courier], jobs.latitude[job], jobs.longitude[job], problem.at_s
     )
-    pickup_in = np.maximum(seconds + problem.travel.half_pickup_service_s, jobs.ready_in_s[job])
+    pickup_in = np.maximum(couriers.starts_in_s[courier] + seconds + travel.half_pickup_service_s, jobs.ready_in_s[job])
     reachable = seconds <= problem.max_reach_s
     in_shift = pickup_in <= couriers.shift_left_s[courier]
-    gates[:, Gate.REACH] += np.bincount(job[~reachable], minlength=len(jobs))
-    gates[:, Gate.SHIFT_END] += np.bincount(job[reachable & ~in_shift], minlength=len(jobs))
-    keep = reachable & in_shift
-    job, courier, metres, seconds = job[keep], courier[keep], metres[keep], seconds[keep]
+    kept = _keeps_promises(problem, job, pickup_in)
+    for gate, removed in (
+        (Gate.REACH, ~reachable),
+        (Gate.SHIFT_END, reachable & ~in_shift),
+        (Gate.PROMISE, reachable & in_shift & ~kept),
+    ):
+        gates[:, gate] += np.bincount(job[removed], minlength=len(jobs))
+    keep = reachable & in_shift & kept
+    if not keep.all():
+        job, courier, metres, seconds = job[keep], courier[keep], metres[keep], seconds[keep]
     terms = pair_terms(problem, job, courier, seconds)
     cost = terms.sum(axis=1)
-    order = np.lexsort((courier, cost, job))
-    return Candidates(job[order], courier[order], metres[order], seconds[order], terms[order], cost[order], gates)
+    order = _by_cost(job, cost)
+    return Candidates(job[order, None], courier[order], metres[order], seconds[order], terms[order], cost[order], gates)
+
+
+def _by_cost(job: Ints, cost: Ints) -> Ints:
+    """The order by job, then cost, then nearness, in which the pairs of each job come."""
+    if not job.size:
+        return job
+    order = np.argsort(job, kind="stable")
+    sorted_job = job[order]
+    rank = _rank_in_job(sorted_job)
+    table = np.full((int(sorted_job[-1]) + 1, int(rank.max()) + 1), np.iinfo(np.int64).max)
+    table[sorted_job, rank] = cost[order]
+    ranks = np.argsort(table, axis=1, kind="stable")
+    starts = np.searchsorted(sorted_job, np.arange(table.shape[0]))
+    places: Ints = (starts[:, None] + ranks)[np.take_along_axis(table, ranks, axis=1) < np.iinfo(np.int64).max]
+    return order[places]
+
+
+def _keeps_promises(problem: Problem, job: Ints, pickup_in: Floats) -> Bools:
+    jobs, travel = problem.jobs, problem.travel
+    kept: Bools = pickup_in <= jobs.latest_pickup_s[job]
+    if problem.keep_promises:
+        _, trip = travel.legs(
+            jobs.latitude[job], jobs.longitude[job], jobs.to_latitude[job], jobs.to_longitude[job], problem.at_s
+        )
+        arrival = pickup_in + travel.half_pickup_service_s + trip + travel.half_dropoff_service_s
+        kept &= arrival <= jobs.due_in_s[job]
+    return kept

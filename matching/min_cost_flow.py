@@ -6,28 +6,33 @@ import numpy as np
 from ortools.graph.python import min_cost_flow
 
 from geo.units import Ints
-from matching.assignment import NOBODY, Candidates
+from matching.problem import NOBODY
 
 
 class SolverFailed(RuntimeError):
-    """The flow solver ended without an optimum."""
+    """A solver ended without an answer."""
 
 
-def solve(candidates: Candidates, unmatched: Ints, couriers: int) -> Ints:
-    """The chosen edge of each job, or NOBODY; shape (jobs,), int64.
+def solve(job: Ints, courier: Ints, cost: Ints, unmatched: Ints) -> Ints:
+    """The chosen edge of each job, or NOBODY; shape (jobs,), int64. ``job``, ``courier``, ``cost`` (E,) are the edges.
 
     Nodes: jobs, then couriers, then one sink. A job sends one unit to a courier or straight to the sink;
-    a courier passes at most one unit on.
+    a courier passes at most one unit on. A pair that costs more than leaving its job cannot be in an optimum.
     """
     jobs = int(unmatched.size)
     edge_of = np.full(jobs, NOBODY, np.int64)
-    if not len(candidates):
+    worth = np.flatnonzero(cost < unmatched[job])
+    if not worth.size:
         return edge_of
-    used, slot = np.unique(candidates.courier, return_inverse=True)
+    slots = np.full(int(courier.max()) + 1, NOBODY, np.int64)
+    slots[courier[worth]] = 0
+    used = np.flatnonzero(slots == 0)
+    slots[used] = np.arange(used.size)
     sink = jobs + used.size
     graph = min_cost_flow.SimpleMinCostFlow()
-    ones = np.ones(len(candidates), np.int64)
-    arcs = graph.add_arcs_with_capacity_and_unit_cost(candidates.job, jobs + slot, ones, candidates.cost)
+    arcs = graph.add_arcs_with_capacity_and_unit_cost(
+        job[worth], jobs + slots[courier[worth]], np.ones(worth.size, np.int64), cost[worth]
+    )
     graph.add_arcs_with_capacity_and_unit_cost(
         jobs + np.arange(used.size),
         np.full(used.size, sink),
@@ -38,7 +43,7 @@ def solve(candidates: Candidates, unmatched: Ints, couriers: int) -> Ints:
     graph.set_nodes_supplies(np.arange(jobs), np.ones(jobs, np.int64))
     graph.set_node_supply(sink, -jobs)
     if graph.solve() != graph.OPTIMAL:
-        raise SolverFailed(f"min-cost flow over {jobs} jobs and {couriers} couriers found no optimum")
-    chosen = np.flatnonzero(graph.flows(arcs))
-    edge_of[candidates.job[chosen]] = chosen
+        raise SolverFailed(f"min-cost flow over {jobs} jobs and {used.size} couriers found no optimum")
+    chosen = worth[np.flatnonzero(graph.flows(arcs))]
+    edge_of[job[chosen]] = chosen
     return edge_of

@@ -1,9 +1,9 @@
-"""What a batch round knows, in columns: open jobs, free couriers, travel model and weights."""
+"""What a batch round knows, in columns: open jobs, couriers and their plans, travel model, weights and rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,32 @@ from geo.travel import TravelTime
 from geo.units import Floats, Ints
 
 Masks = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# No index: nobody, no mate, no zone.
+NOBODY = -1
+
+
+class Gate(IntEnum):
+    """Why a courier was not a candidate, in the order in which the gates stand."""
+
+    VEHICLE = 0
+    # A zone rule bars the vehicle from the pickup or the drop-off.
+    ZONE = 1
+    CAPACITY = 2
+    SKILLS = 3
+    # Others are before the courier in the queue of the zone.
+    QUEUE = 4
+    REACH = 5
+    # Client and courier are not to meet.
+    BLOCKED = 6
+    DECLINED = 7
+    NEAREST = 8
+    SHIFT_END = 9
+    # The job does not lead towards the destination that the courier has set.
+    DESTINATION = 10
+    # No route keeps what was promised, to this client or to those who are served already.
+    PROMISE = 11
 
 
 class Solver(Enum):
@@ -19,9 +45,23 @@ class Solver(Enum):
     GREEDY_NEAREST = "greedy_nearest"
 
 
+class Insertion(Enum):
+    """What a new job may do to the stops that a courier has accepted."""
+
+    # New stops come after all accepted ones.
+    APPEND = "append"
+    # New stops may come between; the accepted ones keep their order.
+    INSERT = "insert"
+    # Any order, for couriers who allow it.
+    REORDER = "reorder"
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Seconds of pickup time that one second of each term is worth; ``unmatched`` is in seconds."""
+    """Seconds of pickup time that one second of each term is worth (see matching.costs for the terms).
+
+    ``unmatched`` is in seconds a job, ``income_gap`` in seconds for a courier who has earned nothing.
+    """
 
     pickup_time: float
     lateness: float
@@ -29,6 +69,11 @@ class Weights:
     courier_waiting: float
     job_age: float
     unmatched: float
+    overdue: float = 0.0
+    detour: float = 0.0
+    deadhead: float = 0.0
+    shift_end: float = 0.0
+    income_gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +93,99 @@ class Requirements:
         """Shape (n, 5)."""
         return np.stack([self.vehicles, self.skills, self.persons, self.parcels, self.weight_g], axis=-1)
 
+    def loads(self) -> Ints:
+        """Shape (n, 3): persons, parcels, grams."""
+        return np.stack([self.persons, self.parcels, self.weight_g], axis=-1)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenJobs:
-    """Jobs that wait for a courier, shape (n,) each.
+    """Jobs that wait for a courier, shape (n,) each; all times are seconds from now.
 
-    ``age_s`` seconds in the queue; ``ready_in_s`` seconds until the client wants the pickup, negative when overdue.
+    ``latitude``, ``longitude`` of the pickup, ``to_latitude``, ``to_longitude`` of the drop-off. ``age_s`` seconds in
+    the queue; ``ready_in_s`` until the client wants the pickup, negative when overdue; ``due_in_s`` until the promised
+    arrival and ``latest_pickup_s`` until the last possible pickup, or infinity; ``ride_limit_s`` the longest time
+    between pickup and drop-off. ``barred`` vehicle bits that zone rules keep out. ``queue_zone`` int64, or NOBODY.
     """
 
     latitude: Floats
     longitude: Floats
+    to_latitude: Floats
+    to_longitude: Floats
     age_s: Floats
     ready_in_s: Floats
     needs: Requirements
+    due_in_s: Floats
+    latest_pickup_s: Floats
+    ride_limit_s: Floats
+    barred: Masks
+    queue_zone: Ints
 
     def __len__(self) -> int:
         return int(self.latitude.size)
 
 
 @dataclass(frozen=True, slots=True)
-class FreeCouriers:
-    """Couriers who may be offered a job, shape (n,) each.
+class Plans:
+    """What couriers have accepted and not yet done: their stops in order, side by side, S in all.
 
-    ``free_s`` seconds since they were last free of work; ``shift_left_s`` seconds to the end of the shift, or infinity.
+    ``first`` (couriers + 1,): stops first[c] to first[c + 1] are courier c's. Times are seconds from now:
+    ``earliest_s`` before which a stop cannot be served, ``latest_s`` by which it must be, ``due_s`` by which it was
+    promised. ``mate`` is the index of
+    the same job's pickup among all stops, or NOBODY where that is done; ``ride_limit_s`` then counts from now.
+    ``pickup`` tells the two kinds of stop apart, ``load`` (S, 3) is what each adds or takes: persons, parcels, grams;
+    ``aboard`` (couriers, 3) is what is loaded now. ``reorder`` (couriers,): the order of stops may be changed.
+    """
+
+    first: Ints
+    latitude: Floats
+    longitude: Floats
+    earliest_s: Floats
+    latest_s: Floats
+    due_s: Floats
+    mate: Ints
+    ride_limit_s: Floats
+    pickup: Bools
+    load: Ints
+    aboard: Ints
+    reorder: Bools
+
+    @classmethod
+    def none(cls, couriers: int) -> Plans:
+        floats, ints = np.zeros(0), np.zeros(0, np.int64)
+        return cls(
+            first=np.zeros(couriers + 1, np.int64),
+            latitude=floats,
+            longitude=floats,
+            earliest_s=floats,
+            latest_s=floats,
+            due_s=floats,
+            mate=ints,
+            ride_limit_s=floats,
+            pickup=np.zeros(0, bool),
+            load=np.zeros((0, 3), np.int64),
+            aboard=np.zeros((couriers, 3), np.int64),
+            reorder=np.zeros(couriers, bool),
+        )
+
+    def __len__(self) -> int:
+        return int(self.latitude.size)
+
+    @property
+    def lengths(self) -> Ints:
+        """Shape (couriers,): stops of each plan."""
+        return np.diff(self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class Couriers:
+    """Couriers who may be given a job, shape (n,) each.
+
+    They leave from ``latitude``, ``longitude`` when ``starts_in_s`` have passed. ``later``: still at work, so that
+    they count as supply but cannot be offered anything yet. ``free_s`` seconds since they were last free of work;
+    ``shift_left_s`` to the end of the shift, or infinity. ``income_gap`` 0 to 1: how far the courier's hourly
+    earnings lie below the market's. ``home_latitude``, ``home_longitude``: where they want to end up, or NaN.
+    ``queue_zone`` int64 index of the queue in which they stand with ``queue_rank`` 0, 1, ..., or NOBODY.
     """
 
     latitude: Floats
@@ -78,25 +193,78 @@ class FreeCouriers:
     free_s: Floats
     shift_left_s: Floats
     offers: Requirements
+    starts_in_s: Floats
+    later: Bools
+    income_gap: Floats
+    home_latitude: Floats
+    home_longitude: Floats
+    queue_zone: Ints
+    queue_rank: Ints
+    plans: Plans
 
     def __len__(self) -> int:
         return int(self.latitude.size)
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusions:
+    """Pairs that must not be offered, shape (n,) each: job and courier indices, and which gate says so."""
+
+    job: Ints
+    courier: Ints
+    gate: Ints
+
+    @classmethod
+    def none(cls) -> Exclusions:
+        empty = np.zeros(0, np.int64)
+        return cls(empty, empty, empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """When one courier may serve several jobs at a time.
+
+    Up to ``jobs_per_offer`` new jobs go together whose pickups lie within ``pickup_spread_s`` of travel and whose ready
+    times within ``ready_spread_s``. ``insertion`` rules over accepted stops, of which the first ``frozen_stops`` of a
+    plan never move.
+    """
+
+    jobs_per_offer: int = 1
+    pickup_spread_s: float = 0.0
+    ready_spread_s: float = 0.0
+    insertion: Insertion = Insertion.APPEND
+    frozen_stops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """When a chosen pair is offered. ``wait_while_safe``: not before the courier must leave to be at the pickup
+    ``slack_s`` before the job is ready; until then later rounds may find a better one."""
+
+    wait_while_safe: bool = False
+    slack_s: float = 0.0
+    # The time until the next round: a pair that is safe now, but not then, is offered now.
+    next_round_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything that decides a round; the same problem always gives the same assignment.
 
-    ``excluded_jobs[i]``, ``excluded_couriers[i]`` is a pair that must not be offered (int64 indices).
+    ``keep_promises``: no route may arrive after ``due_in_s``. ``budget_s``: wall time that the choice among
+    shared routes may take before the best one so far counts.
     """
 
     jobs: OpenJobs
-    couriers: FreeCouriers
-    excluded_jobs: Ints
-    excluded_couriers: Ints
+    couriers: Couriers
+    exclusions: Exclusions
     travel: TravelTime
     weights: Weights
     solver: Solver
     candidates_per_job: int
     max_reach_s: float
     at_s: float
+    sharing: Sharing = field(default_factory=Sharing)
+    commitment: Commitment = field(default_factory=Commitment)
+    keep_promises: bool = False
+    budget_s: float = 1.0

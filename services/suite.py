@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from dispatcher import policy
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
-from geo.zones import ZoneError, ZoneSet
+from geo.geojson import zones_from_geojson
+from geo.zones import ZoneError
 from matching.solver_process import SolverProcess
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
@@ -56,7 +57,7 @@ class Suite:
         if settings.zones is not None:
             try:
                 zones = settings.zones.read_text("utf-8")
-                ZoneSet.from_geojson(zones)
+                zones_from_geojson(zones)
             except (OSError, UnicodeDecodeError, ZoneError) as fault:
                 raise SettingsError(f"zones: {settings.zones}: {fault}") from fault
         return Opening(settings.market, policy.load(settings.policy), zones)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dispatcher.pay.ledger import balance
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import offer_pb2 as offer_pb
 
 ACCEPTED = courier_pb.OFFER_OUTCOME_ACCEPTED
 
@@ -31,15 +32,20 @@ _MOVES: dict[str, tuple[frozenset[str], str]] = {
 class LogChecker:
     """Feed it every event in order; it yields a sentence for each broken invariant.
 
-    A job is placed once, has one courier at a time and ends once; a courier has one offer or job at a time;
-    an offer is answered once; postings sum to zero; sequences have no gap and times do not run backwards.
+    A job is placed once, has one courier at a time and ends once; a courier has one offer at a time, and no more jobs
+    than the policy lets one courier hold; an offer is answered once, for all of its jobs;
+    postings sum to zero; sequences have no gap and times do not run backwards.
     """
 
     jobs: dict[str, str] = field(default_factory=dict)
     placed: set[str] = field(default_factory=set)
-    # courier id -> the offer or job in their hands, "" for none; absent when offline
-    hands: dict[str, str] = field(default_factory=dict)
-    open_offers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # courier id -> the jobs in their hands; absent when offline
+    hands: dict[str, set[str]] = field(default_factory=dict)
+    # courier id -> their open offer
+    asked: dict[str, str] = field(default_factory=dict)
+    # offer id -> (jobs, courier)
+    open_offers: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    most_jobs: int = 1
     holders: dict[str, str] = field(default_factory=dict)
     sequence: int = 0
     time: tuple[int, int] = (0, 0)
@@ -62,14 +68,16 @@ class LogChecker:
         self.sequence, self.time = event.sequence, time
 
     def _job(self, name: str, body: object) -> Iterator[str]:
-        if name == "offer_answered" and isinstance(body, events_pb.OfferAnswered):
-            if self.jobs.get(body.job_id) != "offered":
-                yield f"job {body.job_id} has no live offer"
-            self.jobs[body.job_id] = "held" if body.outcome == ACCEPTED else "waiting"
-            return
-        if name not in _MOVES:
-            return
-        job_id = _job_id(body)
+        if isinstance(body, events_pb.OfferAnswered):
+            for job_id in body.job_ids:
+                if self.jobs.get(job_id) != "offered":
+                    yield f"job {job_id} has no live offer"
+                self.jobs[job_id] = "held" if body.outcome == ACCEPTED else "waiting"
+        elif name in _MOVES:
+            for job_id in _job_ids(body):
+                yield from self._move(name, job_id)
+
+    def _move(self, name: str, job_id: str) -> Iterator[str]:
         before = self.jobs.get(job_id, "new")
         allowed, after = _MOVES[name]
         if before not in allowed:
@@ -82,39 +90,51 @@ class LogChecker:
 
     def _people(self, body: object) -> Iterator[str]:
         match body:
+            case events_pb.PolicySet():
+                sharing = body.policy.matching.sharing
+                limit = sharing.jobs_per_courier if sharing.under_way else sharing.jobs_per_offer
+                self.most_jobs = max(limit, 1)
             case events_pb.CourierOnline():
                 if body.courier_id in self.hands:
                     yield f"courier {body.courier_id} is online already"
-                self.hands[body.courier_id] = ""
+                self.hands[body.courier_id] = set()
             case events_pb.CourierOffline():
-                if self.hands.pop(body.courier_id, None) != "":
+                if self.hands.pop(body.courier_id, None) != set() or body.courier_id in self.asked:
                     yield f"courier {body.courier_id} goes offline with hands full, or twice"
             case events_pb.OfferMade():
-                offer = body.offer
-                if self.hands.get(offer.courier_id) != "":
-                    yield f"courier {offer.courier_id} is not free for an offer"
-                self.hands[offer.courier_id] = offer.offer_id
-                self.open_offers[offer.offer_id] = (offer.job_id, offer.courier_id)
+                yield from self._offered(body.offer)
             case events_pb.OfferAnswered():
-                if self.open_offers.pop(body.offer_id, None) != (body.job_id, body.courier_id):
-                    yield f"offer {body.offer_id} is not open for this courier and job"
-                accepted = body.outcome == ACCEPTED
-                self.hands[body.courier_id] = body.job_id if accepted else ""
-                if accepted:
-                    self.holders[body.job_id] = body.courier_id
+                yield from self._answered(body)
             case events_pb.CourierArrived() | events_pb.JobPickedUp():
                 if self.holders.get(body.job_id) != body.courier_id:
                     yield f"courier {body.courier_id} does not hold job {body.job_id}"
             case events_pb.JobReleased() | events_pb.JobCompleted() | events_pb.JobFailed():
                 if self.holders.pop(body.job_id, None) != body.courier_id:
                     yield f"courier {body.courier_id} does not hold job {body.job_id}"
-                self.hands[body.courier_id] = ""
+                self.hands.get(body.courier_id, set()).discard(body.job_id)
             case events_pb.JobCancelled():
                 holder = self.holders.pop(body.job_id, None)
                 if holder is not None:
-                    self.hands[holder] = ""
+                    self.hands[holder].discard(body.job_id)
             case _:
                 return
+
+    def _offered(self, offer: offer_pb.Offer) -> Iterator[str]:
+        jobs = tuple(offered.job_id for offered in offer.jobs)
+        if offer.courier_id not in self.hands or offer.courier_id in self.asked:
+            yield f"courier {offer.courier_id} is not free for an offer"
+        elif len(self.hands[offer.courier_id]) + len(jobs) > self.most_jobs:
+            yield f"courier {offer.courier_id} would hold more than {self.most_jobs} jobs"
+        self.asked[offer.courier_id] = offer.offer_id
+        self.open_offers[offer.offer_id] = (jobs, offer.courier_id)
+
+    def _answered(self, body: events_pb.OfferAnswered) -> Iterator[str]:
+        if self.open_offers.pop(body.offer_id, None) != (tuple(body.job_ids), body.courier_id):
+            yield f"offer {body.offer_id} is not open for this courier and these jobs"
+        self.asked.pop(body.courier_id, None)
+        if body.outcome == ACCEPTED:
+            self.hands.setdefault(body.courier_id, set()).update(body.job_ids)
+            self.holders.update(dict.fromkeys(body.job_ids, body.courier_id))
 
 
 def violations(events: Iterable[events_pb.Event]) -> list[str]:
@@ -123,9 +143,9 @@ def violations(events: Iterable[events_pb.Event]) -> list[str]:
     return [sentence for event in events for sentence in checker.check(event)]
 
 
-def _job_id(body: object) -> str:
+def _job_ids(body: object) -> list[str]:
     if isinstance(body, events_pb.OfferMade):
-        return body.offer.job_id
+        return [offered.job_id for offered in body.offer.jobs]
     if isinstance(body, events_pb.JobQuoted | events_pb.JobPlaced):
-        return body.job.job_id
-    return str(getattr(body, "job_id", ""))
+        return [body.job.job_id]
+    return [str(getattr(body, "job_id", ""))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,22 +25,22 @@ _ABOUT_A_JOB = frozenset(
         "courier_arrived",
         "job_picked_up",
         "job_completed",
-        "offer_answered",
-        "job_rated",
     }
 )
 
 
-def job_of(event: events_pb.Event) -> str:
-    """The id of the job that an event is about, or nothing."""
+def jobs_of(event: events_pb.Event) -> list[str]:
+    """The ids of the jobs that an event is about."""
     body = event.WhichOneof("body")
     if body in ("job_quoted", "job_placed"):
-        return str(getattr(event, body).job.job_id)
+        return [getattr(event, body).job.job_id]
     if body == "offer_made":
-        return event.offer_made.offer.job_id
+        return [offered.job_id for offered in event.offer_made.offer.jobs]
+    if body == "offer_answered":
+        return list(event.offer_answered.job_ids)
     if body == "job_rated":
-        return event.job_rated.rating.job_id
-    return str(getattr(event, body).job_id) if body in _ABOUT_A_JOB else ""
+        return [event.job_rated.rating.job_id]
+    return [getattr(event, body).job_id] if body in _ABOUT_A_JOB else []
 
 
 # Bodies whose events book pay.
@@ -59,16 +60,17 @@ class Rows:
     # sequence, leg, time, courier_id, job_id, kind of line, amount, currency
     pay: list[tuple[int, int, int, str, str, int, int, str]] = field(default_factory=list)
 
-    def add(self, event: events_pb.Event, kind: str, job_id: str, job: job_pb.Job | None) -> None:
-        """``job`` is the job's record right after the event."""
+    def add(self, event: events_pb.Event, kind: str, jobs: Sequence[job_pb.Job]) -> None:
+        """``jobs`` are the records of the event's jobs right after it."""
         self.sequence = event.sequence
-        if job_id:
+        for job_id in jobs_of(event):
             self.history.append((job_id, event.sequence, micros(event.time), kind))
-        if job is not None:
-            self.jobs[job_id] = job
-            self.entered.setdefault(job_id, event.sequence)
+        for job in jobs:
+            self.jobs[job.job_id] = job
+            self.entered.setdefault(job.job_id, event.sequence)
         if kind in _BOOKING:
-            self._book(event, job_id, getattr(event, kind).postings)
+            body = getattr(event, kind)
+            self._book(event, "" if kind == "courier_offline" else body.job_id, body.postings)
 
     def _book(self, event: events_pb.Event, job_id: str, postings: types_pb.Postings) -> None:
         legs = [leg for leg in postings.legs if leg.account == types_pb.ACCOUNT_COURIER]

@@ -7,16 +7,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dispatcher.market import lifecycle
+from dispatcher.market import lifecycle, plans
 from dispatcher.market.queue import queued
-from dispatcher.market.state import ClosedOffer, Due, MarketState
+from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
 from dispatcher.market.travel import travel_model
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.times import SECOND, micros, span
-from geo.zones import ZoneSet
+from geo.geojson import zones_from_geojson
+from geo.units import from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
+from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 from ratings.score import Score
 
@@ -58,10 +60,12 @@ def _market_opened(state: MarketState, event: Event) -> None:
 def _policy_set(state: MarketState, event: Event) -> None:
     state.policy = event.policy_set.policy
     state.travel = travel_model(state.policy)
+    _requeue(state)
     for job_id in state.queue:
-        job = state.jobs[job_id]
-        state.queue[job_id] = queued(job, state.policy)
-        state.push_due(state.wait_limit(job), Due.WAIT, job_id)
+        state.push_due(state.wait_limit(state.jobs[job_id]), Due.WAIT, job_id)
+    for courier in state.couriers.values():
+        if courier.plan:
+            _replan(state, courier)
     for job in state.jobs.values():
         if job.state == lifecycle.SCHEDULED:
             state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
@@ -69,7 +73,16 @@ def _policy_set(state: MarketState, event: Event) -> None:
 
 def _zones_set(state: MarketState, event: Event) -> None:
     state.zones_geojson = event.zones_set.geojson
-    state.zones = ZoneSet.from_geojson(state.zones_geojson)
+    state.zones = zones_from_geojson(state.zones_geojson)
+    _requeue(state)
+    for zone in [name for name in state.zone_queues if name not in state.zones.queue_names]:
+        del state.zone_queues[zone]
+
+
+def _requeue(state: MarketState) -> None:
+    """The rows of all open jobs anew: they hold what policy and zones make of a job."""
+    for job_id in state.queue:
+        state.queue[job_id] = queued(state.jobs[job_id], state.policy, state.zones)
 
 
 # --- jobs
@@ -107,7 +120,7 @@ def _back_in_queue(state: MarketState, job: job_pb.Job) -> None:
     job.courier_id = job.offer_id = ""
     for passed in ("assign_time", "arrive_time"):
         job.ClearField(passed)
-    state.queue[job.job_id] = queued(job, state.policy)
+    state.queue[job.job_id] = queued(job, state.policy, state.zones)
     state.push_due(state.wait_limit(job), Due.WAIT, job.job_id)
 
 
@@ -123,37 +136,39 @@ def _job_cancelled(state: MarketState, event: Event) -> None:
     body = event.job_cancelled
     courier_id = state.jobs[body.job_id].courier_id
     job = _end(state, event, body.job_id, lifecycle.CANCELLED, body.by, body.reason)
-    if courier_id and state.couriers[courier_id].job_id == job.job_id:
+    if courier_id and job.job_id in state.couriers[courier_id].job_ids:
         _pay(state, courier_id, body.postings)
-        _free(state, courier_id, event)
+        _hand_back(state, courier_id, job.job_id, event)
 
 
 def _job_released(state: MarketState, event: Event) -> None:
     body = event.job_released
     _enqueue(state, _changed(state, body.job_id, event), event)
     _exclude(state, body.job_id, body.courier_id)
-    _free(state, body.courier_id, event)
+    _hand_back(state, body.courier_id, body.job_id, event)
 
 
 def _job_failed(state: MarketState, event: Event) -> None:
     body = event.job_failed
     _end(state, event, body.job_id, lifecycle.FAILED, job_pb.ACTOR_COURIER, body.reason)
     _pay(state, body.courier_id, body.postings)
-    _free(state, body.courier_id, event)
+    _hand_back(state, body.courier_id, body.job_id, event)
 
 
 def _courier_arrived(state: MarketState, event: Event) -> None:
     job = _changed(state, event.courier_arrived.job_id, event)
     job.state = lifecycle.AT_PICKUP
     job.arrive_time.CopyFrom(event.time)
-    _set_courier(state, job.courier_id, courier_pb.COURIER_STATE_AT_PICKUP)
+    _advance(state, job, job.spec.pickup.position, state.time_us)
 
 
 def _job_picked_up(state: MarketState, event: Event) -> None:
     job = _changed(state, event.job_picked_up.job_id, event)
     job.state = lifecycle.PICKED_UP
     job.pickup_time.CopyFrom(event.time)
-    _set_courier(state, job.courier_id, courier_pb.COURIER_STATE_WITH_JOB)
+    assert state.travel is not None, "a market is opened with its policy"
+    service_us = round(state.travel.half_pickup_service_s * SECOND)
+    _advance(state, job, job.spec.pickup.position, state.time_us + service_us)
 
 
 def _job_completed(state: MarketState, event: Event) -> None:
@@ -161,7 +176,7 @@ def _job_completed(state: MarketState, event: Event) -> None:
     _end(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
     state.couriers[body.courier_id].jobs_completed += 1
     _pay(state, body.courier_id, body.postings)
-    _free(state, body.courier_id, event)
+    _hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
 
 
 def _changed(state: MarketState, job_id: str, event: Event) -> job_pb.Job:
@@ -199,16 +214,21 @@ def _courier_online(state: MarketState, event: Event) -> None:
     )
     if body.HasField("shift_end"):
         courier.shift_end.CopyFrom(body.shift_end)
+    if body.HasField("destination"):
+        courier.destination.CopyFrom(body.destination)
+    courier.may_reorder = body.may_reorder
     state.couriers[body.courier_id] = courier
     state.numbers[body.courier_id] = body.courier_number
     state.columns.enter(body.courier_number, courier)
     state.columns.latitude_e7[body.courier_number] = body.latitude_e7
     state.columns.longitude_e7[body.courier_number] = body.longitude_e7
+    state.columns.position_us[body.courier_number] = state.time_us
 
 
 def _courier_closing(state: MarketState, event: Event) -> None:
     courier = state.couriers[event.courier_closing.courier_id]
     courier.closing = True
+    _refresh(state, courier)
 
 
 def _courier_offline(state: MarketState, event: Event) -> None:
@@ -217,25 +237,93 @@ def _courier_offline(state: MarketState, event: Event) -> None:
     courier = state.couriers[body.courier_id]
     courier.closing = False
     courier.ClearField("free_time")
-    _set_courier(state, body.courier_id, courier_pb.COURIER_STATE_OFFLINE)
+    courier.state = courier_pb.COURIER_STATE_OFFLINE
+    _refresh(state, courier)
 
 
-def _set_courier(state: MarketState, courier_id: str, to: courier_pb.CourierState) -> None:
+def _courier_destination_set(state: MarketState, event: Event) -> None:
+    body = event.courier_destination_set
+    courier = state.couriers[body.courier_id]
+    courier.ClearField("destination")
+    if body.HasField("destination"):
+        courier.destination.CopyFrom(body.destination)
+    _refresh(state, courier)
+
+
+def _pair_blocked(state: MarketState, event: Event) -> None:
+    body = event.pair_blocked
+    couriers = state.blocked.setdefault(body.client_id, set())
+    (couriers.add if body.blocked else couriers.discard)(body.courier_id)
+    if not couriers:
+        del state.blocked[body.client_id]
+
+
+def _queue_joined(state: MarketState, event: Event) -> None:
+    body = event.queue_joined
+    queue = state.zone_queues.setdefault(body.zone, {})
+    queue[body.courier_id] = QueuePlace(state.time_us)
+
+
+def _queue_left(state: MarketState, event: Event) -> None:
+    body = event.queue_left
+    state.zone_queues[body.zone].pop(body.courier_id)
+
+
+def _refresh(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The courier's state and columns follow from what is in hand and what is offered."""
+    if courier.state != courier_pb.COURIER_STATE_OFFLINE:
+        courier.state = _working_state(state, courier)
+    state.columns.refresh(state.numbers[courier.courier_id], courier)
+
+
+def _working_state(state: MarketState, courier: courier_pb.Courier) -> courier_pb.CourierState:
+    stages = {state.jobs[job_id].state for job_id in courier.job_ids}
+    if lifecycle.PICKED_UP in stages:
+        return courier_pb.COURIER_STATE_WITH_JOB
+    if lifecycle.AT_PICKUP in stages:
+        return courier_pb.COURIER_STATE_AT_PICKUP
+    if stages:
+        return courier_pb.COURIER_STATE_TO_PICKUP
+    return courier_pb.COURIER_STATE_OFFERED if courier.offer_id else courier_pb.COURIER_STATE_FREE
+
+
+def _advance(state: MarketState, job: job_pb.Job, position: types_pb.Position, leaves_us: int) -> None:
+    """The courier has come as far as ``position``, and goes on from there."""
+    courier = state.couriers[job.courier_id]
+    plans.keep_what_is_to_do(state, courier, courier.plan)
+    plans.expect_from(state, courier, position, leaves_us)
+    _replan(state, courier)
+    _refresh(state, courier)
+
+
+def _replan(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The columns follow the plan."""
+    number = state.numbers[courier.courier_id]
+    if not courier.plan:
+        state.columns.set_plan(number, plans.rows(state, courier), None, 0)
+        return
+    state.columns.set_plan(number, plans.rows(state, courier), *plans.end_of(state, courier))
+
+
+def _hand_back(
+    state: MarketState, courier_id: str, job_id: str, event: Event, at: types_pb.Position | None = None
+) -> None:
+    """The courier does not hold the job any more; ``at``: where it was delivered."""
     courier = state.couriers[courier_id]
-    courier.state = to
-    state.columns.refresh(state.numbers[courier_id], courier)
-
-
-def _free(state: MarketState, courier_id: str, event: Event) -> None:
-    """The courier holds nothing any more."""
-    courier = state.couriers[courier_id]
-    courier.job_id = courier.offer_id = ""
-    courier.free_time.CopyFrom(event.time)
-    _set_courier(state, courier_id, courier_pb.COURIER_STATE_FREE)
+    courier.job_ids.remove(job_id)
+    plans.keep_what_is_to_do(state, courier, courier.plan)
+    if at is not None:
+        plans.expect_from(state, courier, at, state.time_us)
+    if not courier.job_ids:
+        courier.free_time.CopyFrom(event.time)
+    _replan(state, courier)
+    _refresh(state, courier)
 
 
 def _pay(state: MarketState, courier_id: str, postings: types_pb.Postings) -> None:
-    state.couriers[courier_id].shift_pay_minor_units += courier_amount(postings, courier_id)
+    courier = state.couriers[courier_id]
+    courier.shift_pay_minor_units += courier_amount(postings, courier_id)
+    state.columns.shift_pay[state.numbers[courier_id]] = courier.shift_pay_minor_units
 
 
 # --- rounds and offers
@@ -246,41 +334,68 @@ def _round_settled(state: MarketState, event: Event) -> None:
     numbers = np.cumsum(np.array(body.moved_number_deltas, np.int64))
     state.columns.latitude_e7[numbers] += np.array(body.moved_latitude_e7_deltas, np.int64)
     state.columns.longitude_e7[numbers] += np.array(body.moved_longitude_e7_deltas, np.int64)
+    in_ms = np.array(body.moved_in_ms, np.int64) if body.moved_in_ms else 0
+    state.columns.position_us[numbers] = micros(body.as_of) + in_ms * 1000
 
 
 def _offer_made(state: MarketState, event: Event) -> None:
     offer = event.offer_made.offer
     state.offers[offer.offer_id] = offer
     state.push_due(micros(offer.expire_time), Due.OFFER, offer.offer_id)
-    job = _changed(state, offer.job_id, event)
-    job.state = lifecycle.OFFERED
-    job.courier_id, job.offer_id = offer.courier_id, offer.offer_id
-    job.offers_made += 1
-    state.queue.pop(job.job_id)
-    state.couriers[offer.courier_id].offer_id = offer.offer_id
-    _set_courier(state, offer.courier_id, courier_pb.COURIER_STATE_OFFERED)
+    for offered in offer.jobs:
+        job = _changed(state, offered.job_id, event)
+        job.state = lifecycle.OFFERED
+        job.courier_id, job.offer_id = offer.courier_id, offer.offer_id
+        job.offers_made += 1
+        state.queue.pop(job.job_id)
+    courier = state.couriers[offer.courier_id]
+    courier.offer_id = offer.offer_id
+    _refresh(state, courier)
 
 
 def _offer_answered(state: MarketState, event: Event) -> None:
     body = event.offer_answered
     offer = state.offers.pop(body.offer_id)
-    state.closed_offers[body.offer_id] = ClosedOffer(body.courier_id, body.outcome, state.time_us)
-    job = _changed(state, body.job_id, event)
-    if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
-        job.state = lifecycle.ASSIGNED
-        job.assign_time.CopyFrom(event.time)
-        job.pay.CopyFrom(offer.pay)
-        job.pickup_distance_metres = offer.pickup_distance_metres
-        state.couriers[body.courier_id].job_id = body.job_id
-        _set_courier(state, body.courier_id, courier_pb.COURIER_STATE_TO_PICKUP)
-        return
-    _back_in_queue(state, job)
-    if body.outcome != courier_pb.OFFER_OUTCOME_WITHDRAWN:
-        _exclude(state, body.job_id, body.courier_id)
-    # A courier who declines goes on waiting: the wait is not counted anew.
+    state.closed_offers[body.offer_id] = ClosedOffer(body.courier_id, body.outcome, state.time_us, tuple(body.job_ids))
     courier = state.couriers[body.courier_id]
     courier.offer_id = ""
-    _set_courier(state, body.courier_id, courier_pb.COURIER_STATE_FREE)
+    _note_answer(state, body)
+    if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
+        _accept(state, courier, offer, event)
+    else:
+        for offered in offer.jobs:
+            _back_in_queue(state, _changed(state, offered.job_id, event))
+            if body.outcome != courier_pb.OFFER_OUTCOME_WITHDRAWN:
+                _exclude(state, offered.job_id, body.courier_id)
+    # A courier who declines goes on waiting: the wait is not counted anew.
+    _refresh(state, courier)
+
+
+def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Offer, event: Event) -> None:
+    for offered in offer.jobs:
+        job = _changed(state, offered.job_id, event)
+        job.state = lifecycle.ASSIGNED
+        job.assign_time.CopyFrom(event.time)
+        job.pay.CopyFrom(offered.pay)
+        courier.job_ids.append(job.job_id)
+    # The way to the first pickup is driven once, for all jobs that came together.
+    state.jobs[offer.jobs[0].job_id].pickup_distance_metres = offer.pickup_distance_metres
+    plans.keep_what_is_to_do(state, courier, offer.plan)
+    number, columns = state.numbers[courier.courier_id], state.columns
+    here = types_pb.Position(
+        latitude=from_e7(int(columns.latitude_e7[number])), longitude=from_e7(int(columns.longitude_e7[number]))
+    )
+    plans.expect_from(state, courier, here, max(state.time_us, int(columns.position_us[number])))
+    _replan(state, courier)
+
+
+def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
+    """Silence counts against the place in a queue; an answer clears it."""
+    for queue in state.zone_queues.values():
+        place = queue.get(body.courier_id)
+        if place is not None:
+            silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
+            queue[body.courier_id] = QueuePlace(place.joined_us, place.no_shows + 1 if silent else 0)
 
 
 def _exclude(state: MarketState, job_id: str, courier_id: str) -> None:
@@ -317,6 +432,10 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "courier_online": _courier_online,
     "courier_closing": _courier_closing,
     "courier_offline": _courier_offline,
+    "courier_destination_set": _courier_destination_set,
+    "queue_joined": _queue_joined,
+    "queue_left": _queue_left,
+    "pair_blocked": _pair_blocked,
     "round_settled": _round_settled,
     "offer_made": _offer_made,
     "offer_answered": _offer_answered,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dispatcher import commands
 from dispatcher.errors import RequestReused
-from dispatcher.market import apply, rounds, snapshot
-from dispatcher.market.decide import couriers, due, jobs, rules
+from dispatcher.market import apply, plan_checks, rounds, snapshot
+from dispatcher.market.decide import couriers, due, jobs, rules, zone_queues
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from geo.units import E7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from matching.assignment import Assignment
@@ -33,6 +35,9 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.ReportProgress: couriers.report_progress,
     commands.SetPolicy: rules.set_policy,
     commands.SetZones: rules.set_zones,
+    commands.SetBlock: rules.set_block,
+    commands.SetDestination: couriers.set_destination,
+    commands.ObserveQueues: zone_queues.observe,
     commands.CheckDue: due.check,
 }
 
@@ -101,6 +106,12 @@ class Market:
         drafts = Drafts(self.state, now_us)
         rounds.settle_round(self.state, round_, assignment, now_us, drafts)
         return drafts.events
+
+    def check_plan(
+        self, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: rounds.MovedCouriers, now_us: int
+    ) -> oversight_pb.CheckPlanResponse:
+        """What a proposed plan would break, and by how much. Changes nothing."""
+        return plan_checks.check(self.state, courier_id, stops, moved, now_us)
 
     def next_due(self) -> int | None:
         """Market time of the next time-out or expiry."""

@@ -5,41 +5,87 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.times import micros, span
+from geo.zones import ZoneSet
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
 
 ANY_VEHICLE = sum(1 << vehicle for vehicle in types_pb.VehicleType.values())
+# Later than any time of a market: no limit.
+NEVER = 2**62
+
+JobRow = tuple[float, float, float, float, int, int, int, int, int, int, int, int, int, int, int]
+JOB_COLUMNS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """``numbers``: latitude, longitude (float degrees), age reference and ready time (microseconds), vehicle mask,
-    persons, parcels, grams."""
+    """``numbers``: latitude, longitude of pickup and of drop-off (degrees); age reference, ready time, promised
+    arrival and last possible pickup (microseconds, NEVER for none), longest ride (microseconds); vehicle mask, persons,
+    parcels, grams; vehicles that zones bar; index of the queue zone or -1."""
 
-    numbers: tuple[float, float, int, int, int, int, int, int]
+    numbers: JobRow
     skills: frozenset[str]
 
 
-def queued(job: job_pb.Job, policy: policy_pb.Policy) -> QueuedJob:
-    spec = job.spec
+def queued(job: job_pb.Job, policy: policy_pb.Policy, zones: ZoneSet) -> QueuedJob:
+    spec, matching = job.spec, policy.matching
     placed = micros(job.place_time)
-    ready = micros(spec.pickup_after) if spec.HasField("pickup_after") else placed
-    since = max(placed, ready - span(policy.matching.lead_time))
+    ready = wanted_us(job)
+    start, end = spec.pickup.position, spec.dropoff.position
     load = needed_load(spec)
+    barred, queue_zone = 0, -1
+    if zones.zones:
+        barred = zones.barred(start.latitude, start.longitude) | zones.barred(end.latitude, end.longitude)
+        queue_zone = zones.queue_index(start.latitude, start.longitude)
     return QueuedJob(
         (
-            spec.pickup.position.latitude,
-            spec.pickup.position.longitude,
-            since,
+            start.latitude,
+            start.longitude,
+            end.latitude,
+            end.longitude,
+            max(placed, ready - span(matching.lead_time)),
             ready,
+            micros(job.promise_time) if job.HasField("promise_time") else NEVER,
+            latest_pickup_us(job, policy),
+            ride_limit_us(job, policy),
             sum(1 << vehicle for vehicle in spec.vehicle_types) or ANY_VEHICLE,
             load.persons,
             load.parcels,
             load.weight_grams,
+            barred,
+            queue_zone,
         ),
         frozenset(spec.skills),
     )
+
+
+def wanted_us(job: job_pb.Job) -> int:
+    """When the client wants to be picked up: the time asked for, or of placing."""
+    return micros(job.spec.pickup_after if job.spec.HasField("pickup_after") else job.place_time)
+
+
+def latest_pickup_us(job: job_pb.Job, policy: policy_pb.Policy) -> int:
+    promise = policy.matching.promise
+    return wanted_us(job) + span(promise.pickup_within) if promise.HasField("pickup_within") else NEVER
+
+
+def ride_limit_us(job: job_pb.Job, policy: policy_pb.Policy) -> int:
+    """The longest time between pickup and drop-off."""
+    promise = policy.matching.promise
+    if not promise.HasField("ride_detour_share"):
+        return NEVER
+    return round(span(job.trip_duration) * (1 + promise.ride_detour_share))
+
+
+def promised_us(job: job_pb.Job, policy: policy_pb.Policy) -> int | None:
+    """The latest arrival that a job is promised when it is placed, or None."""
+    if job.spec.HasField("dropoff_before"):
+        return micros(job.spec.dropoff_before)
+    if not policy.matching.HasField("promise"):
+        return None
+    promise = policy.matching.promise
+    return wanted_us(job) + round(span(job.trip_duration) * (1 + promise.detour_share)) + span(promise.allowance)
 
 
 def needed_load(spec: job_pb.JobSpec) -> types_pb.Load:

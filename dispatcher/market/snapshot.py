@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dispatcher.market import lifecycle
+from dispatcher.market import lifecycle, plans
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
-from dispatcher.market.state import ClosedOffer, Due, MarketState
+from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
 from dispatcher.market.travel import travel_model
 from dispatcher.times import SECOND, micros, timestamp
-from geo.zones import ZoneSet
+from geo.geojson import zones_from_geojson
 from gig.v1 import snapshot_pb2 as pb
 from ratings.score import Score
 
@@ -29,6 +29,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
                 courier_number=number,
                 latitude_e7=int(columns.latitude_e7[number]),
                 longitude_e7=int(columns.longitude_e7[number]),
+                position_time=timestamp(int(columns.position_us[number])),
             )
             for number in (state.numbers[courier_id] for courier_id in state.couriers)
         ],
@@ -53,9 +54,25 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         ended=[pb.Ended(job_id=job_id, time=timestamp(at)) for at, job_id in state.ended],
         closed_offers=[
             pb.ClosedOffer(
-                offer_id=offer_id, courier_id=closed.courier_id, outcome=closed.outcome, time=timestamp(closed.time_us)
+                offer_id=offer_id,
+                courier_id=closed.courier_id,
+                outcome=closed.outcome,
+                time=timestamp(closed.time_us),
+                job_ids=closed.job_ids,
             )
             for offer_id, closed in state.closed_offers.items()
+        ],
+        queue_members=[
+            pb.QueueMember(
+                zone=zone, courier_id=courier_id, join_time=timestamp(place.joined_us), no_shows=place.no_shows
+            )
+            for zone, queue in state.zone_queues.items()
+            for courier_id, place in queue.items()
+        ],
+        blocked=[
+            pb.BlockedPair(client_id=client_id, courier_id=courier_id)
+            for client_id, couriers in sorted(state.blocked.items())
+            for courier_id in sorted(couriers)
         ],
     )
 
@@ -67,7 +84,7 @@ def restore(saved: pb.MarketSnapshot) -> MarketState:
         time_us=micros(saved.time),
         policy=saved.policy,
         travel=travel_model(saved.policy),
-        zones=ZoneSet.from_geojson(saved.zones_geojson),
+        zones=zones_from_geojson(saved.zones_geojson),
         zones_geojson=saved.zones_geojson,
         jobs={job.job_id: job for job in saved.jobs},
         offers={offer.offer_id: offer for offer in saved.offers},
@@ -80,11 +97,12 @@ def restore(saved: pb.MarketSnapshot) -> MarketState:
             for kept in saved.scores
         },
         closed_offers={
-            kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time)) for kept in saved.closed_offers
+            kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time), tuple(kept.job_ids))
+            for kept in saved.closed_offers
         },
     )
     state.ended.extend((micros(kept.time), kept.job_id) for kept in saved.ended)
-    state.queue = {job_id: queued(state.jobs[job_id], state.policy) for job_id in saved.queued_job_ids}
+    state.queue = {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in saved.queued_job_ids}
     for kept in saved.exclusions:
         state.exclusions.setdefault(kept.job_id, {})[kept.courier_id] = micros(kept.until)
     for courier, row in zip(saved.couriers, saved.courier_columns, strict=True):
@@ -92,6 +110,15 @@ def restore(saved: pb.MarketSnapshot) -> MarketState:
         state.columns.enter(row.courier_number, courier)
         state.columns.latitude_e7[row.courier_number] = row.latitude_e7
         state.columns.longitude_e7[row.courier_number] = row.longitude_e7
+        state.columns.position_us[row.courier_number] = micros(row.position_time)
+        if courier.plan:
+            rows, end = plans.rows(state, courier), plans.end_of(state, courier)
+            state.columns.set_plan(row.courier_number, rows, *end)
+    for member in saved.queue_members:
+        queue = state.zone_queues.setdefault(member.zone, {})
+        queue[member.courier_id] = QueuePlace(micros(member.join_time), member.no_shows)
+    for pair in saved.blocked:
+        state.blocked.setdefault(pair.client_id, set()).add(pair.courier_id)
     _restore_due(state)
     return state
 

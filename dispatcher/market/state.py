@@ -39,6 +39,15 @@ class ClosedOffer:
     courier_id: str
     outcome: courier_pb.OfferOutcome
     time_us: int
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """A courier's place in the queue of a zone: since when, and offers in a row without an answer."""
+
+    joined_us: int
+    no_shows: int = 0
 
 
 @dataclass(slots=True)
@@ -59,6 +68,10 @@ class MarketState:
     columns: CourierColumns = field(default_factory=CourierColumns)
     # job id -> courier id -> market time until which the pair is not offered again
     exclusions: dict[str, dict[str, int]] = field(default_factory=dict)
+    # zone name -> courier id -> place; in the order of rank
+    zone_queues: dict[str, dict[str, QueuePlace]] = field(default_factory=dict)
+    # client id -> couriers whom they are not to meet
+    blocked: dict[str, set[str]] = field(default_factory=dict)
     # request key -> (request, market time); in order of time
     requests: dict[str, tuple[events_pb.Request, int]] = field(default_factory=dict)
     ended: deque[tuple[int, str]] = field(default_factory=deque)

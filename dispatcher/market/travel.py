@@ -15,5 +15,6 @@ def travel_model(policy: policy_pb.Policy) -> TravelTime:
             planar.metres_per_minute,
             span(planar.round_up_to) / SECOND,
             span(planar.pickup_service) / SECOND / 2,
+            span(planar.dropoff_service) / SECOND / 2,
         )
     return StraightLine(travel.straight_line.circuity, tuple(travel.straight_line.speeds_mps))

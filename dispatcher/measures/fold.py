@@ -12,12 +12,14 @@ from dispatcher.measures.histogram import Histogram
 from dispatcher.times import SECOND, micros
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
 
 # Phases of a courier's time, after New York TLC: P1 free, P2 to the pickup (P2w: waiting there), P3 with the job.
 FREE, TO_PICKUP, AT_PICKUP, WITH_JOB = "P1", "P2", "P2w", "P3"
+PHASES = (FREE, TO_PICKUP, AT_PICKUP, WITH_JOB)
 STATE_OF_PHASE = {FREE: "free", TO_PICKUP: "to_pickup", AT_PICKUP: "at_pickup", WITH_JOB: "with_job"}
 
 
@@ -36,6 +38,8 @@ class LiveJob:
 class LiveCourier:
     phase: str
     since_us: int
+    # Jobs in hand, each with the phase that it alone would mean.
+    jobs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ class Measures:
     wait_for_pickup: Histogram = field(default_factory=Histogram)
     time_to_answer: Histogram = field(default_factory=Histogram)
     last_round: dict[str, int] = field(default_factory=dict)
+    # Of the last round's unmatched jobs: couriers that each gate removed, in sum.
+    unmatched_gates: Counter[str] = field(default_factory=Counter)
     jobs: dict[str, LiveJob] = field(default_factory=dict)
     couriers: dict[str, LiveCourier] = field(default_factory=dict)
     open_offers: dict[str, int] = field(default_factory=dict)
@@ -130,34 +136,34 @@ class Measures:
     def _job_cancelled(self, body: events_pb.JobCancelled) -> None:
         self._post(body.postings)
         job = self.jobs[body.job_id]
-        self._phase(job.courier_id, FREE)
+        self._phase(job.courier_id, body.job_id, FREE)
         self._end(body.job_id, "quote_cancelled" if job.state == "quoted" else "cancelled")
 
     def _job_released(self, body: events_pb.JobReleased) -> None:
         job = self.jobs[body.job_id]
         job.state, job.courier_id = "queued", ""
-        self._phase(body.courier_id, FREE)
+        self._phase(body.courier_id, body.job_id, FREE)
 
     def _job_failed(self, body: events_pb.JobFailed) -> None:
         self._post(body.postings)
-        self._phase(body.courier_id, FREE)
+        self._phase(body.courier_id, body.job_id, FREE)
         self._end(body.job_id, "failed")
 
     def _courier_arrived(self, body: events_pb.CourierArrived) -> None:
         self.jobs[body.job_id].state = "at_pickup"
-        self._phase(body.courier_id, AT_PICKUP)
+        self._phase(body.courier_id, body.job_id, AT_PICKUP)
 
     def _job_picked_up(self, body: events_pb.JobPickedUp) -> None:
         job = self.jobs[body.job_id]
         job.state = "picked_up"
         self.wait_for_pickup.add((self.time_us - job.placed_us) / SECOND)
         self.courier_metres["empty"] += job.pickup_metres
-        self._phase(body.courier_id, WITH_JOB)
+        self._phase(body.courier_id, body.job_id, WITH_JOB)
 
     def _job_completed(self, body: events_pb.JobCompleted) -> None:
         self._post(body.postings)
         self.courier_metres["loaded"] += self.jobs[body.job_id].metres
-        self._phase(body.courier_id, FREE)
+        self._phase(body.courier_id, body.job_id, FREE)
         self._end(body.job_id, "completed")
 
     def _courier_online(self, body: events_pb.CourierOnline) -> None:
@@ -165,49 +171,70 @@ class Measures:
 
     def _courier_offline(self, body: events_pb.CourierOffline) -> None:
         self._post(body.postings)
-        self._phase(body.courier_id, FREE)
+        self._count(self.couriers[body.courier_id])
         del self.couriers[body.courier_id]
 
     def _round_settled(self, body: events_pb.RoundSettled) -> None:
-        offers = sum(1 for number in body.assigned_numbers if number) - body.overtaken
+        offers = sum(1 for number in body.assigned_numbers if number) - body.overtaken - body.bundled
         self.last_round = {
             "sequence": self.sequence,
             "time_us": self.time_us,
             "jobs": body.jobs,
             "couriers": body.couriers,
             "offers": offers,
+            "held": body.held,
+            "bundled": body.bundled,
         }
+        self.unmatched_gates = Counter()
+        for count in body.unmatched_gates:
+            self.unmatched_gates[_gate_name(count.gate)] += count.removed
         self.rounds["fallback" if body.status == events_pb.ROUND_STATUS_FALLBACK else "solved"] += 1
         self.rounds["overtaken"] += body.overtaken
+        self.rounds["held"] += body.held
+        self.rounds["bundled"] += body.bundled
 
     def _offer_made(self, body: events_pb.OfferMade) -> None:
         self.decisions["offer/solver"] += 1
         self.open_offers[body.offer.offer_id] = self.time_us
-        job = self.jobs[body.offer.job_id]
-        job.state, job.pickup_metres = "offered", body.offer.pickup_distance_metres
+        for offered in body.offer.jobs:
+            job = self.jobs[offered.job_id]
+            job.state, job.pickup_metres = "offered", 0
+        # The way to the pickup is driven once, for all jobs that go together.
+        self.jobs[body.offer.jobs[0].job_id].pickup_metres = body.offer.pickup_distance_metres
 
     def _offer_answered(self, body: events_pb.OfferAnswered) -> None:
         outcome = courier_pb.OfferOutcome.Name(body.outcome).removeprefix("OFFER_OUTCOME_").lower()
         self.offers[outcome] += 1
         made_us = self.open_offers.pop(body.offer_id)
-        job = self.jobs[body.job_id]
         if outcome in ("accepted", "declined"):
             self.time_to_answer.add((self.time_us - made_us) / SECOND)
-        if outcome == "accepted":
-            job.state, job.courier_id = "assigned", body.courier_id
-            self.wait_for_accept.add((self.time_us - job.placed_us) / SECOND)
-            self._phase(body.courier_id, TO_PICKUP)
-        else:
-            job.state = "queued"
+        for job_id in body.job_ids:
+            job = self.jobs[job_id]
+            if outcome == "accepted":
+                job.state, job.courier_id = "assigned", body.courier_id
+                self.wait_for_accept.add((self.time_us - job.placed_us) / SECOND)
+                self._phase(body.courier_id, job_id, TO_PICKUP)
+            else:
+                job.state = "queued"
 
     def _job_rated(self, body: events_pb.JobRated) -> None:  # noqa: ARG002 - that it was, is what counts
         self.decisions["score/rule"] += 1
 
-    def _phase(self, courier_id: str, phase: str) -> None:
+    def _phase(self, courier_id: str, job_id: str, phase: str) -> None:
+        """A job in a courier's hands has come to ``phase`` (FREE: it is theirs no more)."""
         courier = self.couriers.get(courier_id)
-        if courier is not None:
-            self.courier_seconds[courier.phase] += (self.time_us - courier.since_us) / SECOND  # type: ignore[assignment]
-            courier.phase, courier.since_us = phase, self.time_us
+        if courier is None:
+            return
+        self._count(courier)
+        courier.jobs.pop(job_id, None)
+        if phase != FREE:
+            courier.jobs[job_id] = phase
+        # With several jobs in hand the furthest counts: with a job aboard it is P3, whatever else is to be fetched.
+        courier.phase = max(courier.jobs.values(), key=PHASES.index, default=FREE)
+
+    def _count(self, courier: LiveCourier) -> None:
+        self.courier_seconds[courier.phase] += (self.time_us - courier.since_us) / SECOND  # type: ignore[assignment]
+        courier.since_us = self.time_us
 
     def _end(self, job_id: str, state: str) -> None:
         self.jobs_ended[state] += 1
@@ -229,6 +256,10 @@ _FOLD: dict[str, Any] = {
     for name, handler in vars(Measures).items()
     if name.removeprefix("_") in {field_.name for field_ in Event.DESCRIPTOR.oneofs_by_name["body"].fields}
 }
+
+
+def _gate_name(gate: int) -> str:
+    return offer_pb.Gate.Name(gate).removeprefix("GATE_").lower()
 
 
 def _plain(value: Any) -> Any:

@@ -91,8 +91,11 @@ class CourierApp:
         # A call takes one message at a time.
         self._writing = asyncio.Lock()
         self._online = False
-        self._job: asyncio.Task[None] | None = None
-        self._job_id = ""
+        # Jobs in hand, and the stops that are left, as the market said last.
+        self._jobs: dict[str, job_pb.Job] = {}
+        self._plan: list[job_pb.PlanStop] = []
+        self._changed = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
         self._thinking: set[asyncio.Task[None]] = set()
 
     async def run(self, stub: rpc.CourierServiceStub) -> None:
@@ -107,7 +110,7 @@ class CourierApp:
                 self._call, self._online = None, False
                 await asyncio.sleep(RECONNECT_S)
         finally:
-            for task in (*self._thinking, *([self._job] if self._job else [])):
+            for task in (*self._thinking, *([self._work] if self._work else [])):
                 task.cancel()
 
     async def send_position(self, now_s: float) -> None:
@@ -150,6 +153,8 @@ class CourierApp:
                 self._offered(response.offer)
             case "job":
                 self._job_changed(response.job)
+            case "courier":
+                self._plan_changed(response.courier)
 
     async def _welcomed(self, welcome: pb.Welcome) -> None:
         """Go on where the last stream ended: what was not handled is sent again, in order."""
@@ -164,8 +169,9 @@ class CourierApp:
             await self._send(go_online=pb.GoOnline(profile=profile, position=position))
         else:
             await self._flush()
-        if welcome.HasField("job"):
-            self._job_changed(welcome.job)
+        for job in welcome.jobs:
+            self._job_changed(job)
+        self._plan_changed(welcome.courier)
 
     async def _send(self, **message: Any) -> None:
         """Kept until acknowledged, so that it survives a cut."""
@@ -210,31 +216,57 @@ class CourierApp:
 
     def _job_changed(self, job: job_pb.Job) -> None:
         held = job.state in (job_pb.JOB_STATE_ASSIGNED, job_pb.JOB_STATE_AT_PICKUP, job_pb.JOB_STATE_PICKED_UP)
-        if held and job.job_id != self._job_id:
-            self._tally.accepted += 1
-            self._job_id = job.job_id
-            self._job = asyncio.create_task(self._work(job))
-        elif not held and job.job_id == self._job_id:
-            if job.state == job_pb.JOB_STATE_COMPLETED:
-                self._tally.completed += 1
-            elif self._job is not None:
-                self._job.cancel()
-            self._job_id = ""
+        if held:
+            self._tally.accepted += job.job_id not in self._jobs
+            self._jobs[job.job_id] = job
+        elif self._jobs.pop(job.job_id, None) is not None and job.state == job_pb.JOB_STATE_COMPLETED:
+            self._tally.completed += 1
 
-    async def _work(self, job: job_pb.Job) -> None:
-        """Drive to the pickup, wait there, drive to the door."""
-        pickup, dropoff = self._spots[job.spec.pickup.label]
-        ready = job.spec.pickup_after.ToMicroseconds() if job.spec.HasField("pickup_after") else 0
-        if job.state == job_pb.JOB_STATE_ASSIGNED:
-            await self._drive_to(pickup)
-            await self._progress(job, pb.PROGRESS_STEP_ARRIVED)
-        if job.state != job_pb.JOB_STATE_PICKED_UP:
+    def _plan_changed(self, courier: pb.Courier) -> None:
+        self._plan = list(courier.plan)
+        self._changed.set()
+        if self._plan and (self._work is None or self._work.done()):
+            self._work = asyncio.create_task(self._follow_plan())
+
+    async def _follow_plan(self) -> None:
+        """Drive to the next stop of the plan, do there what is to be done, and wait until the market has noted it."""
+        while self._plan:
+            stop = self._plan[0]
+            job = self._jobs.get(stop.job_id)
+            if job is None:
+                await self._next_change()
+                continue
+            pickup, dropoff = self._spots[job.spec.pickup.label]
+            if stop.kind == job_pb.STOP_KIND_DROPOFF:
+                await self._drive_to(dropoff)
+                await self._do(stop, job, pb.PROGRESS_STEP_COMPLETED)
+                continue
+            if job.state == job_pb.JOB_STATE_ASSIGNED:
+                await self._drive_to(pickup)
+                if not self._is_next(stop):
+                    continue
+                await self._do(stop, job, pb.PROGRESS_STEP_ARRIVED)
+                continue
+            ready = job.spec.pickup_after.ToMicroseconds() if job.spec.HasField("pickup_after") else 0
             now = self._clock.seconds()
             wait = max((ready - self._clock.micros(now)) / 1e6, 0.0) if ready else 0.0
             await self._clock.sleep_until(now + wait + self._rng.uniform(*DWELL_S))
-            await self._progress(job, pb.PROGRESS_STEP_PICKED_UP)
-        await self._drive_to(dropoff)
-        await self._progress(job, pb.PROGRESS_STEP_COMPLETED)
+            await self._do(stop, job, pb.PROGRESS_STEP_PICKED_UP)
+
+    def _is_next(self, stop: job_pb.PlanStop) -> bool:
+        """Whether the stop still comes first: plans change on the way."""
+        return bool(self._plan) and (self._plan[0].job_id, self._plan[0].kind) == (stop.job_id, stop.kind)
+
+    async def _do(self, stop: job_pb.PlanStop, job: job_pb.Job, step: pb.ProgressStep) -> None:
+        if self._is_next(stop) and stop.job_id in self._jobs:
+            self._changed.clear()
+            await self._progress(job, step)
+            await self._next_change()
+
+    async def _next_change(self) -> None:
+        """Until the plan is heard of again; after a cut the welcome tells it."""
+        await self._changed.wait()
+        self._changed.clear()
 
     async def _progress(self, job: job_pb.Job, step: pb.ProgressStep) -> None:
         await self._send(progress=pb.Progress(job_id=job.job_id, step=step))

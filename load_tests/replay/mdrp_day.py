@@ -27,9 +27,9 @@ from matching.solve import solve
 DAY_START_US = 1_514_764_800 * SECOND
 NEVER = 2**62
 
-# Rooms for one order; the vehicle has no meaning in the problem.
+# The problem limits neither vehicle nor load: how many orders go together is the policy's.
 PROFILE = courier_pb.CourierProfile(
-    vehicle_type=types_pb.VEHICLE_TYPE_CAR, capacity=types_pb.Load(parcels=1, weight_grams=1)
+    vehicle_type=types_pb.VEHICLE_TYPE_CAR, capacity=types_pb.Load(parcels=100, weight_grams=1)
 )
 
 Progress = Callable[[float], None]
@@ -47,17 +47,18 @@ class Turn(IntEnum):
 
 @dataclass(slots=True)
 class Delivery:
-    """One executed assignment, in minutes of the day."""
+    """One executed assignment, in minutes of the day: orders of one restaurant in the sequence of their drop-offs."""
 
-    order: Order
+    orders: tuple[Order, ...]
     courier: str
     # Name of the place that the courier leaves: an order, or 0 for where the shift began.
     origin: str
     assigned: float
     minutes_to_restaurant: float
     pickup: float
-    departure: float
-    dropoff: float
+    # Of each order: when the courier leaves for it, and when it is dropped off.
+    departures: tuple[float, ...]
+    dropoffs: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -195,37 +196,44 @@ class MdrpSimulation:
     def _accept(self, offer: offer_pb.Offer, now: int) -> None:
         answer = courier_pb.OfferAnswer(offer_id=offer.offer_id, answer=courier_pb.ANSWER_ACCEPT)
         self._decide(commands.AnswerOffer(courier_id=offer.courier_id, answer=answer), now)
-        delivery = self._drive(self._orders[offer.job_id], offer.courier_id, (now - DAY_START_US) / MINUTE)
+        sequence = [self._orders[stop.job_id] for stop in offer.plan if stop.kind == job_pb.STOP_KIND_DROPOFF]
+        delivery = self._drive(tuple(sequence), offer.courier_id, (now - DAY_START_US) / MINUTE)
         self.day.deliveries.append(delivery)
-        order, courier = delivery.order, offer.courier_id
         half_dropoff = self._instance.parameters.dropoff_service / 2
-        for minute, step in (
-            (delivery.assigned + delivery.minutes_to_restaurant, courier_pb.PROGRESS_STEP_ARRIVED),
-            (delivery.pickup, courier_pb.PROGRESS_STEP_PICKED_UP),
+        arrived, picked_up, completed = (
+            courier_pb.PROGRESS_STEP_ARRIVED,
+            courier_pb.PROGRESS_STEP_PICKED_UP,
+            courier_pb.PROGRESS_STEP_COMPLETED,
+        )
+        for order, dropoff in zip(delivery.orders, delivery.dropoffs, strict=True):
+            self._report(delivery, order, delivery.assigned + delivery.minutes_to_restaurant, arrived)
+            self._report(delivery, order, delivery.pickup, picked_up)
             # A courier takes no new instruction before the service at the door is over.
-            (delivery.dropoff + half_dropoff, courier_pb.PROGRESS_STEP_COMPLETED),
-        ):
-            progress = courier_pb.Progress(job_id=order.name, step=step)
-            command = commands.ReportProgress(courier_id=courier, progress=progress)
-            self._plan(minute_us(minute), Turn.PROGRESS, self._report(command))
-        self._places[courier] = (order.name, order.x, order.y)
-        self._moved.add(courier)
+            self._report(delivery, order, dropoff + half_dropoff, completed)
+        last = delivery.orders[-1]
+        self._places[offer.courier_id] = (last.name, last.x, last.y)
+        self._moved.add(offer.courier_id)
 
-    def _report(self, command: commands.ReportProgress) -> Callable[[int], None]:
-        return lambda now: self._decide(command, now)
+    def _report(self, delivery: Delivery, order: Order, minute: float, step: courier_pb.ProgressStep) -> None:
+        progress = courier_pb.Progress(job_id=order.name, step=step)
+        command = commands.ReportProgress(courier_id=delivery.courier, progress=progress)
+        self._plan(minute_us(minute), Turn.PROGRESS, lambda now: self._decide(command, now))
 
-    def _drive(self, order: Order, courier: str, assigned: float) -> Delivery:
+    def _drive(self, orders: tuple[Order, ...], courier: str, assigned: float) -> Delivery:
         """Times by the problem's rules."""
         origin, x, y = self._places[courier]
         rules = self._instance.parameters
-        restaurant = self._instance.restaurants[order.restaurant]
+        restaurant = self._instance.restaurants[orders[0].restaurant]
         approach = self._instance.minutes(x, y, restaurant.x, restaurant.y)
-        arrival = assigned + approach
-        pickup = max(order.ready, arrival + rules.pickup_service / 2)
-        departure = pickup + rules.pickup_service / 2
-        way = self._instance.minutes(restaurant.x, restaurant.y, order.x, order.y)
-        dropoff = departure + way + rules.dropoff_service / 2
-        return Delivery(order, courier, origin, assigned, approach, pickup, departure, dropoff)
+        ready = max(order.ready for order in orders)
+        pickup = max(ready, assigned + approach + rules.pickup_service / 2)
+        leaves, x, y = pickup + rules.pickup_service / 2, restaurant.x, restaurant.y
+        departures, dropoffs = [], []
+        for order in orders:
+            departures.append(leaves)
+            dropoffs.append(leaves + self._instance.minutes(x, y, order.x, order.y) + rules.dropoff_service / 2)
+            leaves, x, y = dropoffs[-1] + rules.dropoff_service / 2, order.x, order.y
+        return Delivery(orders, courier, origin, assigned, approach, pickup, tuple(departures), tuple(dropoffs))
 
     def _expire_the_rest(self) -> None:
         """Orders that found nobody end as expired, so that every job has its terminal state."""

@@ -25,25 +25,29 @@ def write_solution(day: Day, folder: Path) -> None:
 
 def _assignments(day: Day) -> Iterable[Row]:
     for delivery in day.deliveries:
-        yield delivery.assigned, delivery.pickup, delivery.courier, delivery.order.name
+        yield delivery.assigned, delivery.pickup, delivery.courier, *(order.name for order in delivery.orders)
 
 
 def _orders(day: Day) -> Iterable[Row]:
     """Every order; what was not delivered has nan where the times and the courier would stand."""
-    done = {delivery.order.name: delivery for delivery in day.deliveries}
+    done: dict[str, Row] = {}
+    for delivery in day.deliveries:
+        for order, dropoff in zip(delivery.orders, delivery.dropoffs, strict=True):
+            done[order.name] = (delivery.pickup, dropoff, delivery.courier)
     for order in day.instance.orders:
-        delivery = done.get(order.name)
-        end: Row = ("nan", "nan", "nan") if delivery is None else (delivery.pickup, delivery.dropoff, delivery.courier)
-        yield order.name, order.placement, order.ready, *end
+        yield order.name, order.placement, order.ready, *done.get(order.name, ("nan", "nan", "nan"))
 
 
 def _moves(day: Day) -> Iterable[Row]:
-    """Blocks a courier, each in order of time: to the restaurant, then to the door."""
+    """Blocks a courier, each in order of time: to the restaurant, then from door to door."""
     by_courier = sorted(day.deliveries, key=lambda delivery: (delivery.courier, delivery.assigned))
     for courier, deliveries in groupby(by_courier, key=lambda delivery: delivery.courier):
         for delivery in deliveries:
-            yield courier, delivery.assigned, delivery.origin, delivery.order.restaurant
-            yield courier, delivery.departure, delivery.order.restaurant, delivery.order.name
+            yield courier, delivery.assigned, delivery.origin, delivery.orders[0].restaurant
+            origin = delivery.orders[0].restaurant
+            for order, departure in zip(delivery.orders, delivery.departures, strict=True):
+                yield courier, departure, origin, order.name
+                origin = order.name
 
 
 def _write(path: Path, header: Row, rows: Iterable[Row]) -> None:

@@ -32,14 +32,17 @@ def summarise(day: Day) -> dict[str, Any]:
     measures = Measures()
     for event in day.events:
         measures.fold(event)
-    click_to_door = np.array([d.dropoff - d.order.placement for d in deliveries])
-    ready_to_door = np.array([d.dropoff - d.order.ready for d in deliveries])
-    ready_to_pickup = np.array([d.pickup - d.order.ready for d in deliveries])
+    served = [
+        (order, d.pickup, dropoff) for d in deliveries for order, dropoff in zip(d.orders, d.dropoffs, strict=True)
+    ]
+    click_to_door = np.array([dropoff - order.placement for order, _, dropoff in served])
+    ready_to_door = np.array([dropoff - order.ready for order, _, dropoff in served])
+    ready_to_pickup = np.array([pickup - order.ready for order, pickup, _ in served])
     working: dict[str, float] = defaultdict(float)
     count: dict[str, int] = defaultdict(int)
     for delivery in deliveries:
         working[delivery.courier] += _minutes_at_work(day, delivery)
-        count[delivery.courier] += 1
+        count[delivery.courier] += len(delivery.orders)
     shifts = {shift.name: shift.off - shift.on for shift in day.instance.shifts}
     on_guarantee = sum(
         count[name] * rules.pay_per_order < rules.guaranteed_pay_per_hour * minutes / 60
@@ -49,7 +52,9 @@ def summarise(day: Day) -> dict[str, Any]:
         "instance": day.instance.name,
         "policy": day.policy.name,
         "orders": len(day.instance.orders),
-        "delivered": len(deliveries),
+        "delivered": len(served),
+        "undelivered_share": _ratio(len(day.instance.orders) - len(served), len(day.instance.orders)),
+        "orders_per_bundle": _ratio(len(served), len(deliveries)),
         "click_to_door_mean_min": _mean(click_to_door),
         "click_to_door_p90_min": _p90(click_to_door),
         "ready_to_door_mean_min": _mean(ready_to_door),
@@ -57,7 +62,7 @@ def summarise(day: Day) -> dict[str, Any]:
         "ready_to_pickup_p90_min": _p90(ready_to_pickup),
         "over_target_share": _mean(click_to_door > rules.target_click_to_door),
         "courier_pay": sum(measures.pay_minor.values()) / 100,
-        "pay_per_order": _ratio(sum(measures.pay_minor.values()) / 100, len(deliveries)),
+        "pay_per_order": _ratio(sum(measures.pay_minor.values()) / 100, len(served)),
         "share_on_guarantee": _ratio(on_guarantee, len(shifts)),
         "utilisation": _ratio(sum(working.values()), sum(shifts.values())),
         "log_events": len(day.events),
@@ -68,8 +73,8 @@ def summarise(day: Day) -> dict[str, Any]:
 def _minutes_at_work(day: Day, delivery: Delivery) -> float:
     """Driving and service; waiting for the kitchen is not counted."""
     rules = day.instance.parameters
-    to_door = delivery.dropoff - rules.dropoff_service / 2 - delivery.departure
-    return delivery.minutes_to_restaurant + to_door + rules.pickup_service + rules.dropoff_service
+    after_pickup = delivery.dropoffs[-1] + rules.dropoff_service / 2 - delivery.pickup
+    return delivery.minutes_to_restaurant + rules.pickup_service / 2 + after_pickup
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -6,17 +6,16 @@ import asyncio
 import logging
 from concurrent.futures import BrokenExecutor
 
-import numpy as np
-
 from dispatcher import commands
 from dispatcher.errors import DispatchError
-from dispatcher.market import MovedCouriers, Round
+from dispatcher.market import Round
 from dispatcher.times import SECOND, span
 from matching.assignment import Assignment
 from matching.min_cost_flow import SolverFailed
 from matching.solve import fall_back
 from matching.solver_process import SolverProcess
 from services.host.market_host import MarketHost
+from services.host.zone_queues import ZoneQueues
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ class Dispatch:
     def __init__(self, host: MarketHost, solver: SolverProcess) -> None:
         self._host = host
         self._solver = solver
+        self._zone_queues = ZoneQueues(host)
         self._draining = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.rounds_failed = 0
@@ -71,22 +71,13 @@ class Dispatch:
         host = self._host
         now = host.clock.now()
         host.locations.drain(now // 1000)
-        round_ = host.market.problem(self._moved(), now)
+        round_ = host.market.problem(host.moved(host.market.state.columns.online_numbers()), now)
         if round_ is None:
             return
         generation = host.generation
         assignment = await self._solve(round_)
         if host.generation == generation and host.accepting:
             host.take(host.market.settle(round_, assignment, host.clock.now()))
-
-    def _moved(self) -> MovedCouriers:
-        """Free couriers whose live position differs from the one on the log."""
-        columns, index = self._host.market.state.columns, self._host.index
-        numbers = columns.available_numbers()
-        latitude, longitude = index.positions_e7(numbers)
-        differs = (latitude != columns.latitude_e7[numbers]) | (longitude != columns.longitude_e7[numbers])
-        moved = np.flatnonzero(index.known(numbers) & differs)
-        return MovedCouriers(numbers[moved], latitude[moved], longitude[moved])
 
     async def _solve(self, round_: Round) -> Assignment:
         """In the solver process; greedily here, where it died or took too long."""
@@ -116,6 +107,7 @@ class Dispatch:
             if now >= check_silence_us:
                 check_silence_us = now + SILENCE_CHECK_S * SECOND
                 self._end_silent_shifts(now)
+                self._zone_queues.watch()
 
     def _end_silent_shifts(self, now: int) -> None:
         """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on."""

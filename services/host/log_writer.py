@@ -11,6 +11,7 @@ from typing import Protocol
 import asyncpg
 
 from dispatcher.errors import MarketUnavailable, StaleWriter
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 
@@ -26,12 +27,13 @@ class Appends(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An event that the market has folded, with the record of its job right after it (a copy)."""
+    """An event that the market has folded, with copies of the records right after it: of its jobs, and of the courier
+    whose plan it changed."""
 
     event: events_pb.Event
     kind: str
-    job_id: str
-    job: job_pb.Job | None
+    jobs: tuple[job_pb.Job, ...]
+    courier: courier_pb.Courier | None
 
 
 class LogWriter:

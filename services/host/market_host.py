@@ -9,22 +9,24 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg
+import numpy as np
+from google.protobuf.message import Message
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
-from dispatcher.log.projections import Projections, job_of
+from dispatcher.log.projections import Projections, jobs_of
 from dispatcher.log.store import LogStore
-from dispatcher.market import Market
+from dispatcher.market import Market, MovedCouriers
 from dispatcher.measures import Measures
 from geo.live_index import LiveIndex
+from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from services.clock import MarketClock
 from services.host.locations import LocationIntake
 from services.host.log_writer import STORE_FAULTS, Applied, LogWriter
 from services.host.projector import Projector
-from services.host.sessions import Sessions
+from services.host.sessions import Sessions, plan_changed
 from services.host.watches import JobWatches
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class MarketHost:
         self._tasks = [self.supervised(self._keep_writing())]
         if not self.market.sequence:
             opening = self._opening
-            self._take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
+            self.take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
             await self._writer.durable(self.market.sequence)
         self.accepting = True
 
@@ -173,7 +175,7 @@ class MarketHost:
         """
         self.check_accepting()
         writer = self._writer
-        self._take(self.market.decide(command, self.clock.now()))
+        self.take(self.market.decide(command, self.clock.now()))
         result = view(self.market)
         await writer.durable(self.market.sequence)
         return result
@@ -191,9 +193,13 @@ class MarketHost:
         if not self.accepting:
             raise MarketUnavailable("NOT_ACCEPTING", "the market is starting or draining; try again")
 
-    def take(self, events: Sequence[events_pb.Event]) -> None:
-        """Apply and log events that were decided on this very state."""
-        self._take(events)
+    def moved(self, numbers: Ints) -> MovedCouriers:
+        """Those whose live position differs from the one on the log."""
+        columns, index = self.market.state.columns, self.index
+        latitude, longitude = index.positions_e7(numbers)
+        differs = (latitude != columns.latitude_e7[numbers]) | (longitude != columns.longitude_e7[numbers])
+        found = np.flatnonzero(index.known(numbers) & differs)
+        return MovedCouriers(numbers[found], latitude[found], longitude[found])
 
     async def projected(self) -> asyncpg.Pool:
         """The database, once its tables show all that is on the log now."""
@@ -211,7 +217,8 @@ class MarketHost:
 
     # --- events
 
-    def _take(self, events: Sequence[events_pb.Event]) -> None:
+    def take(self, events: Sequence[events_pb.Event]) -> None:
+        """Apply and log events that were decided on this very state."""
         applied = []
         for event in events:
             self.market.apply([event])
@@ -220,21 +227,19 @@ class MarketHost:
             self._writer.add(applied)
 
     def _applied(self, event: events_pb.Event) -> Applied:
-        """With a copy of the job's record: others will read it after the market has moved on."""
-        job_id, copy = job_of(event), None
-        record = self.market.state.jobs.get(job_id) if job_id else None
-        if record is not None:
-            copy = job_pb.Job()
-            copy.CopyFrom(record)
-        return Applied(event, event.WhichOneof("body"), job_id, copy)
+        """With copies of the records: others will read them after the market has moved on."""
+        state, kind = self.market.state, event.WhichOneof("body")
+        jobs = tuple(_copy(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
+        courier_id = plan_changed(event, jobs)
+        return Applied(event, kind, jobs, _copy(state.couriers[courier_id]) if courier_id else None)
 
     def _publish(self, batch: Sequence[Applied]) -> None:
         """Durable events reach measures, couriers, watchers and tables, in order."""
         for applied in batch:
             self.measures.fold(applied.event)
             self.sessions.publish(applied)
-            if applied.job is not None:
-                self.watches.publish(applied.job)
+            for job in applied.jobs:
+                self.watches.publish(job)
             if applied.kind == "courier_online":
                 self._note_arrival(applied.event.courier_online)
         self.projector.add(batch)
@@ -247,3 +252,12 @@ class MarketHost:
         """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""
         market = self.market.snapshot().SerializeToString(deterministic=True)
         await self._store.save_snapshot(market, self.measures.to_json(), self.market.sequence)
+
+
+Record = TypeVar("Record", bound=Message)
+
+
+def _copy(record: Record) -> Record:
+    copy = type(record)()
+    copy.CopyFrom(record)
+    return copy

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
 from services.host.log_writer import Applied
 
 # Messages down that are kept for a courier who may come back.
@@ -15,7 +17,7 @@ KEPT = 64
 # Messages that may wait for a reader who does not read; then the stream is ended, and can be resumed.
 LARGEST_QUEUE = 256
 # An event causes at most this many messages, numbered sequence * SPREAD + 0, 1, ...
-SPREAD = 4
+SPREAD = 8
 
 Message = courier_pb.ConnectResponse
 
@@ -116,24 +118,34 @@ def _session_id(token: str, courier_id: str) -> str | None:
     return parts[1]
 
 
+def plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
+    """The courier whose plan an event changed, or nothing."""
+    kind = event.WhichOneof("body")
+    if kind == "offer_answered":
+        accepted = event.offer_answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
+        return str(event.offer_answered.courier_id) if accepted else ""
+    if kind not in HELD_JOB:
+        return ""
+    return str(event.job_released.courier_id) if kind == "job_released" else jobs[0].courier_id if jobs else ""
+
+
 def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
     """What an event says to which courier."""
-    event, job, body = applied.event, applied.job, applied.kind
-    if body not in TOLD:
+    event, kind = applied.event, applied.kind
+    if kind not in TOLD:
         return
     number = event.sequence * SPREAD
-    if body == "offer_made":
+    if kind == "offer_made":
         yield event.offer_made.offer.courier_id, Message(number=number, offer=event.offer_made.offer)
-    elif body == "offer_answered":
+    elif kind == "offer_answered":
         answered = event.offer_answered
         closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)
         yield answered.courier_id, Message(number=number, offer_closed=closed)
-        if answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
-            yield answered.courier_id, Message(number=number + 1, job=job)
-    elif body == "courier_offline":
+    elif kind == "courier_offline":
         text = "You are offline now."
         yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))
-    else:
-        courier_id = event.job_released.courier_id if body == "job_released" else job.courier_id if job else ""
-        if courier_id:
-            yield courier_id, Message(number=number, job=job)
+    courier = applied.courier
+    if courier is not None:
+        for place, job in enumerate(applied.jobs, start=1):
+            yield courier.courier_id, Message(number=number + place, job=job)
+        yield courier.courier_id, Message(number=number + SPREAD - 1, courier=courier)

@@ -37,12 +37,21 @@ class CourierService:
         command = commands.AnswerOffer(request=request, courier_id=call.courier_id, answer=call.answer)
 
         def view(market: Market) -> pb.AnswerOfferResponse:
-            job = market.state.jobs.get(market.subject(request) or "")
-            accepted = call.answer.answer == pb.ANSWER_ACCEPT
-            held = accepted and job is not None and job.courier_id == call.courier_id
-            return pb.AnswerOfferResponse(job=copy_of(job) if job is not None and held else None)
+            closed = market.state.closed_offers.get(call.answer.offer_id)
+            taken = closed.job_ids if closed is not None and call.answer.answer == pb.ANSWER_ACCEPT else ()
+            found = [market.state.jobs[job_id] for job_id in taken if job_id in market.state.jobs]
+            return pb.AnswerOfferResponse(
+                jobs=[job for job in found if job.courier_id == call.courier_id],
+                courier=market.courier_view(call.courier_id),
+            )
 
         return await self._host.submit(command, view)
+
+    async def set_destination(self, call: pb.SetDestinationRequest) -> pb.SetDestinationResponse:
+        request = request_of(call.courier_id, call.request_id, call)
+        destination = call.destination if call.HasField("destination") else None
+        command = commands.SetDestination(request=request, courier_id=call.courier_id, destination=destination)
+        return pb.SetDestinationResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
         request = request_of(call.courier_id, call.request_id, call)
@@ -77,7 +86,7 @@ class CourierService:
             return pb.GetCourierResponse(
                 courier=courier,
                 offer=market.state.offers.get(courier.offer_id),
-                job=market.state.jobs.get(courier.job_id),
+                jobs=[market.state.jobs[job_id] for job_id in courier.job_ids],
             )
 
         return await self._host.read(view)

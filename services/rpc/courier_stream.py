@@ -16,7 +16,6 @@ from services.host.locations import Waiting
 from services.host.market_host import MarketHost
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
-from services.rpc.job_service import copy_of
 from services.rpc.requests import request_of
 
 # Locations are acknowledged together, this often.
@@ -78,13 +77,13 @@ class CourierStream:
             if hello.courier_id not in market.state.couriers:
                 return pb.Welcome(), None
             courier = market.courier_view(hello.courier_id)
-            job = market.state.jobs.get(courier.job_id)
+            jobs = [market.state.jobs[job_id] for job_id in courier.job_ids]
             offer = market.state.offers.get(courier.offer_id)
             live = None
             if offer is not None:
-                number = market.state.jobs[offer.job_id].sequence * SPREAD
+                number = market.state.jobs[offer.jobs[0].job_id].sequence * SPREAD
                 live = pb.ConnectResponse(number=number, offer=offer)
-            return pb.Welcome(courier=courier, job=copy_of(job) if job is not None else None), live
+            return pb.Welcome(courier=courier, jobs=jobs), live
 
         welcome, live = await self._host.read(view)
         session = self._session
@@ -170,6 +169,10 @@ class CourierStream:
                 return commands.GoOffline(request=key, courier_id=courier_id, reason=request.go_offline.reason)
             case "answer":
                 return commands.AnswerOffer(request=key, courier_id=courier_id, answer=request.answer)
+            case "set_destination":
+                wanted = request.set_destination
+                destination = wanted.destination if wanted.HasField("destination") else None
+                return commands.SetDestination(request=key, courier_id=courier_id, destination=destination)
             case _:
                 return commands.ReportProgress(request=key, courier_id=courier_id, progress=request.progress)
 

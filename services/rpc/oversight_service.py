@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from google.protobuf.duration_pb2 import Duration
 
 from dispatcher import commands, policy
-from dispatcher.market import Market
+from dispatcher.errors import NotFound
+from dispatcher.market import Market, MovedCouriers
 from dispatcher.measures.fold import AT_PICKUP, FREE, TO_PICKUP, WITH_JOB
 from dispatcher.measures.histogram import Histogram
 from dispatcher.times import SECOND, duration, timestamp
+from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import types_pb2 as types_pb
 from services.host.market_host import MarketHost
@@ -53,6 +55,12 @@ class OversightService:
                     jobs=last["jobs"],
                     couriers=last["couriers"],
                     offers=last["offers"],
+                    held=last["held"],
+                    bundled=last["bundled"],
+                    unmatched_gates=[
+                        offer_pb.GateCount(gate=f"GATE_{name.upper()}", removed=min(removed, 2**32 - 1))
+                        for name, removed in measures.unmatched_gates.items()
+                    ],
                 )
             )
         return pb.GetMarketResponse(market=view)
@@ -77,6 +85,38 @@ class OversightService:
             return pb.SetZonesResponse(zones=len(market.state.zones.zones))
 
         return await self._host.submit(command, view)
+
+    async def set_block(self, call: pb.SetBlockRequest) -> pb.SetBlockResponse:
+        command = commands.SetBlock(
+            request=request_of(call.operator_id, call.request_id, call),
+            client_id=call.client_id,
+            courier_id=call.courier_id,
+            blocked=call.blocked,
+            operator_id=call.operator_id,
+            reason=call.reason,
+        )
+        return await self._host.submit(command, lambda _market: pb.SetBlockResponse())
+
+    async def get_queue(self, call: pb.GetQueueRequest) -> pb.GetQueueResponse:
+        def view(market: Market) -> pb.GetQueueResponse:
+            if call.zone not in market.state.zones.queue_names:
+                raise NotFound("queue zone", call.zone)
+            queue = market.state.zone_queues.get(call.zone, {})
+            return pb.GetQueueResponse(
+                places=[
+                    pb.QueuePlace(courier_id=courier_id, join_time=timestamp(place.joined_us), no_shows=place.no_shows)
+                    for courier_id, place in queue.items()
+                ]
+            )
+
+        return await self._host.read(view)
+
+    async def check_plan(self, call: pb.CheckPlanRequest) -> pb.CheckPlanResponse:
+        now = self._host.clock.now()
+        return await self._host.read(lambda market: market.check_plan(call.courier_id, call.stops, self._moved(), now))
+
+    def _moved(self) -> MovedCouriers:
+        return self._host.moved(self._host.market.state.columns.online_numbers())
 
     def _money(self, minor_units: int) -> types_pb.Money:
         return types_pb.Money(minor_units=minor_units, currency_code=self._host.measures.currency)

@@ -28,7 +28,7 @@ def _decision(event: events_pb.Event, offer: offer_pb.Offer) -> pb.Decision:
         kind=pb.DECISION_KIND_OFFER,
         decider=pb.DECIDER_SOLVER,
         person_id=offer.courier_id,
-        job_id=offer.job_id,
+        job_id=offer.jobs[0].job_id,
         time=event.time,
         policy_version=offer.policy_version,
         sentence=sentence(offer),
@@ -42,8 +42,8 @@ def sentence(offer: offer_pb.Offer) -> str:
     reason = offer.reason
     seconds = offer.pickup_duration.seconds
     text = (
-        f"Of {reason.couriers_considered} couriers who were free, {reason.couriers_eligible} could take this job; "
-        f"you were {seconds // 60} min {seconds % 60} s from the pickup"
+        f"Of {reason.couriers_considered} couriers who counted, {reason.couriers_eligible} could take this job and were"
+        f" compared; you were {seconds // 60} min {seconds % 60} s from the pickup"
     )
     nearer = [other for other in reason.alternatives if other.cost < reason.cost]
     if not nearer:

@@ -6,13 +6,15 @@ import contextlib
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError
 from dispatcher.log.invariants import LogChecker
-from dispatcher.market import Market, MovedCouriers
+from dispatcher.market import Market, MovedCouriers, plans
 from dispatcher.market.lifecycle import HELD, TERMINAL
+from dispatcher.market.queue import needed_load
+from dispatcher.policy import load
 from dispatcher.times import SECOND, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2, types_pb2
@@ -37,6 +39,10 @@ class MarketModel(RuleBasedStateMachine):
     def _try(self, command: commands.Command) -> None:
         with contextlib.suppress(DispatchError):
             self.bench.do(command)
+
+    @initialize(policy=st.sampled_from(["plain", "shared"]))
+    def open(self, policy):
+        self.bench = Bench(load(policy))
 
     @rule(target=jobs, pickup=NEAR, dropoff=NEAR, quote=st.booleans(), later=st.sampled_from([0, 0, 300, 3000]))
     def ask(self, pickup, dropoff, quote, later):
@@ -87,9 +93,9 @@ class MarketModel(RuleBasedStateMachine):
     @rule(courier=COURIERS, step=STEPS)
     def progress(self, courier, step):
         held = self.bench.market.state.couriers.get(courier)
-        if held is not None and held.job_id:
+        if held is not None and held.plan:
             with contextlib.suppress(DispatchError):
-                self.bench.progress(step, held.job_id, courier)
+                self.bench.progress(step, held.plan[0].job_id, courier)
 
     @rule(job=jobs, courier=COURIERS, step=STEPS)
     def meddle(self, job, courier, step):
@@ -122,9 +128,9 @@ class MarketModel(RuleBasedStateMachine):
     def jobs_and_couriers_agree(self):
         state = self.bench.market.state
         for courier_id, courier in state.couriers.items():
-            if courier.job_id:
-                assert state.jobs[courier.job_id].courier_id == courier_id
-                assert state.jobs[courier.job_id].state in HELD
+            for job_id in courier.job_ids:
+                assert state.jobs[job_id].courier_id == courier_id
+                assert state.jobs[job_id].state in HELD
             if courier.offer_id and courier.state == courier_pb.COURIER_STATE_OFFERED:
                 assert state.offers[courier.offer_id].courier_id == courier_id
         for job_id, job in state.jobs.items():
@@ -132,16 +138,29 @@ class MarketModel(RuleBasedStateMachine):
             if job.state in TERMINAL:
                 assert job.HasField("end_time")
             if job.state in HELD:
-                assert state.couriers[job.courier_id].job_id == job_id
+                assert job_id in state.couriers[job.courier_id].job_ids
 
     @invariant()
-    def capacity_is_never_exceeded(self):
+    def plans_are_complete_and_capacity_is_never_exceeded(self):
+        """Every job in hand is in the plan, picked up before it is dropped off; nobody ever carries too much."""
         state = self.bench.market.state
         for courier in state.couriers.values():
-            if courier.job_id:
-                wanted = state.jobs[courier.job_id].spec.kind
-                room = courier.profile.capacity
-                assert room.persons if wanted == types_pb2.JOB_KIND_RIDE else room.parcels
+            expected = []
+            for job_id in courier.job_ids:
+                aboard = state.jobs[job_id].state == job_pb2.JOB_STATE_PICKED_UP
+                expected += [(job_id, plans.DROPOFF)] + [(job_id, plans.PICKUP)] * (not aboard)
+            stops = [(stop.job_id, stop.kind) for stop in courier.plan]
+            assert sorted(stops) == sorted(expected)
+            room = courier.profile.capacity
+            aboard = {job_id for job_id in courier.job_ids if (job_id, plans.PICKUP) not in stops}
+            for job_id, kind in [(None, None), *stops]:
+                if kind == plans.PICKUP:
+                    aboard.add(job_id)
+                elif job_id is not None:
+                    aboard.remove(job_id)
+                loads = [needed_load(state.jobs[held].spec) for held in aboard]
+                assert sum(load.persons for load in loads) <= room.persons
+                assert sum(load.parcels for load in loads) <= room.parcels
 
     def teardown(self):
         """Same log in, same state out; and a snapshot in between changes nothing."""

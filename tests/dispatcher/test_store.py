@@ -13,7 +13,7 @@ from dispatcher import commands
 from dispatcher.errors import StaleWriter
 from dispatcher.log import lookups
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
-from dispatcher.log.projections import Projections, Rows, job_of
+from dispatcher.log.projections import Projections, Rows, jobs_of
 from dispatcher.log.sql import migrations
 from dispatcher.log.store import FROM_THE_END, LogStore, migrate, open_pool
 from dispatcher.market import Market
@@ -141,8 +141,8 @@ def rows_of(part, log) -> Rows:
     rows = Rows()
     for event in part:
         market = Market.fold(log[: event.sequence])
-        job_id = job_of(event)
-        rows.add(event, event.WhichOneof("body"), job_id, market.state.jobs.get(job_id))
+        jobs = [market.state.jobs[job_id] for job_id in jobs_of(event) if job_id in market.state.jobs]
+        rows.add(event, event.WhichOneof("body"), jobs)
     return rows
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from geo.zones import ZoneError, ZoneSet
+from geo.geojson import zones_from_geojson
+from geo.zones import ZoneError
 
 
 def square(west: float, south: float, size: float, **properties: str) -> dict:
@@ -23,17 +24,17 @@ STATION = square(4, 4, 1, name="station", rule="no_pickup")
 
 
 def test_a_market_without_zones_serves_the_world() -> None:
-    assert ZoneSet.from_geojson("").refusal(51.0, 7.0, "pickup") is None
+    assert zones_from_geojson("").refusal(51.0, 7.0, "pickup") is None
 
 
 def test_outside_the_service_area_is_refused() -> None:
-    zones = ZoneSet.from_geojson(collection(CITY))
+    zones = zones_from_geojson(collection(CITY))
     assert zones.refusal(5, 5, "pickup") is None
     assert zones.refusal(5, 11, "dropoff") == "lies outside the service area"
 
 
 def test_no_pickup_forbids_the_pickup_alone_and_is_named() -> None:
-    zones = ZoneSet.from_geojson(collection(CITY, STATION))
+    zones = zones_from_geojson(collection(CITY, STATION))
     assert "station" in zones.refusal(4.5, 4.5, "pickup")
     assert zones.refusal(4.5, 4.5, "dropoff") is None
 
@@ -41,7 +42,7 @@ def test_no_pickup_forbids_the_pickup_alone_and_is_named() -> None:
 def test_a_hole_is_not_inside() -> None:
     holed = square(0, 0, 10, name="ring")
     holed["geometry"]["coordinates"].append([[4, 4], [4, 6], [6, 6], [6, 4], [4, 4]])
-    zones = ZoneSet.from_geojson(collection(holed))
+    zones = zones_from_geojson(collection(holed))
     assert zones.refusal(5, 5, "pickup") is not None
     assert zones.area_name(1, 1) == "ring"
 
@@ -69,4 +70,4 @@ def test_a_hole_is_not_inside() -> None:
 )
 def test_a_faulty_drawing_names_the_feature_and_the_fault(text: str, said: str) -> None:
     with pytest.raises(ZoneError, match=said):
-        ZoneSet.from_geojson(text)
+        zones_from_geojson(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geo.zones import ZoneSet
+from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
 from load_tests.cities.manhattan import Manhattan, data_folder
 from load_tests.traces.cargo import CargoCity, read_instance
@@ -28,7 +28,7 @@ def city(kind: str, seed: int):
 @pytest.mark.parametrize("kind", ["generated", "manhattan"])
 def test_every_request_lies_in_the_service_area_and_takes_time(kind: str) -> None:
     place, rng = city(kind, 3)
-    zones = ZoneSet.from_geojson(place.zones_geojson)
+    zones = zones_from_geojson(place.zones_geojson)
     demands = list(islice(place.demands(rng, 30.0), 400))
     assert [demand.at_s for demand in demands] == sorted(demand.at_s for demand in demands)
     assert 10 < demands[-1].at_s / 60 < 17

@@ -6,7 +6,8 @@ from dispatcher import commands
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.decide.shift import end_shift
+from dispatcher.market.decide.shift import end_shift, ends_shift
+from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
@@ -15,6 +16,7 @@ from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
+from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 
 OFFLINE, FREE = courier_pb.COURIER_STATE_OFFLINE, courier_pb.COURIER_STATE_FREE
@@ -40,6 +42,9 @@ def go_online(state: MarketState, command: commands.GoOnline, now_us: int, draft
     )
     if online.HasField("shift_end"):
         event.shift_end.CopyFrom(online.shift_end)
+    if online.HasField("destination"):
+        event.destination.CopyFrom(online.destination)
+    event.may_reorder = online.may_reorder
     drafts.add(courier_online=event)
     return command.courier_id
 
@@ -55,29 +60,44 @@ def _usual_capacity(state: MarketState, vehicle: types_pb.VehicleType) -> types_
 
 def go_offline(state: MarketState, command: commands.GoOffline, now_us: int, drafts: Drafts) -> str:
     courier = _online(state, command.courier_id)
-    if courier.state == courier_pb.COURIER_STATE_WITH_JOB:
-        if courier.closing:
-            raise WrongState("ALREADY_CLOSING", "the shift ends with the job on board", job_id=courier.job_id)
+    if courier.closing:
+        raise WrongState("ALREADY_CLOSING", "the shift ends with the jobs on board", job_id=courier.job_ids[0])
+    if courier.offer_id:
+        drafts.add(offer_answered=_withdrawn(state.offers[courier.offer_id], "the courier went offline"))
+    aboard = [job_id for job_id in courier.job_ids if state.jobs[job_id].state == lifecycle.PICKED_UP]
+    for job_id in courier.job_ids:
+        if job_id not in aboard:
+            drafts.add(
+                job_released=events_pb.JobReleased(
+                    job_id=job_id, courier_id=courier.courier_id, reason="the courier went offline"
+                )
+            )
+    leave_zone_queues(state, courier.courier_id, "went offline", drafts)
+    if aboard:
         drafts.add(courier_closing=events_pb.CourierClosing(courier_id=courier.courier_id, reason=command.reason))
         return courier.courier_id
-    if courier.state == courier_pb.COURIER_STATE_OFFERED:
-        offer = state.offers[courier.offer_id]
-        drafts.add(
-            offer_answered=events_pb.OfferAnswered(
-                offer_id=offer.offer_id,
-                job_id=offer.job_id,
-                courier_id=courier.courier_id,
-                outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
-                reason="the courier went offline",
-            )
-        )
-    elif courier.job_id:
-        drafts.add(
-            job_released=events_pb.JobReleased(
-                job_id=courier.job_id, courier_id=courier.courier_id, reason="the courier went offline"
-            )
-        )
     end_shift(state, courier.courier_id, command.reason, None, now_us, drafts)
+    return courier.courier_id
+
+
+def _withdrawn(offer: offer_pb.Offer, reason: str) -> events_pb.OfferAnswered:
+    return events_pb.OfferAnswered(
+        offer_id=offer.offer_id,
+        job_ids=[offered.job_id for offered in offer.jobs],
+        courier_id=offer.courier_id,
+        outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
+        reason=reason,
+    )
+
+
+def set_destination(state: MarketState, command: commands.SetDestination, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    """Only jobs that end nearer to the destination are offered from now on; what is offered already stays."""
+    courier = _online(state, command.courier_id)
+    drafts.add(
+        courier_destination_set=events_pb.CourierDestinationSet(
+            courier_id=courier.courier_id, destination=command.destination
+        )
+    )
     return courier.courier_id
 
 
@@ -94,13 +114,15 @@ def answer_offer(state: MarketState, command: commands.AnswerOffer, now_us: int,
     drafts.add(
         offer_answered=events_pb.OfferAnswered(
             offer_id=offer.offer_id,
-            job_id=offer.job_id,
+            job_ids=[offered.job_id for offered in offer.jobs],
             courier_id=offer.courier_id,
             outcome=courier_pb.OFFER_OUTCOME_ACCEPTED if accepted else courier_pb.OFFER_OUTCOME_DECLINED,
             reason=answer.reason,
         )
     )
-    return offer.job_id
+    if accepted:
+        leave_zone_queues(state, command.courier_id, "took a job", drafts)
+    return offer.offer_id
 
 
 def _why_closed(state: MarketState, offer_id: str, courier_id: str) -> Exception:
@@ -135,7 +157,7 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
     _advance(state, job, progress, drafts)
     courier = state.courier(command.courier_id)
     last = drafts.events[-1]
-    if courier.closing and last.WhichOneof("body") in ("job_completed", "job_failed"):
+    if ends_shift(courier) and last.WhichOneof("body") in ("job_completed", "job_failed"):
         postings = last.job_completed.postings if last.HasField("job_completed") else last.job_failed.postings
         end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
     return job.job_id

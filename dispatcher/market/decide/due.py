@@ -18,7 +18,7 @@ def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: D
             drafts.add(
                 offer_answered=events_pb.OfferAnswered(
                     offer_id=name,
-                    job_id=offer.job_id,
+                    job_ids=[offered.job_id for offered in offer.jobs],
                     courier_id=offer.courier_id,
                     outcome=courier_pb.OFFER_OUTCOME_TIMED_OUT,
                     reason="no answer in time",

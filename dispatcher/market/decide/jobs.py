@@ -6,8 +6,9 @@ from dispatcher import commands
 from dispatcher.errors import InvalidField, NotYours, WrongState
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.decide.shift import end_shift
+from dispatcher.market.decide.shift import end_shift, ends_shift
 from dispatcher.market.lifecycle import Step, next_state
+from dispatcher.market.queue import promised_us
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
 from dispatcher.pricing.tariff import price, tariff_of
@@ -48,6 +49,9 @@ def take_quote(state: MarketState, command: commands.TakeQuote, now_us: int, dra
 
 def _place(state: MarketState, job: job_pb.Job, now_us: int) -> None:
     job.place_time.CopyFrom(timestamp(now_us))
+    promised = promised_us(job, state.policy)
+    if promised is not None:
+        job.promise_time.CopyFrom(timestamp(promised))
     later = job.spec.HasField("pickup_after") and (
         micros(job.spec.pickup_after) - span(state.policy.matching.lead_time) > now_us
     )
@@ -61,7 +65,7 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
         drafts.add(
             offer_answered=events_pb.OfferAnswered(
                 offer_id=job.offer_id,
-                job_id=job.job_id,
+                job_ids=[offered.job_id for offered in state.offers[job.offer_id].jobs],
                 courier_id=job.courier_id,
                 outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
                 reason="the client cancelled",
@@ -72,7 +76,7 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
             job_id=job.job_id, by=job_pb.ACTOR_CLIENT, reason=command.reason, postings=_cancellation(state, job, now_us)
         )
     )
-    if job.state in lifecycle.HELD and state.courier(job.courier_id).closing:
+    if job.state in lifecycle.HELD and ends_shift(state.courier(job.courier_id)):
         end_shift(
             state, job.courier_id, "closed after the job", drafts.events[-1].job_cancelled.postings, now_us, drafts
         )
@@ -151,10 +155,14 @@ def _check_zones(state: MarketState, spec: job_pb.JobSpec) -> None:
 
 
 def _check_schedule(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> None:
+    if spec.HasField("dropoff_before") and micros(spec.dropoff_before) <= now_us:
+        raise InvalidField("spec.dropoff_before", "lies in the past", "PAST_PROMISE")
     if not spec.HasField("pickup_after"):
         return
     at = micros(spec.pickup_after)
     if at < now_us - 60 * SECOND:
         raise InvalidField("spec.pickup_after", "lies in the past", "PAST_SCHEDULE")
+    if spec.HasField("dropoff_before") and micros(spec.dropoff_before) <= at:
+        raise InvalidField("spec.dropoff_before", "lies before pickup_after", "PAST_PROMISE")
     if at > now_us + span(state.policy.jobs.schedule_horizon):
         raise InvalidField("spec.pickup_after", "lies beyond the horizon for scheduled jobs", "BEYOND_HORIZON")

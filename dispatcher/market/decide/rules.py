@@ -6,7 +6,8 @@ from dispatcher import commands
 from dispatcher.errors import InvalidField
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
-from geo.zones import ZoneError, ZoneSet
+from geo.geojson import zones_from_geojson
+from geo.zones import ZoneError
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 
@@ -23,8 +24,24 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
 
 def set_zones(state: MarketState, command: commands.SetZones, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
     try:
-        zones = ZoneSet.from_geojson(command.geojson)
+        zones = zones_from_geojson(command.geojson)
     except ZoneError as fault:
         raise InvalidField("geojson", str(fault), "ZONES_INVALID") from fault
     drafts.add(zones_set=events_pb.ZonesSet(geojson=command.geojson, operator_id=command.operator_id))
     return str(len(zones.zones))
+
+
+def set_block(state: MarketState, command: commands.SetBlock, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    """Keep a client and a courier apart, or let them meet again; jobs in hand go on."""
+    if command.blocked == (command.courier_id in state.blocked.get(command.client_id, ())):
+        return command.courier_id
+    drafts.add(
+        pair_blocked=events_pb.PairBlocked(
+            client_id=command.client_id,
+            courier_id=command.courier_id,
+            blocked=command.blocked,
+            operator_id=command.operator_id,
+            reason=command.reason,
+        )
+    )
+    return command.courier_id

@@ -6,8 +6,14 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.pay import floor, ledger
 from dispatcher.times import micros
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
+
+
+def ends_shift(courier: courier_pb.Courier) -> bool:
+    """Whether the end of the one job in hand ends the shift too."""
+    return courier.closing and len(courier.job_ids) == 1
 
 
 def end_shift(

@@ -1,0 +1,107 @@
+"""What a courier has accepted and not yet done: the plan's stops, when they are expected, and where the plan ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dispatcher.market import lifecycle
+from dispatcher.market.queue import latest_pickup_us, needed_load, ride_limit_us, wanted_us
+from dispatcher.times import SECOND, micros, timestamp
+from geo.units import Floats
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import types_pb2 as types_pb
+
+if TYPE_CHECKING:
+    from dispatcher.market.state import MarketState
+
+PICKUP, DROPOFF = job_pb.STOP_KIND_PICKUP, job_pb.STOP_KIND_DROPOFF
+
+# Columns of a plan's rows: degrees, microseconds, place of the pickup in the plan or -1, time of the pickup,
+# 1 for a pickup, load.
+WIDTH = 12
+LATITUDE, LONGITUDE, EARLIEST, PICKUP_BY, DUE, RIDE_LIMIT = range(6)
+MATE, PICKED, IS_PICKUP, PERSONS, PARCELS, WEIGHT = range(6, WIDTH)
+
+
+def stop_position(job: job_pb.Job, kind: job_pb.StopKind) -> types_pb.Position:
+    place = job.spec.pickup if kind == PICKUP else job.spec.dropoff
+    return place.position
+
+
+def is_to_do(job: job_pb.Job, courier_id: str, kind: job_pb.StopKind) -> bool:
+    """Whether the courier still has this stop before them."""
+    if job.courier_id != courier_id or job.state not in lifecycle.HELD:
+        return False
+    return kind == DROPOFF or job.state != lifecycle.PICKED_UP
+
+
+def keep_what_is_to_do(state: MarketState, courier: courier_pb.Courier, stops: Iterable[job_pb.PlanStop]) -> None:
+    """The plan becomes these stops, without those that are done or belong to others."""
+    left = [
+        stop
+        for stop in stops
+        if stop.job_id in state.jobs and is_to_do(state.jobs[stop.job_id], courier.courier_id, stop.kind)
+    ]
+    copies = [job_pb.PlanStop(job_id=stop.job_id, kind=stop.kind, expected_time=stop.expected_time) for stop in left]
+    del courier.plan[:]
+    courier.plan.extend(copies)
+
+
+def expect_from(state: MarketState, courier: courier_pb.Courier, position: types_pb.Position, leaves_us: int) -> None:
+    """Expected times of all stops for a courier who leaves from ``position`` at ``leaves_us``."""
+    travel = state.travel
+    assert travel is not None, "a market is opened with its policy"
+    latitude, longitude, now = position.latitude, position.longitude, leaves_us
+    for stop in courier.plan:
+        job = state.jobs[stop.job_id]
+        there = stop_position(job, stop.kind)
+        _, seconds = travel.leg(latitude, longitude, there.latitude, there.longitude, now / SECOND)
+        service = travel.half_pickup_service_s if stop.kind == PICKUP else travel.half_dropoff_service_s
+        served = now + round((seconds + service) * SECOND)
+        if stop.kind == PICKUP:
+            served = max(served, wanted_us(job))
+        stop.expected_time.CopyFrom(timestamp(served))
+        now = served + round(service * SECOND)
+        latitude, longitude = there.latitude, there.longitude
+
+
+def rows(state: MarketState, courier: courier_pb.Courier) -> Floats:
+    """Shape (stops, 12): the plan as numbers, in the columns above."""
+    found = np.zeros((len(courier.plan), WIDTH))
+    places: dict[str, int] = {}
+    policy = state.policy
+    for place, stop in enumerate(courier.plan):
+        job = state.jobs[stop.job_id]
+        position, load = stop_position(job, stop.kind), needed_load(job.spec)
+        sign = 1 if stop.kind == PICKUP else -1
+        aboard = job.state == lifecycle.PICKED_UP
+        if stop.kind == PICKUP:
+            places[stop.job_id] = place
+        found[place] = (
+            position.latitude,
+            position.longitude,
+            wanted_us(job) if stop.kind == PICKUP else 0,
+            latest_pickup_us(job, policy) if stop.kind == PICKUP else np.inf,
+            micros(job.promise_time) if stop.kind == DROPOFF and job.HasField("promise_time") else np.inf,
+            ride_limit_us(job, policy) if stop.kind == DROPOFF else np.inf,
+            places.get(stop.job_id, -1) if stop.kind == DROPOFF else -1,
+            micros(job.pickup_time) if aboard else 0,
+            stop.kind == PICKUP,
+            sign * load.persons,
+            sign * load.parcels,
+            sign * load.weight_grams,
+        )
+    return found
+
+
+def end_of(state: MarketState, courier: courier_pb.Courier) -> tuple[types_pb.Position, int]:
+    """Where and when (microseconds) the plan ends; the plan must not be empty."""
+    assert state.travel is not None, "a market is opened with its policy"
+    last = courier.plan[-1]
+    service = state.travel.half_pickup_service_s if last.kind == PICKUP else state.travel.half_dropoff_service_s
+    position = stop_position(state.jobs[last.job_id], last.kind)
+    return position, micros(last.expected_time) + round(service * SECOND)
