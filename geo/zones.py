@@ -45,7 +45,7 @@ class Zone:
     def holds(self, latitudes: Floats, longitudes: Floats) -> Bools:
         """Shape (n,): which points lie inside; a border belongs to its zone."""
         west, south, east, north = self.polygon.bounds
-        inside = (latitudes >= south) & (latitudes <= north) & (longitudes >= west) & (longitudes <= east)
+        inside: Bools = (latitudes >= south) & (latitudes <= north) & (longitudes >= west) & (longitudes <= east)
         near = np.flatnonzero(inside)
         inside[near] = shapely.intersects_xy(self.polygon, longitudes[near], latitudes[near])
         return inside

@@ -73,6 +73,18 @@ class Candidates:
         first: Ints = self.jobs[:, 0]
         return first
 
+    def part(self, edges: Ints) -> Candidates:
+        """Some edges, ascending, as candidates of their own; without their routes."""
+        return Candidates(
+            self.jobs[edges],
+            self.courier[edges],
+            self.metres[edges],
+            self.seconds[edges],
+            self.terms[edges],
+            self.cost[edges],
+            self.gates,
+        )
+
     def members(self, edge: int) -> list[int]:
         """The jobs of one edge."""
         return [job for job in self.jobs[edge].tolist() if job != NOBODY]

@@ -165,7 +165,7 @@ def _unchanged(problem: Problem, courier: Ints, points: Points) -> Schedule:
 def _feasible(problem: Problem, courier: Ints, points: Points, schedule: Schedule, rows: Ints) -> Bools:
     """Shape (P, Q): capacity, time windows, rides, shift end and the order of accepted stops are kept."""
     couriers, moment = problem.couriers, schedule.moment_s
-    possible: Bools = (moment <= points.latest_s[:, None, :] + TOLERANCE_S).all(axis=2)
+    possible: Bools = np.asarray((moment <= points.latest_s[:, None, :] + TOLERANCE_S).all(axis=2))
     begun = np.maximum(points.mate, 0)[:, None, :]
     since = np.where(points.mate[:, None, :] == NOBODY, 0.0, np.take_along_axis(moment, begun, axis=2))
     ride = moment - since

@@ -158,7 +158,7 @@ def _companions(problem: Problem) -> Ints:
     radius = problem.travel.radius(sharing.pickup_spread_s, problem.at_s)
     pairs = cKDTree(points).query_pairs(radius, output_type="ndarray").astype(np.int64)
     if not len(pairs):
-        return pairs.reshape(-1, 2)
+        return np.zeros((0, 2), np.int64)
     apart = np.abs(jobs.ready_in_s[pairs[:, 0]] - jobs.ready_in_s[pairs[:, 1]])
     pairs, apart = pairs[apart <= sharing.ready_spread_s], apart[apart <= sharing.ready_spread_s]
     _, way = problem.travel.legs(
@@ -173,7 +173,8 @@ def _companions(problem: Problem) -> Ints:
     order = np.lexsort((both[:, 1], np.concatenate([closeness, closeness]), both[:, 0]))
     starts = np.searchsorted(both[order, 0], both[order, 0])
     near = both[order][np.arange(len(order)) - starts < COMPANIONS]
-    return np.unique(np.sort(near, axis=1), axis=0).reshape(-1, 2)
+    companions: Ints = np.unique(np.sort(near, axis=1), axis=0).reshape(-1, 2)
+    return companions
 
 
 def _grown(bundles: Ints, pairs: Ints) -> Ints:

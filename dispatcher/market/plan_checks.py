@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as pb
 from matching.plan_check import Violation, check_plan
+
+if TYPE_CHECKING:
+    from dispatcher.market.rounds import MovedCouriers
 
 _SENTENCES = {
     "missing_stop": "the plan leaves out a stop that has to be made",
@@ -37,7 +41,7 @@ _SENTENCES = {
 
 
 def check(
-    state: MarketState, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: object, now_us: int
+    state: MarketState, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: MovedCouriers, now_us: int
 ) -> pb.CheckPlanResponse:
     """The stops with expected times, and each violation with its amount. Nothing is changed."""
     courier = state.courier(courier_id)

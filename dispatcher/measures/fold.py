@@ -259,7 +259,7 @@ _FOLD: dict[str, Any] = {
 
 
 def _gate_name(gate: int) -> str:
-    return offer_pb.Gate.Name(gate).removeprefix("GATE_").lower()
+    return str(offer_pb.Gate.Name(gate)).removeprefix("GATE_").lower()
 
 
 def _plain(value: Any) -> Any:

@@ -258,6 +258,6 @@ Record = TypeVar("Record", bound=Message)
 
 
 def _copy(record: Record) -> Record:
-    copy = type(record)()
+    copy: Record = type(record)()
     copy.CopyFrom(record)
     return copy

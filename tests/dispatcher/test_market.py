@@ -8,8 +8,8 @@ from dispatcher import commands, policy
 from dispatcher.errors import InvalidField, NotFound, NotYours, RequestReused, WrongState
 from dispatcher.times import SECOND, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
-from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import job_pb2, types_pb2
+from gig.v1 import rating_service_pb2 as rating_pb
 from tests.kit import HERE, THERE, Bench, spec
 
 FAR = (41.5, -73.0)
@@ -44,7 +44,7 @@ def test_an_offer_is_complete_and_says_why() -> None:
     assert job.trip_duration.seconds > 0
     assert job.destination_area
     assert [stop.kind for stop in offer.plan] == [job_pb2.STOP_KIND_PICKUP, job_pb2.STOP_KIND_DROPOFF]
-    assert offer.make_time.seconds < offer.plan[0].expected_time.seconds < offer.plan[1].expected_time.seconds
+    assert offer.make_time.seconds <= offer.plan[0].expected_time.seconds < offer.plan[1].expected_time.seconds
     assert offer.policy_version == 1
     assert offer.expire_time.seconds - offer.make_time.seconds == 20
     assert sum(term.cost for term in offer.reason.terms) == offer.reason.cost

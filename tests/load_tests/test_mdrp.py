@@ -56,9 +56,9 @@ def test_a_day_small_enough_to_check_by_hand(folder: Path, tmp_path: Path) -> No
     instance, day = play(folder)
     write_solution(day, tmp_path / "out")
     assert violations(instance, read_solution(tmp_path / "out")) == []
-    first = next(delivery for delivery in day.deliveries if delivery.order.name == "o1")
+    first = next(delivery for delivery in day.deliveries if delivery.orders[0].name == "o1")
     # One minute to the restaurant, ready at 20; two minutes of service, five of driving, two at the door.
-    assert (first.courier, first.pickup, first.departure, first.dropoff) == ("c1", 20, 22, 29)
+    assert (first.courier, first.pickup, first.departures, first.dropoffs) == ("c1", 20, (22,), (29,))
     summary = summarise(day)
     assert (summary["orders"], summary["delivered"]) == (4, 3)  # o4 is ready when everyone has gone home
     # c1 earns 2 x 10 against 2 h x 15, c2 10 against 15: both are topped up.
