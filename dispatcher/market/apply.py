@@ -10,10 +10,11 @@ import numpy as np
 from dispatcher.market import lifecycle, plans
 from dispatcher.market.queue import queued
 from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
-from dispatcher.market.travel import travel_model
+from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.times import SECOND, micros, span
 from geo.geojson import zones_from_geojson
+from geo.learned_travel import LearnedTravel
 from geo.units import from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -59,7 +60,7 @@ def _market_opened(state: MarketState, event: Event) -> None:
 
 def _policy_set(state: MarketState, event: Event) -> None:
     state.policy = event.policy_set.policy
-    state.travel = travel_model(state.policy)
+    state.travel = travel_model(state.policy, state.networks, trips_of(state.travel))
     _requeue(state)
     for job_id in state.queue:
         state.push_due(state.wait_limit(state.jobs[job_id]), Due.WAIT, job_id)
@@ -169,14 +170,33 @@ def _job_picked_up(state: MarketState, event: Event) -> None:
     assert state.travel is not None, "a market is opened with its policy"
     service_us = round(state.travel.half_pickup_service_s * SECOND)
     _advance(state, job, job.spec.pickup.position, state.time_us + service_us)
+    if len(state.couriers[job.courier_id].job_ids) == 1:
+        state.direct.add(job.job_id)
 
 
 def _job_completed(state: MarketState, event: Event) -> None:
     body = event.job_completed
     _end(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
     state.couriers[body.courier_id].jobs_completed += 1
+    _learn(state, state.jobs[body.job_id])
     _pay(state, body.courier_id, body.postings)
     _hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
+
+
+def _learn(state: MarketState, job: job_pb.Job) -> None:
+    """How long the trip took, for the travel model that learns: only of those that went straight from end to end."""
+    travel = state.travel
+    went_straight = job.job_id in state.direct
+    state.direct.discard(job.job_id)
+    if not went_straight or not isinstance(travel, LearnedTravel):
+        return
+    start, end = job.spec.pickup.position, job.spec.dropoff.position
+    left_s = micros(job.pickup_time) / SECOND
+    _, straight_s = travel.straight.leg(start.latitude, start.longitude, end.latitude, end.longitude, left_s)
+    trips = travel.trips
+    cells = trips.cell_at(start.latitude, start.longitude), trips.cell_at(end.latitude, end.longitude)
+    taken_ms = (state.time_us - micros(job.pickup_time)) // 1000
+    trips.add(*cells, int(left_s // 3600) % 24, 1, taken_ms, round(straight_s * 1000))
 
 
 def _changed(state: MarketState, job_id: str, event: Event) -> job_pb.Job:
@@ -194,6 +214,8 @@ def _end(
     job.end_time.CopyFrom(event.time)
     state.queue.pop(job_id, None)
     state.exclusions.pop(job_id, None)
+    if end != lifecycle.COMPLETED:
+        state.direct.discard(job_id)
     state.ended.append((state.time_us, job_id))
     return job
 
@@ -372,6 +394,7 @@ def _offer_answered(state: MarketState, event: Event) -> None:
 
 
 def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Offer, event: Event) -> None:
+    state.direct.difference_update(courier.job_ids)
     for offered in offer.jobs:
         job = _changed(state, offered.job_id, event)
         job.state = lifecycle.ASSIGNED

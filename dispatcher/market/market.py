@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher import commands
@@ -11,6 +11,7 @@ from dispatcher.market import apply, plan_checks, rounds, snapshot
 from dispatcher.market.decide import couriers, due, jobs, rules, zone_queues
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
+from geo.travel import TravelTime
 from geo.units import E7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -21,6 +22,8 @@ from gig.v1 import snapshot_pb2 as snapshot_pb
 from matching.assignment import Assignment
 
 Event = events_pb.Event
+Networks = Mapping[str, TravelTime]
+NO_NETWORKS: Networks = {}
 Decider = Callable[[MarketState, Any, int, Drafts], str]
 
 _DECIDERS: dict[type[commands.Command], Decider] = {
@@ -52,12 +55,17 @@ class Market:
         self.state = state if state is not None else MarketState()
 
     @classmethod
-    def restore(cls, saved: snapshot_pb.MarketSnapshot) -> Market:
-        return cls(snapshot.restore(saved))
+    def restore(cls, saved: snapshot_pb.MarketSnapshot, networks: Networks = NO_NETWORKS) -> Market:
+        return cls(snapshot.restore(saved, networks))
 
     @classmethod
-    def fold(cls, events: Iterable[Event]) -> Market:
-        market = cls()
+    def new(cls, networks: Networks = NO_NETWORKS) -> Market:
+        """A market without a log. ``networks``: road networks that its policy may name."""
+        return cls(MarketState(networks=networks))
+
+    @classmethod
+    def fold(cls, events: Iterable[Event], networks: Networks = NO_NETWORKS) -> Market:
+        market = cls.new(networks)
         market.apply(events)
         return market
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dispatcher.market import lifecycle, plans
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
 from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
-from dispatcher.market.travel import travel_model
+from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.times import SECOND, micros, timestamp
 from geo.geojson import zones_from_geojson
+from geo.learned_travel import TripTimes
+from geo.travel import TravelTime
 from gig.v1 import snapshot_pb2 as pb
 from ratings.score import Score
 
 
 def save(state: MarketState) -> pb.MarketSnapshot:
-    columns = state.columns
+    columns, trips = state.columns, trips_of(state.travel)
     return pb.MarketSnapshot(
         sequence=state.sequence,
         time=timestamp(state.time_us),
@@ -74,16 +78,43 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for client_id, couriers in sorted(state.blocked.items())
             for courier_id in sorted(couriers)
         ],
+        direct_job_ids=sorted(state.direct),
+        trips=_trips(trips) if trips is not None else [],
+        trips_by_hour=_trips_by_hour(trips) if trips is not None else [],
     )
 
 
-def restore(saved: pb.MarketSnapshot) -> MarketState:
+def _trips(trips: TripTimes) -> list[pb.TripSums]:
+    return [
+        pb.TripSums(from_cell=start, to_cell=end, trips=count, observed_ms=observed, straight_ms=straight)
+        for start, end, count, observed, straight in trips.known_pairs()
+    ]
+
+
+def _trips_by_hour(trips: TripTimes) -> list[pb.TripSums]:
+    return [
+        pb.TripSums(from_cell=hour, trips=count, observed_ms=observed, straight_ms=straight)
+        for hour, count, observed, straight in trips.known_hours()
+    ]
+
+
+def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> MarketState:
+    """``networks``: road networks that are loaded here. Raises PolicyError where the policy's is missing."""
+    travel = travel_model(saved.policy, networks)
+    trips = trips_of(travel)
+    if trips is not None:
+        for kept in saved.trips:
+            trips.add_pair(kept.from_cell, kept.to_cell, kept.trips, kept.observed_ms, kept.straight_ms)
+        for kept in saved.trips_by_hour:
+            trips.hours.add(kept.from_cell, kept.trips, kept.observed_ms, kept.straight_ms)
     state = MarketState(
+        networks=networks,
         market_id=saved.market_id,
         sequence=saved.sequence,
         time_us=micros(saved.time),
         policy=saved.policy,
-        travel=travel_model(saved.policy),
+        travel=travel,
+        direct=set(saved.direct_job_ids),
         zones=zones_from_geojson(saved.zones_geojson),
         zones_geojson=saved.zones_geojson,
         jobs={job.job_id: job for job in saved.jobs},

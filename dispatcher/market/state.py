@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -56,7 +57,11 @@ class MarketState:
     sequence: int = 0
     time_us: int = 0
     policy: policy_pb.Policy = field(default_factory=policy_pb.Policy)
+    # Road networks that are loaded here, by name; not part of what the log says.
+    networks: Mapping[str, TravelTime] = field(default_factory=dict)
     travel: TravelTime | None = None
+    # Jobs on board whose courier has had nothing else to do since the pickup.
+    direct: set[str] = field(default_factory=set)
     zones: ZoneSet = field(default_factory=ZoneSet)
     zones_geojson: str = ""
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)

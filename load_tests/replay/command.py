@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,45 +17,70 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from dispatcher.log.files import write_log
-from load_tests.replay.mdrp_check import read_solution, violations
+from load_tests.replay import cargo_check, cargo_summary, mdrp_check, mdrp_summary
+from load_tests.replay.cargo_day import CargoSimulation
+from load_tests.replay.cargo_policy import limits_of, on_network
+from load_tests.replay.cargo_solution import read_routes, write_routes
 from load_tests.replay.mdrp_day import MdrpSimulation
 from load_tests.replay.mdrp_policy import under_instance
 from load_tests.replay.mdrp_solution import write_solution
-from load_tests.replay.mdrp_summary import summarise
+from load_tests.traces import cargo, mdrp
 from load_tests.traces.errors import TraceError
-from load_tests.traces.mdrp import read_instance
 from services.cli.failures import FAILED, USAGE, fail, reported
 
 
 class Format(StrEnum):
     MDRP = "mdrp"
+    CARGO = "cargo"
 
 
-Trace = Annotated[Path, typer.Argument(help="The recorded day: for mdrp, the instance's folder.")]
+DEFAULT_POLICY = {Format.MDRP: "mdrp", Format.CARGO: "cargo-pooled"}
+
+
+Trace = Annotated[
+    Path, typer.Argument(help="The recorded day: for mdrp the instance's folder, for cargo the .instance file.")
+]
 TraceFormat = Annotated[Format, typer.Option("--format", help="The trace's format.")]
-Policy = Annotated[str, typer.Option(help="The policy: a preset's name or a TOML file.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(help="The policy: a preset's name or a TOML file.", show_default="mdrp, or cargo-pooled"),
+]
+Vehicles = Annotated[
+    int | None, typer.Option(min=1, help="cargo: only the first so many vehicles.", show_default="all")
+]
 Out = Annotated[Path, typer.Option(help="Folder for solution files, log and summary; made if missing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
+
+
+# What a format reads and plays: the summary, and each broken rule in a sentence.
+Replayed = tuple[dict[str, Any], list[str]]
 
 
 def replay(
     path: Trace,
     out: Out,
     trace_format: TraceFormat = Format.MDRP,
-    policy: Policy = "mdrp",
+    policy: Policy = None,
+    vehicles: Vehicles = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a recorded day on the same Market as live, with a simulated clock: bit for bit repeatable.
 
-    mdrp: a day of meal deliveries under the rules of the Meal Delivery Routing Problem. Writes the three solution
-    files, events.log.gz and summary.json, and checks the solution against every rule; exit code 1 if one is broken.
+    mdrp: a day of meal deliveries under the rules of the Meal Delivery Routing Problem; writes the three solution
+    files. cargo: half an hour of taxi requests on a road network under the rules of the Cargo benchmark; writes
+    routes.txt. Both write events.log.gz and summary.json too, and check the outcome against every rule; exit code 1
+    if one is broken.
     """
     began = time.perf_counter()
-    read = {Format.MDRP: _mdrp}[trace_format]
     with reported():
-        chosen = policies.load(policy)
+        if vehicles is not None and trace_format is not Format.CARGO:
+            fail("--vehicles goes with --format cargo", USAGE)
+        chosen = policies.load(policy or DEFAULT_POLICY[trace_format])
         try:
-            summary, broken = read(path, chosen, out)
+            if trace_format is Format.MDRP:
+                summary, broken = _mdrp(path, chosen, out)
+            else:
+                summary, broken = _cargo(path, chosen, out, vehicles)
         except TraceError as fault:
             fail(str(fault), USAGE)
     summary["wall_s"] = round(time.perf_counter() - began, 3)
@@ -68,17 +95,39 @@ def replay(
         raise typer.Exit(FAILED)
 
 
-def _mdrp(path: Path, chosen: Any, out: Path) -> tuple[dict[str, Any], list[str]]:
-    instance = read_instance(path)
+def _mdrp(path: Path, chosen: Any, out: Path) -> Replayed:
+    instance = mdrp.read_instance(path)
     ruled = under_instance(chosen, instance.parameters)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"replaying {instance.name}", total=1.0)
-        day = MdrpSimulation(instance, ruled).run(lambda share: progress.update(task, completed=share))
+    with _progress(instance.name) as told:
+        day = MdrpSimulation(instance, ruled).run(told)
     write_solution(day, out)
     write_log(out / "events.log.gz", day.events)
-    broken = violations(instance, read_solution(out))
-    summary = summarise(day)
-    return {"feasible": not broken, "violations": len(broken), **summary}, broken
+    broken = mdrp_check.violations(instance, mdrp_check.read_solution(out))
+    return {"feasible": not broken, "violations": len(broken), **mdrp_summary.summarise(day)}, broken
+
+
+def _cargo(path: Path, chosen: Any, out: Path, vehicles: int | None) -> Replayed:
+    instance = cargo.read_instance(path)
+    ruled = on_network(chosen, instance.network)
+    began = time.perf_counter()
+    with _progress(instance.name) as told:
+        day = CargoSimulation(instance, ruled, vehicles).run(told)
+    dispatch_s = time.perf_counter() - began
+    write_routes(day.waypoints, out)
+    write_log(out / "events.log.gz", day.events)
+    broken = cargo_check.violations(instance, read_routes(out), limits_of(ruled))
+    summary = {"valid": not broken, "violations": len(broken), **cargo_summary.summarise(day)}
+    # Everything between the first request and the last drop-off: roads, rounds, and the Market's own work.
+    summary["dispatch_s"] = round(dispatch_s, 3)
+    summary["ms_per_request"] = round(dispatch_s / max(len(instance.customers), 1) * 1000, 3)
+    return summary, broken
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[float], None]]:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"replaying {name}", total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def _print(summary: dict[str, Any], out: Path) -> None:

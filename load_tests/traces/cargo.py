@@ -6,22 +6,19 @@ the Cargo benchmark (PVLDB 2019). ``NAME.instance`` with ``NETWORK.rnet`` and ``
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
+from geo.road_graph import RoadGraph
 from gig.v1 import types_pb2 as types_pb
 from load_tests.cities.city import Demand, Leg, Spot
 from load_tests.traces.errors import TraceError
 
 SPEED_MPS = 10.0
-# Rows of distances that are kept: one a live job or so.
-ROWS_KEPT = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +41,13 @@ class Vehicle:
     early: float
 
 
-class RoadNetwork:
-    """Undirected edges in metres; ``positions`` (nodes, 2) latitude and longitude."""
-
-    def __init__(self, positions: np.ndarray, graph: csr_array) -> None:
-        self.positions = positions
-        self._graph = graph
-        self._rows: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def metres(self, start: int, end: int) -> float:
-        """Shortest path. A row of distances is computed for the end, and kept: the next way starts there."""
-        for known, other in ((end, start), (start, end)):
-            if known in self._rows:
-                self._rows.move_to_end(known)
-                return float(self._rows[known][other])
-        self._rows[end] = dijkstra(self._graph, directed=False, indices=end).astype(np.float32)
-        if len(self._rows) > ROWS_KEPT:
-            self._rows.popitem(last=False)
-        return float(self._rows[end][start])
-
-
 @dataclass(frozen=True, slots=True)
 class CargoInstance:
     name: str
     vehicles: tuple[Vehicle, ...]
     customers: tuple[Customer, ...]
-    roads: RoadNetwork
+    network: str
+    roads: RoadGraph
 
 
 def read_instance(path: Path) -> CargoInstance:
@@ -94,14 +72,14 @@ def read_instance(path: Path) -> CargoInstance:
         raise TraceError(f"{path}: holds {len(vehicles)} vehicles and {len(customers)} customers, not {declared}")
     network = lines[1].split()[0]
     roads = read_roads(path.with_name(f"{network}.rnet"), path.with_name(f"{network}.edges"))
-    nodes = len(roads.positions)
+    nodes = roads.latitude.size
     for stop in (*(v.node for v in vehicles), *(n for c in customers for n in (c.origin, c.destination))):
         if not 0 <= stop < nodes:
             raise TraceError(f"{path}: node {stop} is not in the road network of {nodes} nodes")
-    return CargoInstance(lines[0], tuple(vehicles), tuple(customers), roads)
+    return CargoInstance(lines[0], tuple(vehicles), tuple(customers), network, roads)
 
 
-def read_roads(rnet: Path, edges: Path) -> RoadNetwork:
+def read_roads(rnet: Path, edges: Path) -> RoadGraph:
     try:
         ends = np.loadtxt(rnet, ndmin=2)
         lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
@@ -112,7 +90,7 @@ def read_roads(rnet: Path, edges: Path) -> RoadNetwork:
     for node, lng in ((1, 3), (2, 5)):
         positions[ends[:, node].astype(int)] = ends[:, [lng + 1, lng]]
     graph = csr_array((lengths[:, 2], (lengths[:, 0].astype(int), lengths[:, 1].astype(int))), shape=(nodes, nodes))
-    return RoadNetwork(positions, graph)
+    return RoadGraph(positions[:, 0].copy(), positions[:, 1].copy(), graph, SPEED_MPS)
 
 
 class CargoCity:
@@ -148,13 +126,12 @@ class CargoCity:
     def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:  # noqa: ARG002 - recorded
         return [self._spot(vehicle.node) for vehicle in self._instance.vehicles[:couriers]]
 
-    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:  # noqa: ARG002 - one speed at all hours
-        metres = self._instance.roads.metres(start.key, end.key)
-        return Leg(metres, metres / SPEED_MPS)
+    def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:
+        return Leg(*self._instance.roads.leg(start.latitude, start.longitude, end.latitude, end.longitude, at_s))
 
     def _spot(self, node: int) -> Spot:
-        latitude, longitude = self._instance.roads.positions[node]
-        return Spot(float(latitude), float(longitude), node)
+        roads = self._instance.roads
+        return Spot(float(roads.latitude[node]), float(roads.longitude[node]), node)
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,6 +6,7 @@ from dispatcher import commands
 from dispatcher.errors import InvalidField
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
+from dispatcher.market.travel import travel_model
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from gig.v1 import events_pb2 as events_pb
@@ -15,6 +16,7 @@ from gig.v1 import policy_pb2 as policy_pb
 def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
     if state.policy.version and command.policy.currency_code != state.policy.currency_code:
         raise InvalidField("policy.currency_code", "a market keeps its currency; open another market")
+    travel_model(command.policy, state.networks)
     policy = policy_pb.Policy()
     policy.CopyFrom(command.policy)
     policy.version = state.policy.version + 1
