@@ -103,8 +103,9 @@ class Assignment:
     ``courier`` (jobs,) int64 index or NOBODY; ``edge`` (jobs,) int64 index into the candidates or NOBODY, the same for
     jobs that go together; ``taken`` (couriers,) the edge that each courier was chosen for, or NOBODY;
     ``cost`` (jobs,) int64: the job's share of its edge, or of leaving it. ``held`` (jobs,): chosen, but better not
-    offered yet. ``price`` (couriers,) int64: what one more courier like this would save the round (0: not scarce).
-    ``bound`` is a proved lower bound of the total cost.
+    offered yet; ``planned`` (jobs,) int64: the courier who is to take the job after other work, or NOBODY.
+    ``price`` (couriers,) int64: what one more courier like this would save the round (0: not scarce). ``bound`` is a
+    proved lower bound of the total cost of all choices that were looked at.
     """
 
     courier: Ints
@@ -112,6 +113,7 @@ class Assignment:
     taken: Ints
     cost: Ints
     held: Bools
+    planned: Ints
     price: Ints
     candidates: Candidates
     digest: int

@@ -20,7 +20,8 @@ def eligible_pairs(problem: Problem) -> Candidates:
     job = np.concatenate([part[0] for part in found]) if found else np.zeros(0, np.int64)
     courier = np.concatenate([part[1] for part in found]) if found else np.zeros(0, np.int64)
     job, courier = _homeward(problem, job, courier, gates)
-    if problem.sharing.jobs_per_offer == 1 and not len(problem.couriers.plans):
+    sharing = problem.sharing
+    if sharing.jobs_per_offer == 1 and sharing.lookahead_loads == 1 and not len(problem.couriers.plans):
         return _alone(problem, job, courier, gates)
     return shared_edges(problem, job, courier, gates)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from geo.units import Floats, Ints
 from matching.assignment import MILLI
-from matching.problem import Problem
+from matching.problem import Bools, Problem
 
 if TYPE_CHECKING:
     from matching.routes import Points, Schedule
@@ -53,6 +53,38 @@ def pair_terms(problem: Problem, job: Ints, courier: Ints, seconds: Floats) -> I
             -weights.income_gap * couriers.income_gap[courier],
         ]
     )
+
+
+def later_cost(
+    problem: Problem, courier: Ints, latitude: Floats, longitude: Floats, start_s: Floats
+) -> tuple[Ints, Floats, Bools]:
+    """Every job behind earlier work: what it costs, when the courier is free again, and whether hard limits allow it.
+
+    ``courier``, ``latitude``, ``longitude``, ``start_s`` (K,): who leaves from where, and when (seconds from now).
+    Shapes (K, jobs).
+    """
+    weights, jobs, travel = problem.weights, problem.jobs, problem.travel
+    _, way = travel.legs(latitude[:, None], longitude[:, None], jobs.latitude, jobs.longitude, problem.at_s)
+    _, trip = travel.legs(jobs.latitude, jobs.longitude, jobs.to_latitude, jobs.to_longitude, problem.at_s)
+    left = problem.couriers.shift_left_s[courier][:, None]
+    arrives = start_s[:, None] + way
+    there = arrives + travel.half_pickup_service_s
+    pickup = np.maximum(there, jobs.ready_in_s)
+    dropoff = pickup + travel.half_pickup_service_s + trip + travel.half_dropoff_service_s
+    end_s = dropoff + travel.half_dropoff_service_s
+    overdue = np.maximum(dropoff - jobs.due_in_s, 0)
+    possible: Bools = (pickup <= np.minimum(left, jobs.latest_pickup_s)) & (way <= problem.max_reach_s)
+    if problem.keep_promises:
+        possible &= overdue <= 0
+    cost = (
+        weights.pickup_time * arrives
+        + weights.lateness * (pickup - jobs.ready_in_s)
+        + weights.overdue * overdue
+        + weights.waiting_at_pickup * (pickup - there)
+        + weights.deadhead * way
+        + weights.shift_end * np.maximum(end_s - np.maximum(left, start_s[:, None]), 0)
+    )
+    return _milli([cost])[..., 0], end_s, possible
 
 
 def route_terms(

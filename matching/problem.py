@@ -226,7 +226,8 @@ class Sharing:
 
     Up to ``jobs_per_offer`` new jobs go together whose pickups lie within ``pickup_spread_s`` of travel and whose ready
     times within ``ready_spread_s``. ``insertion`` rules over accepted stops, of which the first ``frozen_stops`` of a
-    plan never move.
+    plan never move. ``lookahead_loads``: loads one after the other that are planned for a courier; only the first is
+    offered.
     """
 
     jobs_per_offer: int = 1
@@ -234,6 +235,7 @@ class Sharing:
     ready_spread_s: float = 0.0
     insertion: Insertion = Insertion.APPEND
     frozen_stops: int = 0
+    lookahead_loads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Least-cost choice among edges of several jobs: a linear relaxation for bound and start, CP-SAT for the rest."""
+"""The best choice among columns of several jobs: a linear relaxation for bound and start, CP-SAT for the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse import csc_array, csr_array
 
 from geo.units import Floats, Ints
 from matching.assignment import Candidates
-from matching.problem import NOBODY
+from matching.problem import NOBODY, Bools
 
 # A variable this close to 0 or 1 is one.
 INTEGRAL = 1e-6
@@ -20,49 +20,81 @@ LIKELY = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """``chosen`` edges, a proved lower ``bound`` of the total cost (with what is left unmatched), ``price``
-    (couriers,)."""
+class Columns:
+    """What can be chosen: E columns. ``jobs`` (E, G), NOBODY where unused; ``courier``; the ``edge`` that is offered
+    where a column is chosen; ``saved``: what that costs less than leaving its jobs."""
 
-    chosen: Ints
-    bound: int
-    price: Ints
+    jobs: Ints
+    courier: Ints
+    edge: Ints
+    saved: Ints
 
+    def __len__(self) -> int:
+        return int(self.courier.size)
 
-def select(candidates: Candidates, unmatched: Ints, couriers: int, first: Ints, budget_s: float) -> Selection:
-    """The best set of edges, no job and no courier twice; never worse than ``first``, the edges to start from.
-
-    Chosen so that the sum of the edges' costs and of ``unmatched`` of the jobs left is least. The relaxation gives a
-    bound and prices; diving into it gives a good answer; edges whose reduced cost exceeds the gap between the two are
-    in no better answer (reduced cost fixing; Nemhauser and Wolsey, Integer and Combinatorial Optimization, 1988), and
-    CP-SAT looks at the others. After ``budget_s`` wall seconds the best answer so far counts.
-    """
-    until = perf_counter() + budget_s
-    members = candidates.jobs != NOBODY
-    saved = np.where(members, unmatched[candidates.jobs], 0).sum(axis=1) - candidates.cost
-    worth = np.flatnonzero(saved > 0)
-    everything = int(unmatched.sum())
-    if not worth.size:
-        return Selection(worth, everything, np.zeros(couriers, np.int64))
-    rows = _rows(candidates, worth, unmatched.size, couriers)
-    relaxed = _relaxed(saved[worth], rows)
-    limit = int(np.floor(relaxed.saved * (1 + 1e-9) + 1))
-    price = np.rint(relaxed.dual[unmatched.size :]).astype(np.int64)
-    start = np.isin(worth, first)
-    best = max((start, _dive(saved[worth], rows, relaxed.share)), key=lambda taken: int(saved[worth][taken].sum()))
-    gap = limit - int(saved[worth][best].sum())
-    if gap > 1:
-        open_ = np.flatnonzero((relaxed.reduced <= gap + 1) | best)
-        taken, proved = _exact(rows[:, open_], saved[worth[open_]], best[open_], max(until - perf_counter(), 0.02))
-        limit = min(limit, proved)
-        best = np.zeros(worth.size, bool)
-        best[open_[taken]] = True
-    return Selection(worth[best], everything - limit, price)
+    def joined(self, more: Columns) -> Columns:
+        return Columns(
+            np.concatenate([self.jobs, more.jobs]),
+            np.concatenate([self.courier, more.courier]),
+            np.concatenate([self.edge, more.edge]),
+            np.concatenate([self.saved, more.saved]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Relaxed:
-    """``share`` (E,) of each edge, ``saved`` in all, ``dual`` of each row, ``reduced`` (E,) what an edge loses."""
+class Selection:
+    """``chosen`` columns, the most that any choice among them ``saves`` (proved), ``price`` (couriers,)."""
+
+    chosen: Ints
+    saves: int
+    price: Ints
+
+
+def columns_of(candidates: Candidates, unmatched: Ints, width: int) -> Columns:
+    """A column for each edge that is worth it, with room for ``width`` jobs."""
+    members = candidates.jobs != NOBODY
+    saved = np.where(members, unmatched[candidates.jobs], 0).sum(axis=1) - candidates.cost
+    edge = np.flatnonzero(saved > 0)
+    spare = width - candidates.jobs.shape[1]
+    jobs = np.pad(candidates.jobs[edge], ((0, 0), (0, spare)), constant_values=NOBODY)
+    return Columns(jobs, candidates.courier[edge], edge, saved[edge])
+
+
+def select(columns: Columns, jobs: int, couriers: int, start: Bools, budget_s: float) -> Selection:
+    """The best set of columns, no job and no courier twice; never worse than ``start`` (E,), which to start from.
+
+    The relaxation gives a bound and prices; diving into it gives a good answer; columns whose reduced cost exceeds
+    the gap between the two are in no better answer (reduced cost fixing; Nemhauser and Wolsey, Integer and
+    Combinatorial Optimization, 1988), and CP-SAT looks at the others. After ``budget_s`` wall seconds the best answer
+    so far counts.
+    """
+    until = perf_counter() + budget_s
+    if not len(columns):
+        return Selection(np.zeros(0, np.int64), 0, np.zeros(couriers, np.int64))
+    saved, rows = columns.saved, _rows(columns, jobs, couriers)
+    relaxed = _relaxed(saved, rows)
+    limit = int(np.floor(relaxed.saved * (1 + 1e-9) + 1))
+    price = np.rint(relaxed.dual[jobs:]).astype(np.int64)
+    best = max((start, _dive(saved, rows, relaxed.share)), key=lambda taken: int(saved[taken].sum()))
+    gap = limit - int(saved[best].sum())
+    if gap > 1:
+        open_ = np.flatnonzero((relaxed.reduced <= gap + 1) | best)
+        taken, proved = _exact(rows[:, open_], saved[open_], best[open_], max(until - perf_counter(), 0.02))
+        limit = min(limit, proved)
+        best = np.zeros(len(columns), bool)
+        best[open_[taken]] = True
+    return Selection(np.flatnonzero(best), limit, price)
+
+
+def relax(columns: Columns, jobs: int, couriers: int) -> Relaxed:
+    """The linear relaxation of the choice among ``columns``."""
+    return _relaxed(columns.saved, _rows(columns, jobs, couriers))
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """``share`` (E,) of each column, ``saved`` in all, ``dual`` of each row (jobs, then couriers), ``reduced`` (E,)
+    what a column loses."""
 
     share: Floats
     saved: float
@@ -70,20 +102,19 @@ class _Relaxed:
     reduced: Floats
 
 
-def _rows(candidates: Candidates, edges: Ints, jobs: int, couriers: int) -> csc_array:
-    """Shape (jobs + couriers, edges): what each edge takes."""
-    used = candidates.jobs[edges]
-    column, slot = np.nonzero(used != NOBODY)
-    row = np.concatenate([used[column, slot], jobs + candidates.courier[edges]])
-    column = np.concatenate([column, np.arange(edges.size)])
-    return csc_array((np.ones(row.size), (row, column)), shape=(jobs + couriers, edges.size))
+def _rows(columns: Columns, jobs: int, couriers: int) -> csc_array:
+    """Shape (jobs + couriers, columns): what each column takes."""
+    column, slot = np.nonzero(columns.jobs != NOBODY)
+    row = np.concatenate([columns.jobs[column, slot], jobs + columns.courier])
+    column = np.concatenate([column, np.arange(len(columns))])
+    return csc_array((np.ones(row.size), (row, column)), shape=(jobs + couriers, len(columns)))
 
 
-def _relaxed(saved: Ints, rows: csc_array) -> _Relaxed:
+def _relaxed(saved: Ints, rows: csc_array) -> Relaxed:
     answer = linprog(-saved.astype(float), A_ub=rows, b_ub=np.ones(rows.shape[0]), bounds=(0, None), method="highs-ds")
     if answer.status != 0:
         raise RuntimeError(f"the relaxation has no optimum: {answer.message}")
-    return _Relaxed(answer.x, -answer.fun, -answer.ineqlin.marginals, answer.lower.marginals)
+    return Relaxed(answer.x, -answer.fun, -answer.ineqlin.marginals, answer.lower.marginals)
 
 
 def _dive(saved: Ints, rows: csc_array, share: Floats) -> np.ndarray:

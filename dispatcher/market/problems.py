@@ -108,6 +108,7 @@ def problem_of(
             span(shared.ready_spread) / SECOND,
             _INSERTIONS[shared.insertion],
             shared.frozen_stops,
+            max(shared.lookahead_loads, 1),
         ),
         commitment=Commitment(
             matching.commitment.wait_while_safe,

@@ -106,6 +106,7 @@ def _record(state: MarketState, round_: Round, assignment: Assignment, overtaken
     offered = assignment.matched & ~assignment.held
     assigned = np.where(offered, round_.numbers[np.where(offered, assignment.courier, 0)], 0)
     shared = assignment.edge[offered]
+    left = (assignment.edge == NOBODY) & (assignment.planned == NOBODY)
     return events_pb.RoundSettled(
         state_sequence=round_.state_sequence,
         as_of=timestamp(round_.as_of_us),
@@ -121,9 +122,9 @@ def _record(state: MarketState, round_: Round, assignment: Assignment, overtaken
         status=events_pb.ROUND_STATUS_FALLBACK if assignment.fell_back else events_pb.ROUND_STATUS_SOLVED,
         overtaken=overtaken,
         policy_version=state.policy.version,
-        held=int(assignment.held.sum()),
+        held=int(assignment.held.sum()) + int((assignment.planned != NOBODY).sum()),
         bundled=int(shared.size - np.unique(shared).size),
-        unmatched_gates=_gate_counts(assignment.candidates.gates[assignment.edge == NOBODY].sum(axis=0)),
+        unmatched_gates=_gate_counts(assignment.candidates.gates[left].sum(axis=0)),
     )
 
 
