@@ -1,4 +1,4 @@
-"""One round: candidates, costs, solver, answer. A pure function of the problem."""
+"""One round: candidates, costs, a first choice, a better one, answer. A pure function of the problem."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from matching import greedy, min_cost_flow
 from matching.assignment import NOBODY, Assignment, Candidates
 from matching.candidates import eligible_pairs
 from matching.commitment import held
+from matching.components import components, portions
 from matching.costs import unmatched_cost
 from matching.lookahead import with_chains
 from matching.prices import courier_prices
 from matching.problem import Problem, Solver
 from matching.set_partition import Columns, columns_of, select
+
+# Smaller rounds are not worth the way to other processes: edges, of one job each and of several.
+SPLIT_FROM, SPLIT_SHARED_FROM = 50_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +39,58 @@ class Choice:
     left: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A round before its best choice: ``first`` is one that will do, or None where each portion is yet to be solved;
+    ``portions`` of edges that can be improved apart from one another, none where the first choice is the best."""
+
+    candidates: Candidates
+    unmatched: Ints
+    first: Choice | None
+    portions: list[Ints]
+    stages_s: dict[str, float]
+
+
 def solve(problem: Problem) -> Assignment:
     """Decide a round. Deterministic as long as the budget suffices: the same problem gives the same assignment."""
+    prepared = prepare(problem)
     began = perf_counter()
-    candidates = eligible_pairs(problem)
-    unmatched = unmatched_cost(problem)
-    prepared = perf_counter()
-    if problem.solver is Solver.GREEDY_NEAREST:
-        choice = greedily(problem, candidates, unmatched)
-    elif problem.sharing.lookahead_loads > 1:
-        choice = choose_ahead(problem, candidates, unmatched)
-    else:
-        choice = choose(candidates, unmatched, len(problem.couriers), problem.budget_s)
-    solved = perf_counter()
-    answer = conclude(problem, candidates, choice)
-    stages = {"candidates": prepared - began, "solver": solved - prepared, "answer": perf_counter() - solved}
-    return replace(answer, stages_s=stages)
+    choices = [improve(problem, prepared.candidates, prepared.unmatched) for _ in prepared.portions]
+    choice = merged(prepared, choices)
+    return conclude(problem, prepared, choice, perf_counter() - began)
 
 
 def fall_back(problem: Problem) -> Assignment:
     """The greedy answer to the same problem, for a round whose solver died or ran out of time."""
     return replace(solve(replace(problem, solver=Solver.GREEDY_NEAREST)), fell_back=True)
+
+
+def prepare(problem: Problem, processes: int = 1) -> Prepared:
+    """Candidates, costs and a first choice; in up to ``processes`` portions, where the round is large."""
+    began = perf_counter()
+    candidates = eligible_pairs(problem)
+    unmatched = unmatched_cost(problem)
+    ready = perf_counter()
+    one_job_each = bool(candidates.single().all())
+    ahead = problem.sharing.lookahead_loads > 1
+    parts = [np.arange(len(candidates))]
+    if processes > 1 and not ahead and len(candidates) >= (SPLIT_FROM if one_job_each else SPLIT_SHARED_FROM):
+        parts = portions(components(candidates, len(problem.jobs), len(problem.couriers)), processes)
+    first = None
+    if problem.solver is Solver.GREEDY_NEAREST:
+        first, parts = greedily(problem, candidates, unmatched), []
+    elif not one_job_each or ahead or len(parts) == 1:
+        first = one_each(candidates, unmatched, len(problem.couriers))
+        parts = [] if one_job_each and not ahead else parts
+    stages = {"candidates": ready - began, "first_choice": perf_counter() - ready}
+    return Prepared(candidates, unmatched, first, parts, stages)
+
+
+def improve(problem: Problem, candidates: Candidates, unmatched: Ints) -> Choice:
+    """The best choice among all edges, or among those of a portion."""
+    if problem.sharing.lookahead_loads > 1:
+        return choose_ahead(problem, candidates, unmatched)
+    return choose(candidates, unmatched, len(problem.couriers), problem.budget_s)
 
 
 def choose(candidates: Candidates, unmatched: Ints, couriers: int, budget_s: float) -> Choice:
@@ -82,23 +117,28 @@ def one_each(candidates: Candidates, unmatched: Ints, couriers: int) -> Choice:
     total = np.where(edge_of == NOBODY, unmatched, cost[edge_of] if cost.size else 0).sum()
     price = courier_prices(job, courier, cost, unmatched, edge_of, couriers)
     chosen = np.where(edge_of == NOBODY, NOBODY, single[edge_of] if single.size else NOBODY)
-    return Choice(chosen, price, int(total), np.full(unmatched.size, NOBODY), unmatched)
+    return Choice(chosen, price, int(total), _nobody(unmatched), unmatched)
+
+
+def greedily(problem: Problem, candidates: Candidates, unmatched: Ints) -> Choice:
+    """The baseline's choice; it has no prices, and proves nothing."""
+    couriers = len(problem.couriers)
+    edge_of = greedy.solve(candidates, problem.jobs.age_s, couriers)
+    return Choice(edge_of, np.zeros(couriers, np.int64), -int(np.iinfo(np.int64).max), _nobody(unmatched), unmatched)
+
+
+def _nobody(unmatched: Ints) -> Ints:
+    return np.full(unmatched.size, NOBODY, np.int64)
 
 
 def _partitioned(
-    candidates: Candidates,
-    columns: Columns,
-    unmatched: Ints,
-    couriers: int,
-    flow: Choice,
-    budget_s: float,
+    candidates: Candidates, columns: Columns, unmatched: Ints, couriers: int, flow: Choice, budget_s: float
 ) -> Choice:
     """By set partitioning, from the flow's answer on."""
     alone = (columns.jobs != NOBODY).sum(axis=1) == 1
     start = alone & np.isin(columns.edge, flow.edge_of[flow.edge_of != NOBODY])
     selection = select(columns, unmatched.size, couriers, start, budget_s)
-    edge_of, planned = np.full(unmatched.size, NOBODY, np.int64), np.full(unmatched.size, NOBODY, np.int64)
-    later = unmatched.copy()
+    edge_of, planned, left = _nobody(unmatched), _nobody(unmatched), unmatched.copy()
     for column in selection.chosen.tolist():
         edge = int(columns.edge[column])
         now = candidates.members(edge)
@@ -108,27 +148,38 @@ def _partitioned(
             planned[then] = columns.courier[column]
             # What the jobs that follow cost together, in equal parts; the first bears the rest of the division.
             whole = int(unmatched[[*now, *then]].sum() - columns.saved[column] - candidates.cost[edge])
-            later[then] = whole // len(then)
-            later[then[0]] += whole % len(then)
-    return Choice(edge_of, selection.price, int(unmatched.sum()) - selection.saves, planned, later)
+            left[then] = whole // len(then)
+            left[then[0]] += whole % len(then)
+    return Choice(edge_of, selection.price, int(unmatched.sum()) - selection.saves, planned, left)
 
 
-def greedily(problem: Problem, candidates: Candidates, unmatched: Ints) -> Choice:
-    """The baseline's choice; it has no prices, and proves nothing."""
-    edge_of = greedy.solve(candidates, problem.jobs.age_s, len(problem.couriers))
-    nobody = np.full(edge_of.size, NOBODY)
-    return Choice(edge_of, np.zeros(len(problem.couriers), np.int64), -int(np.iinfo(np.int64).max), nobody, unmatched)
+def merged(prepared: Prepared, choices: list[Choice]) -> Choice:
+    """The choices of all portions as one; the first choice where there are none."""
+    if not choices:
+        assert prepared.first is not None, "a round without portions has a first choice"
+        return prepared.first
+    if len(choices) == 1:
+        return choices[0]
+    edge_of, planned, left = _nobody(prepared.unmatched), _nobody(prepared.unmatched), prepared.unmatched.copy()
+    price, bound = np.zeros_like(choices[0].price), int(prepared.unmatched.sum())
+    for edges, choice in zip(prepared.portions, choices, strict=True):
+        mine = choice.edge_of != NOBODY
+        edge_of[mine] = edges[choice.edge_of[mine]]
+        price = np.maximum(price, choice.price)
+        bound += choice.bound - int(prepared.unmatched.sum())
+    return Choice(edge_of, price, bound, planned, left)
 
 
-def conclude(problem: Problem, candidates: Candidates, choice: Choice) -> Assignment:
+def conclude(problem: Problem, prepared: Prepared, choice: Choice, improving_s: float = 0.0) -> Assignment:
     """The choice seen from jobs and from couriers."""
-    edge = choice.edge_of
+    began = perf_counter()
+    candidates, edge = prepared.candidates, choice.edge_of
     matched = edge != NOBODY
     taken = np.full(len(problem.couriers), NOBODY, np.int64)
     taken[candidates.courier[edge[matched]]] = edge[matched]
     courier = np.full(edge.size, NOBODY, np.int64)
     courier[matched] = candidates.courier[edge[matched]]
-    return Assignment(
+    answer = Assignment(
         courier=courier,
         edge=edge,
         taken=taken,
@@ -140,6 +191,8 @@ def conclude(problem: Problem, candidates: Candidates, choice: Choice) -> Assign
         digest=digest(candidates),
         bound=choice.bound,
     )
+    stages = {**prepared.stages_s, "best_choice": improving_s, "answer": perf_counter() - began}
+    return replace(answer, stages_s=stages)
 
 
 def _shares(candidates: Candidates, left: Ints, edge: Ints) -> Ints:

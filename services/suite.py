@@ -16,7 +16,7 @@ from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
-from matching.solver_process import SolverProcess
+from matching.solver_processes import SolverProcesses
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
@@ -73,7 +73,7 @@ class Suite:
         pool = await open_pool(dsn)
         registry = CollectorRegistry()
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed))
-        dispatch = Dispatch(host, SolverProcess())
+        dispatch = Dispatch(host, SolverProcesses(settings.solver_processes))
         registry.register(MarketCollector(host, dispatch))
         rpc = RpcServer(host, settings.grpc_address, registry)
         http = HttpServer(host, registry)

@@ -21,6 +21,7 @@ def serve(
     policy: options.PolicyName = None,
     zones: options.Zones = None,
     clock_speed: options.ClockSpeed = None,
+    solver_processes: options.SolverProcesses = None,
     ready_file: options.ReadyFile = None,
 ) -> None:
     """Run the suite: gRPC, metrics and health, on an embedded PostgreSQL or on GIG_DATABASE_URL.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import BrokenExecutor
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError
 from dispatcher.market import Round
 from dispatcher.times import SECOND, span
 from matching.assignment import Assignment
-from matching.min_cost_flow import SolverFailed
 from matching.solve import fall_back
-from matching.solver_process import SolverProcess
+from matching.solver_processes import FAULTS, SolverProcesses
 from services.host.market_host import MarketHost
 from services.host.zone_queues import ZoneQueues
 
@@ -28,7 +26,7 @@ SILENCE_CHECK_S = 5
 class Dispatch:
     """The loops beside the calls. ``drain`` lets the round under way finish."""
 
-    def __init__(self, host: MarketHost, solver: SolverProcess) -> None:
+    def __init__(self, host: MarketHost, solver: SolverProcesses) -> None:
         self._host = host
         self._solver = solver
         self._zone_queues = ZoneQueues(host)
@@ -39,7 +37,7 @@ class Dispatch:
         self.stages_s: dict[str, float] = {}
 
     async def start(self) -> None:
-        await asyncio.wrap_future(self._solver.warm_up())
+        await asyncio.gather(*map(asyncio.wrap_future, self._solver.warm_up()))
         self._tasks = [self._host.supervised(self._rounds()), self._host.supervised(self._ticks())]
 
     async def drain(self) -> None:
@@ -80,16 +78,17 @@ class Dispatch:
             host.take(host.market.settle(round_, assignment, host.clock.now()))
 
     async def _solve(self, round_: Round) -> Assignment:
-        """In the solver process; greedily here, where it died or took too long."""
+        """In the solver processes; greedily here, where they gave no answer at all."""
         limit = span(self._host.market.state.policy.matching.solve_limit) / SECOND
         try:
-            assignment = await asyncio.wait_for(asyncio.wrap_future(self._solver.submit(round_.problem)), limit)
-        except (BrokenExecutor, TimeoutError, SolverFailed) as fault:
-            self.rounds_failed += 1
+            assignment = await asyncio.wrap_future(self._solver.submit(round_.problem, limit))
+        except FAULTS as fault:
             log.warning("the solver failed (%s): this round is decided greedily", fault or type(fault).__name__)
+            assignment = await asyncio.to_thread(fall_back, round_.problem)
+        if assignment.fell_back:
+            self.rounds_failed += 1
             self._solver.replace()
             self._solver.warm_up()
-            assignment = await asyncio.to_thread(fall_back, round_.problem)
         self.stages_s = assignment.stages_s
         return assignment
 

@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.measures import Measures
-from matching.solver_process import settle_in
+from matching.solver_processes import settle_in
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 

@@ -80,7 +80,12 @@ class MarketCollector(Collector):
         yield self._gauge("gig_courier_streams", "Open courier streams", "", {"": host.sessions.streams()})
         yield self._gauge("gig_log_sequence", "Last event folded into the measures", "", {"": host.measures.sequence})
         yield self._gauge("gig_projection_sequence", "Last event in the tables", "", {"": host.projector.sequence})
-        yield self._counter("gig_solver_fallbacks", "Rounds decided greedily", "", {"": self._dispatch.rounds_failed})
+        yield self._counter(
+            "gig_solver_fallbacks",
+            "Rounds decided by an earlier stage or greedily",
+            "",
+            {"": self._dispatch.rounds_failed},
+        )
         yield self._gauge("gig_round_stage_seconds", "Stages of the last round", "stage", self._dispatch.stages_s)
 
     def _gauge(self, name: str, text: str, label: str, values: dict[str, float] | dict[str, int]) -> Metric:
