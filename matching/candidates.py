@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -12,18 +14,37 @@ from matching.problem import NOBODY, Bools, Gate, Problem
 from matching.shared import shared_edges
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Jobs with their nearest couriers who pass the gates that need no travel times; ``gates`` (jobs, gates) counts
+    whom they removed."""
+
+    job: Ints
+    courier: Ints
+    gates: Ints
+
+
 def eligible_pairs(problem: Problem) -> Candidates:
     """The sparse candidate graph: for each job its nearest couriers who pass every gate, and the routes to share."""
+    return with_costs(problem, nearest_pairs(problem))
+
+
+def nearest_pairs(problem: Problem) -> Pairs:
     gates = np.zeros((len(problem.jobs), len(Gate)), np.int64)
     search = _Search(problem)
     found = [search.pairs_of_class(jobs, needs, gates) for jobs, needs in _classes(problem)]
     job = np.concatenate([part[0] for part in found]) if found else np.zeros(0, np.int64)
     courier = np.concatenate([part[1] for part in found]) if found else np.zeros(0, np.int64)
     job, courier = _homeward(problem, job, courier, gates)
+    return Pairs(job, courier, gates)
+
+
+def with_costs(problem: Problem, pairs: Pairs) -> Candidates:
+    """Travel times, the gates that need them, and the costs of what is left."""
     sharing = problem.sharing
     if sharing.jobs_per_offer == 1 and sharing.lookahead_loads == 1 and not len(problem.couriers.plans):
-        return _alone(problem, job, courier, gates)
-    return shared_edges(problem, job, courier, gates)
+        return _alone(problem, pairs.job, pairs.courier, pairs.gates)
+    return shared_edges(problem, pairs.job, pairs.courier, pairs.gates)
 
 
 def _classes(problem: Problem) -> list[tuple[Ints, Ints]]:

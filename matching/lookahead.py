@@ -15,7 +15,8 @@ from geo.units import Floats, Ints
 from matching.assignment import MILLI, Candidates
 from matching.costs import later_cost
 from matching.problem import NOBODY, Bools, Problem
-from matching.set_partition import Columns, columns_of, relax
+from matching.relaxation import Columns, Relaxation
+from matching.set_partition import columns_of
 
 # Pricing rounds; chains that a courier keeps for going on, and that join the relaxation, each time.
 ROUNDS = 3
@@ -52,35 +53,34 @@ class Chains:
         )
 
 
-def with_chains(problem: Problem, candidates: Candidates, unmatched: Ints) -> Columns:
+def with_chains(problem: Problem, candidates: Candidates, unmatched: Ints) -> Relaxation:
     """The edges themselves, and chains of up to the policy's number of loads."""
     width = candidates.jobs.shape[1] + problem.sharing.lookahead_loads - 1
     columns = columns_of(candidates, unmatched, width)
+    relaxation = Relaxation(columns, unmatched.size, len(problem.couriers))
     if not len(columns):
-        return columns
+        return relaxation
     single = _ends(problem, candidates, columns)
     able = _able(problem)
     for _ in range(ROUNDS):
-        relaxed = relax(columns, unmatched.size, len(problem.couriers))
-        job_price, courier_price = relaxed.dual[: unmatched.size], relaxed.dual[unmatched.size :]
+        relaxed = relaxation.solve()
+        job_price, courier_price = relaxed.job_price, relaxed.courier_price
         frontier = _best(_priced(single, job_price, courier_price), FRONTIER)
         found = []
         for _ in range(problem.sharing.lookahead_loads - 1):
             longer = _longer(problem, frontier, unmatched, job_price, able)
             frontier = _best(longer, FRONTIER)
             found.append(_best(longer.part(np.flatnonzero(longer.reduced > MILLI)), JOINING))
-        before = len(columns)
-        columns = columns.joined(
-            Columns(
-                np.concatenate([chains.jobs for chains in found]),
-                np.concatenate([chains.courier for chains in found]),
-                np.concatenate([chains.edge for chains in found]),
-                np.concatenate([chains.saved for chains in found]),
-            )
+        more = Columns(
+            np.concatenate([chains.jobs for chains in found]),
+            np.concatenate([chains.courier for chains in found]),
+            np.concatenate([chains.edge for chains in found]),
+            np.concatenate([chains.saved for chains in found]),
         )
-        if len(columns) == before:
+        if not len(more):
             break
-    return columns
+        relaxation.join(more)
+    return relaxation
 
 
 def _ends(problem: Problem, candidates: Candidates, columns: Columns) -> Chains:

@@ -11,14 +11,15 @@ import numpy as np
 from geo.units import Ints
 from matching import greedy, min_cost_flow
 from matching.assignment import NOBODY, Assignment, Candidates
-from matching.candidates import eligible_pairs
+from matching.candidates import nearest_pairs, with_costs
 from matching.commitment import held
 from matching.components import components, portions
 from matching.costs import unmatched_cost
 from matching.lookahead import with_chains
 from matching.prices import courier_prices
 from matching.problem import Problem, Solver
-from matching.set_partition import Columns, columns_of, select
+from matching.relaxation import Relaxation
+from matching.set_partition import columns_of, select
 
 # Smaller rounds are not worth the way to other processes: edges, of one job each and of several.
 SPLIT_FROM, SPLIT_SHARED_FROM = 50_000, 2_000
@@ -68,7 +69,9 @@ def fall_back(problem: Problem) -> Assignment:
 def prepare(problem: Problem, processes: int = 1) -> Prepared:
     """Candidates, costs and a first choice; in up to ``processes`` portions, where the round is large."""
     began = perf_counter()
-    candidates = eligible_pairs(problem)
+    pairs = nearest_pairs(problem)
+    found = perf_counter()
+    candidates = with_costs(problem, pairs)
     unmatched = unmatched_cost(problem)
     ready = perf_counter()
     one_job_each = bool(candidates.single().all())
@@ -82,7 +85,11 @@ def prepare(problem: Problem, processes: int = 1) -> Prepared:
     elif not one_job_each or ahead or len(parts) == 1:
         first = one_each(candidates, unmatched, len(problem.couriers))
         parts = [] if one_job_each and not ahead else parts
-    stages = {"candidates": ready - began, "first_choice": perf_counter() - ready}
+    chosen = perf_counter()
+    if first is not None and not parts and problem.solver is Solver.MIN_COST_FLOW:
+        first = with_prices(candidates, unmatched, first)
+    moments = (began, found, ready, chosen, perf_counter())
+    stages = dict(zip(("nearest", "costs", "flow", "prices"), np.diff(moments).tolist(), strict=True))
     return Prepared(candidates, unmatched, first, parts, stages)
 
 
@@ -97,27 +104,33 @@ def choose(candidates: Candidates, unmatched: Ints, couriers: int, budget_s: flo
     """Least total cost: as a flow over single jobs, and from there by set partitioning where some edges are more."""
     flow = one_each(candidates, unmatched, couriers)
     if candidates.single().all():
-        return flow
+        return with_prices(candidates, unmatched, flow)
     columns = columns_of(candidates, unmatched, candidates.jobs.shape[1])
-    return _partitioned(candidates, columns, unmatched, couriers, flow, budget_s)
+    return _partitioned(candidates, Relaxation(columns, unmatched.size, couriers), unmatched, flow, budget_s)
 
 
 def choose_ahead(problem: Problem, candidates: Candidates, unmatched: Ints) -> Choice:
     """As ``choose``, with what each courier could do after the next load in mind."""
-    columns = with_chains(problem, candidates, unmatched)
+    began = perf_counter()
+    relaxation = with_chains(problem, candidates, unmatched)
     flow = one_each(candidates, unmatched, len(problem.couriers))
-    return _partitioned(candidates, columns, unmatched, len(problem.couriers), flow, problem.budget_s)
+    return _partitioned(candidates, relaxation, unmatched, flow, problem.budget_s - (perf_counter() - began))
 
 
 def one_each(candidates: Candidates, unmatched: Ints, couriers: int) -> Choice:
-    """The least-cost choice of single jobs, one a courier."""
+    """The least-cost choice of single jobs, one a courier; without prices."""
     single = np.flatnonzero(candidates.single())
     job, courier, cost = candidates.job[single], candidates.courier[single], candidates.cost[single]
     edge_of = min_cost_flow.solve(job, courier, cost, unmatched)
     total = np.where(edge_of == NOBODY, unmatched, cost[edge_of] if cost.size else 0).sum()
-    price = courier_prices(job, courier, cost, unmatched, edge_of, couriers)
     chosen = np.where(edge_of == NOBODY, NOBODY, single[edge_of] if single.size else NOBODY)
-    return Choice(chosen, price, int(total), _nobody(unmatched), unmatched)
+    return Choice(chosen, np.zeros(couriers, np.int64), int(total), _nobody(unmatched), unmatched)
+
+
+def with_prices(candidates: Candidates, unmatched: Ints, flow: Choice) -> Choice:
+    """The prices of couriers at a least-cost choice of single jobs, of which all candidates are."""
+    edges = candidates.job, candidates.courier, candidates.cost
+    return replace(flow, price=courier_prices(*edges, unmatched, flow.edge_of, flow.price.size))
 
 
 def greedily(problem: Problem, candidates: Candidates, unmatched: Ints) -> Choice:
@@ -132,12 +145,13 @@ def _nobody(unmatched: Ints) -> Ints:
 
 
 def _partitioned(
-    candidates: Candidates, columns: Columns, unmatched: Ints, couriers: int, flow: Choice, budget_s: float
+    candidates: Candidates, relaxation: Relaxation, unmatched: Ints, flow: Choice, budget_s: float
 ) -> Choice:
     """By set partitioning, from the flow's answer on."""
+    columns = relaxation.columns
     alone = (columns.jobs != NOBODY).sum(axis=1) == 1
     start = alone & np.isin(columns.edge, flow.edge_of[flow.edge_of != NOBODY])
-    selection = select(columns, unmatched.size, couriers, start, budget_s)
+    selection = select(relaxation, flow.price.size, start, budget_s)
     edge_of, planned, left = _nobody(unmatched), _nobody(unmatched), unmatched.copy()
     for column in selection.chosen.tolist():
         edge = int(columns.edge[column])

@@ -115,8 +115,4 @@ def _end_with_parent() -> None:
 
 
 def _ready() -> int:
-    # Imported so that the first round need not.
-    from ortools.graph.python import min_cost_flow  # noqa: F401
-    from ortools.sat.python import cp_model  # noqa: F401
-
     return os.getpid()

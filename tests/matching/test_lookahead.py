@@ -44,7 +44,7 @@ def test_looking_ahead_costs_no_more_and_nobody_is_planned_twice(seed, loads) ->
 def test_a_chain_saves_what_its_loads_save_one_after_the_other(seed) -> None:
     problem = scarce(seed, 3)
     candidates, unmatched = eligible_pairs(problem), unmatched_cost(problem)
-    columns = with_chains(problem, candidates, unmatched)
+    columns = with_chains(problem, candidates, unmatched).columns
     jobs, travel = problem.jobs, problem.travel
     for row in range(len(columns)):
         first, *then = [job for job in columns.jobs[row].tolist() if job != NOBODY]

@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from matching import set_partition
@@ -18,6 +18,7 @@ from matching.costs import unmatched_cost
 from matching.orders import orders
 from matching.plan_check import check_plan
 from matching.problem import Insertion, Problem, Sharing
+from matching.relaxation import Relaxation
 from matching.set_partition import columns_of
 from matching.solve import choose, solve
 from tests.matching.problems import SHARED, random_problem, under_way
@@ -52,6 +53,7 @@ def test_every_route_passes_the_plan_check_at_the_moments_that_it_promises(seed,
 @given(SEEDS, st.sampled_from([Insertion.APPEND, Insertion.INSERT, Insertion.REORDER]))
 def test_no_allowed_order_is_cheaper_than_the_route_that_was_chosen(seed, insertion) -> None:
     problem = shared_problem(seed, 3, 4, sharing=replace(SHARED, jobs_per_offer=1, insertion=insertion))
+    assume(len(problem.couriers.plans) > 0)
     candidates = eligible_pairs(problem)
     for edge in range(len(candidates)):
         courier = int(candidates.courier[edge])
@@ -104,7 +106,7 @@ def test_the_choice_is_the_best_of_all_choices(seed) -> None:
             if len(set(jobs)) == len(jobs) and np.unique(candidates.courier[list(some)]).size == size:
                 best = max(best, sum(saved[edge] for edge in some))
     columns = columns_of(candidates, unmatched, candidates.jobs.shape[1])
-    selection = set_partition.select(columns, 5, 3, np.zeros(len(columns), bool), 10.0)
+    selection = set_partition.select(Relaxation(columns, 5, 3), 3, np.zeros(len(columns), bool), 10.0)
     assert columns.saved[selection.chosen].sum() == best
     assert selection.saves >= best
 
