@@ -18,7 +18,7 @@ LIKELY = 0.7
 # Cuts join the relaxation in so many turns.
 CUT_TURNS = 4
 # Branch and bound first looks at so many columns, those that lose least.
-NEAREST_COLUMNS = (1_000, 2_500)
+NEAREST_COLUMNS = (1_500,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,16 @@ import typer
 from rich.console import Console
 from rich.pretty import pprint
 
+from load_tests.bench.bundle import bench_bundle
 from load_tests.bench.crash import bench_crash
 from load_tests.bench.ingest import bench_ingest
 from load_tests.bench.machine import machine
+from load_tests.bench.match import bench_match
 from load_tests.bench.place import bench_place
 from load_tests.live.suite_process import SuiteFailed
 from services.cli.failures import FAILED, fail, reported
 
-bench = typer.Typer(help="Benchmarks, each against a suite of its own on this machine.", no_args_is_help=True)
+bench = typer.Typer(help="Benchmarks on this machine: the service, and the solvers.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 
@@ -54,12 +56,46 @@ def crash(
         raise typer.Exit(FAILED)
 
 
+@bench.command()
+def match(
+    jobs: Annotated[int, typer.Option(min=1, max=200_000, help="Open jobs.")] = 5_000,
+    couriers: Annotated[int, typer.Option(min=1, max=500_000, help="Free couriers.")] = 10_000,
+    k: Annotated[int, typer.Option("--k", min=1, max=200, help="Candidates a job.")] = 20,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="Runs, of which the median counts.")] = 5,
+    growth: Annotated[bool, typer.Option(help="Also time rounds of 1,000 to 20,000 jobs.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """A whole 1:1 round by stages, beside scipy's and OR-Tools' own solvers (exit 1 if its cost is not theirs)."""
+    result = _measured(lambda progress: bench_match(jobs, couriers, k, repeat, growth, progress), as_json)
+    if {result["cost"], result["optimal_cost"], *result["peer_costs"].values()} != {result["cost"]}:
+        fail("the costs differ: the round was not decided at least cost", FAILED)
+
+
+@bench.command()
+def bundle(
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of each size, each of another seed.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Rounds of 50, 200 and 1,000 deliveries to bundle: cost against one a courier, gap to the bound, time."""
+    _measured(lambda progress: bench_bundle(rounds, progress), as_json)
+
+
+def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:
+    with Console(stderr=True).status("starting") as status:
+        result = work(status.update)
+    return _shown(result, as_json)
+
+
 def _run(work: Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]], as_json: bool) -> dict[str, Any]:
     with Console(stderr=True).status("starting") as status, reported():
         try:
             result = asyncio.run(_awaited(work(status.update)))
         except (SuiteFailed, RuntimeError) as fault:
             fail(str(fault), FAILED)
+    return _shown(result, as_json)
+
+
+def _shown(result: dict[str, Any], as_json: bool) -> dict[str, Any]:
     result["machine"] = machine()
     if as_json:
         print(json.dumps(result))
