@@ -8,6 +8,7 @@ Desaulniers, Desrosiers, Solomon, 2005). So the work grows with the choices that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,8 @@ BUNDLES_PER_JOB = 12
 # Rounds of pricing, and how many routes each may ask for: a bundle's, and a courier's.
 PRICING_ROUNDS = 4
 ROUTES_PER_BUNDLE, ROUTES_PER_COURIER = 3, 15
+# No further round after so much of the time that the choice may take, on top of it.
+PRICING_TIME = 0.5
 # The cost of what cannot be done.
 NEVER = np.iinfo(np.int64).max
 
@@ -63,7 +66,10 @@ def _price(problem: Problem, edges: Edges, families: list[Family]) -> None:
     for more in columns[1:]:
         joined = joined.joined(more)
     relaxation = Relaxation(joined, len(problem.jobs), len(problem.couriers))
+    until = perf_counter() + PRICING_TIME * problem.budget_s
     for _ in range(PRICING_ROUNDS):
+        if perf_counter() > until:
+            return
         relaxed, found = relaxation.solve(), 0
         for family in families:
             pick = family.promising(unmatched, relaxed)

@@ -254,7 +254,7 @@ class Problem:
     """Everything that decides a round; the same problem always gives the same assignment.
 
     ``keep_promises``: no route may arrive after ``due_in_s``. ``budget_s``: wall time that the choice among
-    shared routes may take before the best one so far counts.
+    shared routes may take before the best one so far counts; finding them stops after half of it.
     """
 
     jobs: OpenJobs

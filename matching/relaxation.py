@@ -38,7 +38,7 @@ class Columns:
 
     def joined(self, more: Columns) -> Columns:
         return Columns(
-            np.concatenate([self._jobs, more.jobs]),
+            np.concatenate([self.jobs, more.jobs]),
             np.concatenate([self.courier, more.courier]),
             np.concatenate([self.edge, more.edge]),
             np.concatenate([self.saved, more.saved]),
@@ -46,7 +46,7 @@ class Columns:
 
     def rows(self, jobs: int, couriers: int) -> csc_array:
         """Shape (jobs + couriers, columns): what each column takes."""
-        column, slot = np.nonzero(self._jobs != NOBODY)
+        column, slot = np.nonzero(self.jobs != NOBODY)
         row = np.concatenate([self.jobs[column, slot], jobs + self.courier])
         column = np.concatenate([column, np.arange(len(self))])
         return csc_array((np.ones(row.size), (row, column)), shape=(jobs + couriers, len(self)))

@@ -116,7 +116,8 @@ def problem_of(
             span(matching.batch_window) / SECOND,
         ),
         keep_promises=matching.promise.keep,
-        budget_s=span(matching.solve_limit) / SECOND * 0.8,
+        # Half again as much may go into finding the bundles.
+        budget_s=span(matching.solve_limit) / SECOND / 2,
     )
 
 
