@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/gig/v1/*.proto)
 
-.PHONY: run test setup check bench lock clean
+.PHONY: run test test-roads setup check bench lock clean
 
 run: setup
 	$(VENV)/bin/gig demo
@@ -23,6 +23,14 @@ $(READY): pyproject.toml requirements.lock requirements-data.lock hatch_build.py
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
+# The tests of road networks, with the routing engine: make test-roads PYTHON=python3.12 (or newer).
+test-roads:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12) and "The engine needs Python 3.12: make test-roads PYTHON=python3.12")'
+	test -x .venv-roads/bin/python || $(PYTHON) -m venv .venv-roads
+	.venv-roads/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock -r requirements-roads.lock
+	.venv-roads/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.venv-roads/bin/pytest -n 0 tests/geo/test_roads.py
+
 # What CI checks besides the tests.
 check: setup
 	$(VENV)/bin/ruff check .
@@ -34,6 +42,8 @@ check: setup
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements.lock
+	printf 'osrm-bindings>=26.7\n' | uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+		--no-emit-index-url --no-header --no-deps - -o requirements-roads.lock
 
 clean:
-	rm -rf $(VENV) gen build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-roads gen build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

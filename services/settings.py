@@ -46,6 +46,9 @@ class Settings(BaseModel):
     clock_speed: float = Field(
         1.0, gt=0, le=3600, description="market seconds in a wall second: 1 but for demonstrations"
     )
+    roads: Path | None = Field(
+        None, description="a road network that `gig travel roads` made, for policies that name it"
+    )
     solver_processes: int = Field(
         2, ge=1, le=64, description="processes that solve rounds; parts of a large round are solved side by side"
     )

@@ -23,6 +23,7 @@ from services.host.market_host import MarketHost, Opening
 from services.host.snapshots import Snapshots
 from services.http.metrics import MarketCollector
 from services.http.server import HttpServer
+from services.roads import networks
 from services.rpc.server import RpcServer
 from services.settings import Settings, SettingsError
 
@@ -60,7 +61,7 @@ class Suite:
                 zones_from_geojson(zones)
             except (OSError, UnicodeDecodeError, ZoneError) as fault:
                 raise SettingsError(f"zones: {settings.zones}: {fault}") from fault
-        return Opening(settings.market, policy.load(settings.policy), zones)
+        return Opening(settings.market, policy.load(settings.policy), zones, networks(settings.roads))
 
     def _start_postgres(self) -> str:
         """In this thread, which lives as long as the suite: the server ends with it."""

@@ -75,6 +75,16 @@ class Bench:
         self.round()
         self.answer(self.job(job_id).offer_id, courier_id)
 
+    def serve(self, job_id: str = "job", courier_id: str = "bo", trip_s: float = 600.0, **more: object) -> None:
+        """A job from placing to drop-off, by a courier who is online and free."""
+        self.place(job_id, **more)
+        self.round()
+        self.answer(self.job(job_id).offer_id, courier_id)
+        self.progress("ARRIVED", job_id, courier_id)
+        self.progress("PICKED_UP", job_id, courier_id)
+        self.wait(trip_s)
+        self.progress("COMPLETED", job_id, courier_id)
+
     def job(self, job_id: str = "job") -> job_pb2.Job:
         return self.market.state.jobs[job_id]
 

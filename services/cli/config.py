@@ -22,6 +22,7 @@ def config(
     policy: options.PolicyName = None,
     zones: options.Zones = None,
     clock_speed: options.ClockSpeed = None,
+    roads: options.Roads = None,
     solver_processes: options.SolverProcesses = None,
     ready_file: options.ReadyFile = None,
     as_json: options.Json = False,

@@ -15,6 +15,7 @@ import typer
 from dispatcher.errors import DispatchError, PolicyError
 from dispatcher.log.embedded_postgres import EmbeddedPostgresError
 from dispatcher.log.files import LogFileError
+from geo.roads import RoadsError
 from services.rpc.server import PortTaken
 from services.settings import SettingsError
 
@@ -28,7 +29,7 @@ def reported() -> Iterator[None]:
         yield
     except (SettingsError, PolicyError) as fault:
         fail(str(fault), USAGE)
-    except (EmbeddedPostgresError, PortTaken, LogFileError, DispatchError) as fault:
+    except (EmbeddedPostgresError, PortTaken, LogFileError, DispatchError, RoadsError) as fault:
         fail(str(fault), FAILED)
     except (asyncpg.PostgresError, OSError) as fault:
         fail(f"{type(fault).__name__}: {fault}", FAILED)

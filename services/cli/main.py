@@ -9,6 +9,7 @@ import typer
 from services.cli.config import config
 from services.cli.log import log_app
 from services.cli.serve import serve
+from services.cli.travel import travel_app
 
 HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
 
@@ -21,6 +22,7 @@ def app() -> typer.Typer:
     cli.command()(serve)
     cli.command()(config)
     cli.add_typer(log_app, name="log")
+    cli.add_typer(travel_app, name="travel")
     for entry in sorted(entry_points(group="gig.commands"), key=lambda found: found.name):
         command = entry.load()
         if isinstance(command, typer.Typer):

@@ -27,6 +27,7 @@ Market = Annotated[str | None, typer.Option(help=_help("market"), show_default="
 PolicyName = Annotated[str | None, typer.Option(help=_help("policy"), show_default="plain")]
 Zones = Annotated[Path | None, typer.Option(help=_help("zones"), show_default="none: the whole world is served")]
 ClockSpeed = Annotated[float | None, typer.Option(help=_help("clock_speed"), show_default="1")]
+Roads = Annotated[Path | None, typer.Option(help=_help("roads"), show_default="none")]
 SolverProcesses = Annotated[int | None, typer.Option(help=_help("solver_processes"), show_default="2")]
 ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]

@@ -21,6 +21,7 @@ def serve(
     policy: options.PolicyName = None,
     zones: options.Zones = None,
     clock_speed: options.ClockSpeed = None,
+    roads: options.Roads = None,
     solver_processes: options.SolverProcesses = None,
     ready_file: options.ReadyFile = None,
 ) -> None:

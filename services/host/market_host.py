@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import asyncpg
@@ -17,6 +17,7 @@ from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
 from dispatcher.log.projections import Projections, jobs_of
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
 from geo.live_index import LiveIndex
 from geo.units import Ints
@@ -45,6 +46,8 @@ class Opening:
     market_id: str
     policy: policy_pb.Policy
     zones_geojson: str = ""
+    # Road networks that policies may name.
+    networks: Networks = field(default_factory=dict)
 
 
 class MarketHost:
@@ -54,7 +57,7 @@ class MarketHost:
         self.watches = JobWatches()
         self.index = LiveIndex()
         self.locations = LocationIntake(self.index)
-        self.market = Market()
+        self.market = Market.new(opening.networks)
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
@@ -113,7 +116,8 @@ class MarketHost:
         """State, measures and projections from the database; from here on this process is the market's writer."""
         await self._store.acquire()
         saved = await self._store.latest_snapshot()
-        self.market = Market.restore(saved[0]) if saved is not None else Market()
+        networks = self._opening.networks
+        self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
         self.measures = Measures.from_json(saved[1]) if saved is not None else Measures()
         await self._projections.load()
         self.projector = Projector(self._projections)
@@ -210,6 +214,10 @@ class MarketHost:
     @property
     def market_id(self) -> str:
         return self._opening.market_id
+
+    @property
+    def networks(self) -> Networks:
+        return self._opening.networks
 
     @property
     def store(self) -> LogStore:

@@ -9,6 +9,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
+from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
 from matching.solver_processes import settle_in
 from services.host.log_writer import STORE_FAULTS
@@ -48,7 +49,8 @@ class Snapshots:
     async def _save(self, sequence: int) -> None:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, context, initializer=settle_in) as process:
-            work = process.submit(save_snapshot, self._dsn, self._host.market_id, self._host.store.epoch, sequence)
+            of = self._host.market_id, self._host.store.epoch, sequence, self._host.networks
+            work = process.submit(save_snapshot, self._dsn, *of)
             try:
                 await asyncio.wrap_future(work)
             except (BrokenExecutor, *STORE_FAULTS) as fault:
@@ -57,18 +59,18 @@ class Snapshots:
             self._host.snapshot_sequence = sequence
 
 
-def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int) -> None:
+def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks: Networks) -> None:
     """In the process: fold the log up to ``sequence`` and save market and measures."""
-    asyncio.run(_save_snapshot(dsn, market_id, epoch, sequence))
+    asyncio.run(_save_snapshot(dsn, market_id, epoch, sequence, networks))
 
 
-async def _save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int) -> None:
+async def _save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks: Networks) -> None:
     pool = await open_pool(dsn, size=1)
     try:
         store = LogStore(pool, market_id)
         store.epoch = epoch
         saved = await store.latest_snapshot()
-        market = Market.restore(saved[0]) if saved is not None else Market()
+        market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
         measures = Measures.from_json(saved[1]) if saved is not None else Measures()
         async for event in store.read(market.sequence):
             if event.sequence > sequence:

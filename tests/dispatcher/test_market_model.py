@@ -18,6 +18,7 @@ from dispatcher.policy import load
 from dispatcher.times import SECOND, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2, types_pb2
+from gig.v1 import policy_pb2 as policy_pb
 from matching.solve import solve
 from tests.kit import Bench, spec
 
@@ -40,9 +41,14 @@ class MarketModel(RuleBasedStateMachine):
         with contextlib.suppress(DispatchError):
             self.bench.do(command)
 
-    @initialize(policy=st.sampled_from(["plain", "shared"]))
-    def open(self, policy):
-        self.bench = Bench(load(policy))
+    @initialize(policy=st.sampled_from(["plain", "shared"]), learned=st.booleans())
+    def open(self, policy, learned):
+        chosen = load(policy)
+        if learned:
+            straight = policy_pb.StraightLineTravel(circuity=1.3, speeds_mps=[5.5])
+            learns = policy_pb.LearnedTravel(straight_line=straight, resolution=8, prior_trips=5.0)
+            chosen.travel.learned.CopyFrom(learns)
+        self.bench = Bench(chosen)
 
     @rule(target=jobs, pickup=NEAR, dropoff=NEAR, quote=st.booleans(), later=st.sampled_from([0, 0, 300, 3000]))
     def ask(self, pickup, dropoff, quote, later):
