@@ -24,6 +24,7 @@ TERMS = (
     "shift_end",
     "courier_waiting",
     "income_gap",
+    "kept_offer",
 )
 
 

@@ -4,7 +4,8 @@ pickup_time: seconds until the courier is at each new job's pickup. lateness: pi
 for. overdue: arrival after the promise, also of those served already. detour: ride beyond the direct way, and what
 those served already lose. waiting_at_pickup: the courier waits for the job. deadhead: driving beyond the jobs' direct
 ways. shift_end: work after the shift's end. courier_waiting: bonus for being free for long. income_gap: bonus for
-earning less than the market's hour; its weight bounds what it can add to anyone's wait.
+earning less than the market's hour; its weight bounds what it can add to anyone's wait. kept_offer: bonus for what is
+offered already, so that only a better pair by so much changes it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def pair_terms(problem: Problem, job: Ints, courier: Ints, seconds: Floats) -> I
             weights.shift_end * after_shift,
             -weights.courier_waiting * couriers.free_s[courier],
             -weights.income_gap * couriers.income_gap[courier],
+            -_kept_s(problem, job[:, None], courier),
         ]
     )
 
@@ -115,8 +117,17 @@ def route_terms(
             weights.shift_end * work_on,
             -weights.courier_waiting * couriers.free_s[courier][:, None] * alone,
             -weights.income_gap * couriers.income_gap[courier][:, None] * alone,
+            -_kept_s(problem, jobs, courier)[:, None] * alone,
         ]
     )
+
+
+def _kept_s(problem: Problem, jobs: Ints, courier: Ints) -> Floats:
+    """Shape (E,): what it is worth, in seconds, that these jobs are offered to these couriers already."""
+    offers = problem.open_offers
+    if offers is None:
+        return np.zeros(courier.size)
+    return np.where(offers.kept(jobs, courier), offers.worth_s, 0.0)
 
 
 def unmatched_cost(problem: Problem) -> Ints:

@@ -221,6 +221,28 @@ class Exclusions:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOffers:
+    """Offers without an answer yet, whose jobs and couriers the round may match anew.
+
+    ``offer`` (jobs,): index of the offer that a job is in, or NOBODY; ``courier``, ``size`` (offers,): to whom it was
+    made, and for how many jobs. To keep an offer is worth ``worth_s`` seconds.
+    """
+
+    offer: Ints
+    courier: Ints
+    size: Ints
+    worth_s: float
+
+    def kept(self, jobs: Ints, courier: Ints) -> Bools:
+        """Shape (E,): which sets of jobs (E, m), NOBODY where unused, with which couriers are an open offer."""
+        offer = self.offer[jobs[:, 0]]
+        same: Bools = (offer != NOBODY) & (self.courier[offer] == courier)
+        members = (jobs == NOBODY) | (self.offer[jobs] == offer[:, None])
+        same &= members.all(axis=1) & ((jobs != NOBODY).sum(axis=1) == self.size[offer])
+        return same
+
+
+@dataclass(frozen=True, slots=True)
 class Sharing:
     """When one courier may serve several jobs at a time.
 
@@ -268,5 +290,6 @@ class Problem:
     at_s: float
     sharing: Sharing = field(default_factory=Sharing)
     commitment: Commitment = field(default_factory=Commitment)
+    open_offers: OpenOffers | None = None
     keep_promises: bool = False
     budget_s: float = 1.0

@@ -22,9 +22,13 @@ READ_BATCH = 5_000
 FROM_THE_END = 2**63 - 1
 
 
+# A statement that has no answer by then has a dead connection.
+COMMAND_LIMIT_S = 15.0
+
+
 async def open_pool(dsn: str, size: int = 4) -> asyncpg.Pool:
     """Connections to the database, which is brought to the present schema first."""
-    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, command_timeout=30)
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, command_timeout=COMMAND_LIMIT_S)
     async with pool.acquire() as connection:
         await migrate(connection)
     return pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -283,12 +284,16 @@ def _pair_blocked(state: MarketState, event: Event) -> None:
 def _queue_joined(state: MarketState, event: Event) -> None:
     body = event.queue_joined
     queue = state.zone_queues.setdefault(body.zone, {})
-    queue[body.courier_id] = QueuePlace(state.time_us)
+    queue[body.courier_id] = QueuePlace(state.time_us, ranks=((state.time_us, len(queue)),))
 
 
 def _queue_left(state: MarketState, event: Event) -> None:
     body = event.queue_left
-    state.zone_queues[body.zone].pop(body.courier_id)
+    queue = state.zone_queues[body.zone]
+    behind = list(queue).index(body.courier_id)
+    queue.pop(body.courier_id)
+    for rank, (courier_id, place) in enumerate(list(queue.items())[behind:], start=behind):
+        queue[courier_id] = replace(place, ranks=(*place.ranks, (state.time_us, rank)))
 
 
 def _refresh(state: MarketState, courier: courier_pb.Courier) -> None:
@@ -418,7 +423,7 @@ def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
         place = queue.get(body.courier_id)
         if place is not None:
             silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
-            queue[body.courier_id] = QueuePlace(place.joined_us, place.no_shows + 1 if silent else 0)
+            queue[body.courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
 
 
 def _exclude(state: MarketState, job_id: str, courier_id: str) -> None:

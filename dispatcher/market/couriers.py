@@ -19,6 +19,7 @@ class CourierColumns:
     ``latitude_e7``, ``longitude_e7``: the position that is on the log; ``position_us``: when the courier is there.
     ``free_us``: market time of becoming free. ``shift_end_us``: OPEN_ENDED without one. ``vehicle``: one bit.
     ``available``: 1 where the courier is free for an offer; ``under_way``: 1 where jobs are in hand and no offer open;
+    ``asked``: 1 where an offer is open and nothing in hand;
     ``jobs``: how many are in hand. ``end_us``, ``end_latitude_e7``, ``end_longitude_e7``: when and where the plan ends.
     ``home_latitude_e7``, ``home_longitude_e7``: the destination set, or NOWHERE. ``online_us``, ``shift_pay``: since
     when, and what the shift has earned.
@@ -36,6 +37,7 @@ class CourierColumns:
         "weight_g",
         "available",
         "under_way",
+        "asked",
         "jobs",
         "end_us",
         "end_latitude_e7",
@@ -85,6 +87,7 @@ class CourierColumns:
         self.available[number] = courier.state == courier_pb.COURIER_STATE_FREE and not courier.closing
         self.jobs[number] = len(courier.job_ids)
         self.under_way[number] = bool(courier.job_ids) and not courier.offer_id and not courier.closing
+        self.asked[number] = bool(courier.offer_id) and not courier.job_ids and not courier.closing
         self.shift_pay[number] = courier.shift_pay_minor_units
         if courier.HasField("free_time"):
             self.free_us[number] = micros(courier.free_time)
@@ -103,8 +106,9 @@ class CourierColumns:
         self.end_latitude_e7[number], self.end_longitude_e7[number] = to_e7(end.latitude), to_e7(end.longitude)
 
     def online_numbers(self) -> Ints:
-        """Numbers, ascending, of couriers who are free or have jobs in hand; those with an open offer are missing."""
-        online = self.available[: len(self.ids)] | self.under_way[: len(self.ids)]
+        """Numbers, ascending, of couriers who are free, asked, or have jobs in hand and no open offer."""
+        count = len(self.ids)
+        online = self.available[:count] | self.under_way[:count] | self.asked[:count]
         return np.flatnonzero(online)
 
     def available_numbers(self) -> Ints:

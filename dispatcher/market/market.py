@@ -11,6 +11,7 @@ from dispatcher.market import apply, plan_checks, rounds, snapshot
 from dispatcher.market.decide import couriers, due, jobs, rules, zone_queues
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
+from dispatcher.times import timestamp
 from geo.travel import TravelTime
 from geo.units import E7
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -132,7 +133,21 @@ class Market:
         number = self.state.numbers[courier_id]
         view.position.latitude = int(self.state.columns.latitude_e7[number]) / E7
         view.position.longitude = int(self.state.columns.longitude_e7[number]) / E7
+        for zone, queue in self.state.zone_queues.items():
+            if courier_id in queue:
+                view.queue.CopyFrom(self.queue_place(zone, courier_id))
         return view
+
+    def queue_place(self, zone: str, courier_id: str) -> courier_pb.QueuePlace:
+        """A courier's place in the queue of a zone, with every rank so far."""
+        place = self.state.zone_queues[zone][courier_id]
+        return courier_pb.QueuePlace(
+            zone=zone,
+            courier_id=courier_id,
+            join_time=timestamp(place.joined_us),
+            no_shows=place.no_shows,
+            ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in place.ranks],
+        )
 
     def snapshot(self) -> snapshot_pb.MarketSnapshot:
         return snapshot.save(self.state)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatcher.market import plans as plan
 from dispatcher.market.couriers import NOWHERE, OPEN_ENDED
-from dispatcher.market.queue import JOB_COLUMNS, NEVER, QueuedJob
+from dispatcher.market.queue import JOB_COLUMNS, NEVER, QueuedJob, queued
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span
 from geo.units import Floats, Ints, from_e7_array
@@ -22,6 +22,7 @@ from matching.problem import (
     Gate,
     Insertion,
     OpenJobs,
+    OpenOffers,
     Plans,
     Problem,
     Requirements,
@@ -45,11 +46,19 @@ _INSERTIONS = {
 }
 
 
-def supply(state: MarketState, now_us: int) -> tuple[Ints, Bools]:
+def revisable(state: MarketState) -> tuple[str, ...]:
+    """Open offers that a round may revise: where the policy says so, of couriers who have nothing else in hand."""
+    if not state.policy.matching.commitment.HasField("revise_when_better_by"):
+        return ()
+    asked = state.columns.asked
+    return tuple(offer_id for offer_id, offer in state.offers.items() if asked[state.numbers[offer.courier_id]])
+
+
+def supply(state: MarketState, offers: tuple[str, ...], now_us: int) -> tuple[Ints, Bools]:
     """Numbers, ascending, of the couriers who count in a round, and who of them is under way with room for more.
 
-    Free couriers always; those under way where the policy shares them; and, as supply that cannot be offered anything
-    yet, those who will be free within the policy's horizon.
+    Free couriers always, and those of the ``offers`` that may be revised; those under way where the policy shares them;
+    and, as supply that cannot be offered anything yet, those who will be free within the policy's horizon.
     """
     columns, matching = state.columns, state.policy.matching
     free = columns.available_numbers()
@@ -60,6 +69,8 @@ def supply(state: MarketState, now_us: int) -> tuple[Ints, Bools]:
     if matching.HasField("forward"):
         rest = busy[columns.jobs[busy] >= limit]
         later = rest[columns.end_us[rest] <= now_us + span(matching.forward.horizon)]
+    asked = np.array([state.numbers[state.offers[offer_id].courier_id] for offer_id in offers], np.int64)
+    free = np.concatenate([free, asked])
     numbers = np.concatenate([free, sharing, later])
     order = np.argsort(numbers, kind="stable")
     kind = np.concatenate([np.zeros(free.size, bool), np.ones(sharing.size, bool), np.zeros(later.size, bool)])
@@ -73,8 +84,10 @@ def problem_of(
     moved: MovedCouriers,
     now_us: int,
     queue: dict[str, QueuedJob] | None = None,
+    offers: tuple[str, ...] = (),
 ) -> Problem:
-    """``numbers`` and ``sharing`` as ``supply`` gives them; ``queue`` replaces the market's open jobs."""
+    """``numbers`` and ``sharing`` as ``supply`` gives them; ``queue`` replaces the market's open jobs. ``offers`` that
+    may be revised: their jobs stand in the queue too."""
     queue = state.queue if queue is None else queue
     matching, weights = state.policy.matching, state.policy.matching.weights
     assert state.travel is not None, "a market is opened with its policy"
@@ -115,9 +128,36 @@ def problem_of(
             span(matching.commitment.slack) / SECOND,
             span(matching.batch_window) / SECOND,
         ),
+        open_offers=_open_offers(state, offers, queue, numbers),
         keep_promises=matching.promise.keep,
         # Half again as much may go into finding the bundles.
         budget_s=span(matching.solve_limit) / SECOND / 2,
+    )
+
+
+def with_offered(state: MarketState, offers: tuple[str, ...]) -> dict[str, QueuedJob]:
+    """The market's open jobs, and behind them those of offers that may be revised."""
+    offered = [job.job_id for offer_id in offers for job in state.offers[offer_id].jobs]
+    rows = {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in offered}
+    return state.queue | rows if rows else state.queue
+
+
+def _open_offers(
+    state: MarketState, offers: tuple[str, ...], queue: dict[str, QueuedJob], numbers: Ints
+) -> OpenOffers | None:
+    if not offers:
+        return None
+    index_of = {job_id: index for index, job_id in enumerate(queue)}
+    offer = np.full(len(queue), NOBODY, np.int64)
+    for index, offer_id in enumerate(offers):
+        offer[[index_of[job.job_id] for job in state.offers[offer_id].jobs]] = index
+    made = [state.offers[offer_id] for offer_id in offers]
+    number = np.array([state.numbers[one.courier_id] for one in made], np.int64)
+    return OpenOffers(
+        offer=offer,
+        courier=np.searchsorted(numbers, number).astype(np.int64),
+        size=np.array([len(one.jobs) for one in made], np.int64),
+        worth_s=span(state.policy.matching.commitment.revise_when_better_by) / SECOND,
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.offers import GATES, make_offer
-from dispatcher.market.problems import problem_of, supply
+from dispatcher.market.problems import problem_of, revisable, supply, with_offered
 from dispatcher.market.state import MarketState
-from dispatcher.times import timestamp
+from dispatcher.times import SECOND, span, timestamp
 from geo.units import Ints
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
 from matching.assignment import NOBODY, Assignment, Gate
@@ -42,7 +43,7 @@ class Round:
     """A problem, and what its indices mean: ``job_ids[i]`` is job i, ``numbers[j]`` is courier j's number.
 
     ``plans[j]``: the stops (job id, kind) that courier j had accepted when the round was opened; those without are
-    missing.
+    missing. ``offers``: open ones that the round may revise.
     """
 
     problem: Problem
@@ -52,38 +53,52 @@ class Round:
     moved: MovedCouriers
     as_of_us: int
     state_sequence: int
+    offers: tuple[str, ...] = ()
 
 
 def open_round(state: MarketState, moved: MovedCouriers, now_us: int) -> Round | None:
     """The problem of this moment, or None where there is nothing to decide."""
-    if not state.queue:
+    offers = revisable(state)
+    if not state.queue and not offers:
         return None
-    numbers, sharing = supply(state, now_us)
-    if not numbers.size:
+    numbers, sharing = supply(state, offers, now_us)
+    # With nothing but open offers, and nobody else to make them to, all stays as it is.
+    if not numbers.size or (not state.queue and numbers.size == len(offers)):
         return None
-    problem = problem_of(state, numbers, sharing, moved, now_us)
+    queue = with_offered(state, offers)
+    problem = problem_of(state, numbers, sharing, moved, now_us, queue, offers)
     plans = {
         index: tuple((stop.job_id, stop.kind) for stop in state.couriers[state.columns.ids[number]].plan)
         for index, number in zip(np.flatnonzero(sharing).tolist(), numbers[sharing].tolist(), strict=True)
     }
-    return Round(problem, tuple(state.queue), numbers, plans, moved, now_us, state.sequence)
+    return Round(problem, tuple(queue), numbers, plans, moved, now_us, state.sequence, offers)
 
 
 def settle_round(state: MarketState, round_: Round, assignment: Assignment, now_us: int, drafts: Drafts) -> None:
-    """The round's event and its offers. Pairs that the market has overtaken meanwhile are left out and counted."""
-    chosen = _edges(assignment)
+    """The round's event, offers that are withdrawn for better ones, and its offers.
+
+    Pairs that the market has overtaken meanwhile are left out and counted.
+    """
+    chosen = _edges(round_, assignment)
     possible = [edge for edge in chosen if _still_possible(state, round_, assignment, edge)]
     overtaken = sum(len(assignment.candidates.members(edge)) for edge in set(chosen) - set(possible))
     event = drafts.add(round_settled=_record(state, round_, assignment, overtaken))
+    for offer_id, edge in _revised(state, round_, assignment, possible).items():
+        drafts.add(offer_answered=_withdrawn(state, round_, assignment, offer_id, edge))
     for edge in possible:
         offer = make_offer(state, round_, assignment, edge, event.sequence, now_us)
         drafts.add(offer_made=events_pb.OfferMade(offer=offer))
 
 
-def _edges(assignment: Assignment) -> list[int]:
-    """The chosen edges that become offers now, each once, in the order of their first jobs."""
+def _edges(round_: Round, assignment: Assignment) -> list[int]:
+    """The chosen edges that become offers now, each once, in the order of their first jobs; none offered already."""
     ready = assignment.matched & ~assignment.held
-    return list(dict.fromkeys(assignment.edge[ready].tolist()))
+    edges = np.array(list(dict.fromkeys(assignment.edge[ready].tolist())), np.int64)
+    offers = round_.problem.open_offers
+    if offers is not None:
+        edges = edges[~offers.kept(assignment.candidates.jobs[edges], assignment.candidates.courier[edges])]
+    found: list[int] = edges.tolist()
+    return found
 
 
 def _still_possible(state: MarketState, round_: Round, assignment: Assignment, edge: int) -> bool:
@@ -91,14 +106,49 @@ def _still_possible(state: MarketState, round_: Round, assignment: Assignment, e
     number = int(round_.numbers[courier])
     for job in assignment.candidates.members(edge):
         record = state.jobs.get(round_.job_ids[job])
-        if record is None or record.state != lifecycle.QUEUED:
+        if record is None or not (record.state == lifecycle.QUEUED or _is_revisable(round_, state, record.offer_id)):
             return False
+    record_of = state.couriers[state.columns.ids[number]]
     if courier not in round_.plans:
-        return bool(state.columns.available[number])
+        return bool(state.columns.available[number]) or _is_revisable(round_, state, record_of.offer_id)
     # Stops done meanwhile only shorten the plan; anything else is another plan.
-    now = [(stop.job_id, stop.kind) for stop in state.couriers[state.columns.ids[number]].plan]
+    now = [(stop.job_id, stop.kind) for stop in record_of.plan]
     before = list(round_.plans[courier])
     return bool(state.columns.under_way[number]) and bool(now) and now == before[len(before) - len(now) :]
+
+
+def _is_revisable(round_: Round, state: MarketState, offer_id: str) -> bool:
+    """One of the offers that the round could revise, and still without an answer."""
+    return bool(offer_id) and offer_id in round_.offers and offer_id in state.offers
+
+
+def _revised(state: MarketState, round_: Round, assignment: Assignment, edges: list[int]) -> dict[str, int]:
+    """Open offers that stand in the way of the edges, each with the first edge that it is withdrawn for."""
+    revised: dict[str, int] = {}
+    if not round_.offers:
+        return revised
+    for edge in edges:
+        number = int(round_.numbers[int(assignment.candidates.courier[edge])])
+        of_jobs = [state.jobs[round_.job_ids[job]].offer_id for job in assignment.candidates.members(edge)]
+        for offer_id in (*of_jobs, state.couriers[state.columns.ids[number]].offer_id):
+            if offer_id in state.offers:
+                revised.setdefault(offer_id, edge)
+    return revised
+
+
+def _withdrawn(
+    state: MarketState, round_: Round, assignment: Assignment, offer_id: str, edge: int
+) -> events_pb.OfferAnswered:
+    offer = state.offers[offer_id]
+    jobs = ", ".join(round_.job_ids[job] for job in assignment.candidates.members(edge))
+    better_s = span(state.policy.matching.commitment.revise_when_better_by) / SECOND
+    return events_pb.OfferAnswered(
+        offer_id=offer_id,
+        job_ids=[offered.job_id for offered in offer.jobs],
+        courier_id=offer.courier_id,
+        outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
+        reason=f"revised: another courier for {jobs} makes the round better by {better_s:g} s or more",
+    )
 
 
 def _record(state: MarketState, round_: Round, assignment: Assignment, overtaken: int) -> events_pb.RoundSettled:

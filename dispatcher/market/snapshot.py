@@ -13,6 +13,7 @@ from dispatcher.times import SECOND, micros, timestamp
 from geo.geojson import zones_from_geojson
 from geo.learned_travel import TripTimes
 from geo.travel import TravelTime
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import snapshot_pb2 as pb
 from ratings.score import Score
 
@@ -68,7 +69,11 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         ],
         queue_members=[
             pb.QueueMember(
-                zone=zone, courier_id=courier_id, join_time=timestamp(place.joined_us), no_shows=place.no_shows
+                zone=zone,
+                courier_id=courier_id,
+                join_time=timestamp(place.joined_us),
+                no_shows=place.no_shows,
+                ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in place.ranks],
             )
             for zone, queue in state.zone_queues.items()
             for courier_id, place in queue.items()
@@ -147,7 +152,8 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
             state.columns.set_plan(row.courier_number, rows, *end)
     for member in saved.queue_members:
         queue = state.zone_queues.setdefault(member.zone, {})
-        queue[member.courier_id] = QueuePlace(micros(member.join_time), member.no_shows)
+        ranks = tuple((micros(rank.time), rank.ahead) for rank in member.ranks)
+        queue[member.courier_id] = QueuePlace(micros(member.join_time), member.no_shows, ranks)
     for pair in saved.blocked:
         state.blocked.setdefault(pair.client_id, set()).add(pair.courier_id)
     _restore_due(state)

@@ -45,10 +45,12 @@ class ClosedOffer:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """A courier's place in the queue of a zone: since when, and offers in a row without an answer."""
+    """A courier's place in the queue of a zone: since when, offers in a row without an answer, and the ranks so far:
+    (market time, couriers ahead)."""
 
     joined_us: int
     no_shows: int = 0
+    ranks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from load_tests.replay.cargo_day import DROPOFF, PICKUP, CargoDay, Waypoint
-from load_tests.replay.mdrp_summary import log_sha256
+from load_tests.replay.simulation import log_sha256, round_times
 from load_tests.traces.cargo import CargoInstance
 
 
@@ -30,7 +30,6 @@ def summarise(day: CargoDay) -> dict[str, Any]:
     ride = np.array([dropped[customer.name] - picked[customer.name] for customer in those])
     driven, empty, shared = _driven(day.instance, day.waypoints)
     detour = ride / np.maximum(direct[served] / day.instance.roads.speed_mps, 1.0) - 1
-    rounds_ms = np.array(day.round_s) * 1000
     return {
         "instance": day.instance.name,
         "policy": day.policy.name,
@@ -46,9 +45,7 @@ def summarise(day: CargoDay) -> dict[str, Any]:
         "pickup_delay_mean_s": _rounded(float(delay.mean())) if delay.size else None,
         "pickup_delay_p90_s": _rounded(float(np.percentile(delay, 90))) if delay.size else None,
         "detour_share_mean": _rounded(float(detour.mean())) if detour.size else None,
-        "rounds": len(day.round_s),
-        "round_mean_ms": _rounded(float(rounds_ms.mean())) if rounds_ms.size else None,
-        "round_max_ms": _rounded(float(rounds_ms.max())) if rounds_ms.size else None,
+        **round_times(day.round_s),
         "log_events": len(day.events),
         "log_sha256": log_sha256(day.events),
     }

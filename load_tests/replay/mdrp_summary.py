@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from dispatcher.measures import Measures
-from gig.v1 import events_pb2 as events_pb
 from load_tests.replay.mdrp_day import Day, Delivery
-
-
-def log_sha256(events: Iterable[events_pb.Event]) -> str:
-    """Of the events' deterministic bytes, one after the other: two equal logs, and no others, share it."""
-    state = hashlib.sha256()
-    for event in events:
-        state.update(event.SerializeToString(deterministic=True))
-    return state.hexdigest()
+from load_tests.replay.simulation import log_sha256, round_times
 
 
 def summarise(day: Day) -> dict[str, Any]:
@@ -65,6 +55,7 @@ def summarise(day: Day) -> dict[str, Any]:
         "pay_per_order": _ratio(sum(measures.pay_minor.values()) / 100, len(served)),
         "share_on_guarantee": _ratio(on_guarantee, len(shifts)),
         "utilisation": _ratio(sum(working.values()), sum(shifts.values())),
+        **round_times(day.round_s),
         "log_events": len(day.events),
         "log_sha256": log_sha256(day.events),
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from time import perf_counter
 
@@ -125,3 +126,20 @@ class Simulation:
         """Requests that found nobody end as expired, so that every job has its terminal state."""
         while (due := self.market.next_due()) is not None:
             self.decide(commands.CheckDue(), due)
+
+
+def log_sha256(events: Iterable[events_pb.Event]) -> str:
+    """Of the events' deterministic bytes, one after the other: two equal logs, and no others, share it."""
+    state = hashlib.sha256()
+    for event in events:
+        state.update(event.SerializeToString(deterministic=True))
+    return state.hexdigest()
+
+
+def round_times(round_s: list[float]) -> dict[str, float | int | None]:
+    """Wall milliseconds of the rounds, for a summary."""
+    return {
+        "rounds": len(round_s),
+        "round_mean_ms": round(sum(round_s) / len(round_s) * 1000, 2) if round_s else None,
+        "round_max_ms": round(max(round_s) * 1000, 2) if round_s else None,
+    }

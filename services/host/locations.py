@@ -34,6 +34,8 @@ class LocationIntake:
         self._waiting: list[Waiting] = []
         self.accepted = 0
         self.refused = 0
+        # Sound, but not used: older than what is known, or further away than anyone can have driven.
+        self.stale = self.jumps = 0
 
     def add(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
@@ -52,9 +54,11 @@ class LocationIntake:
         self.accepted += int(lengths[keep].sum())
         # Oldest first, so the last of each batch is where the courier is.
         newest = ends[keep]
-        self._index.update(
+        flagged = self._index.update(
             Pings(pings.numbers[newest], pings.latitudes[newest], pings.longitudes[newest], pings.times_ms[newest])
         )
+        self.stale += flagged.stale
+        self.jumps += flagged.jumps
 
     def _well_shaped(self, item: Waiting) -> bool:
         fault = shape_fault(item.batch)

@@ -18,7 +18,8 @@ from gig.v1 import job_pb2 as job_pb
 # More than a database round trip's worth of events in one statement only adds latency.
 LARGEST_APPEND = 5_000
 
-STORE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver calls a connection that is cut in the middle of an answer an internal error of its own.
+STORE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Appends(Protocol):
@@ -81,6 +82,10 @@ class LogWriter:
             failure = MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written now ({fault})")
             self._fail(failure)
             raise failure from fault
+        except Exception as fault:
+            # Not foreseen: the suite will end, but nobody may be left waiting.
+            self._fail(MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written ({fault})"))
+            raise
         self.durable_sequence = batch[-1].event.sequence
         self._publish(batch)
         while self._waiting and self._waiting[0][0] <= self.durable_sequence:

@@ -95,6 +95,7 @@ class MarketHost:
         failure = None if task.cancelled() else task.exception()
         if failure is not None and self.lost is not None and not self.lost.done():
             self.accepting = False
+            log.error("the market cannot go on here", exc_info=failure)
             self.lost.set_exception(failure)
 
     async def stop(self) -> None:

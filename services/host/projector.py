@@ -16,6 +16,12 @@ GATHER_S = 0.1
 RETRY_S = 1.0
 
 
+def _is_cancelled() -> bool:
+    """On a dead connection the driver's own fault can take the place of a cancellation."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Projector:
     """Writes what was published; ``reached`` waits until the tables show a sequence."""
 
@@ -65,6 +71,8 @@ class Projector:
                 await self._projections.write(rows)
                 break
             except STORE_FAULTS as fault:
+                if _is_cancelled():
+                    raise asyncio.CancelledError from fault
                 log.warning("the projections wait for the database: %s", fault)
                 await asyncio.sleep(RETRY_S)
         async with self._advanced:

@@ -75,8 +75,10 @@ class MarketCollector(Collector):
 
     def _service(self) -> Iterator[Metric]:
         host = self._host
-        counts = {"accepted": host.locations.accepted, "refused": host.locations.refused}
-        yield self._counter("gig_locations", "Pings taken, and location batches refused", "result", counts)
+        taken = host.locations
+        counts = {"accepted": taken.accepted, "refused": taken.refused, "stale": taken.stale, "jump": taken.jumps}
+        text = "Pings taken; batches refused; newest pings of batches set aside as stale, or as a jump"
+        yield self._counter("gig_locations", text, "result", counts)
         yield self._gauge("gig_courier_streams", "Open courier streams", "", {"": host.sessions.streams()})
         yield self._gauge("gig_log_sequence", "Last event folded into the measures", "", {"": host.measures.sequence})
         yield self._gauge("gig_projection_sequence", "Last event in the tables", "", {"": host.projector.sequence})

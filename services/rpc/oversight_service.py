@@ -102,12 +102,7 @@ class OversightService:
             if call.zone not in market.state.zones.queue_names:
                 raise NotFound("queue zone", call.zone)
             queue = market.state.zone_queues.get(call.zone, {})
-            return pb.GetQueueResponse(
-                places=[
-                    pb.QueuePlace(courier_id=courier_id, join_time=timestamp(place.joined_us), no_shows=place.no_shows)
-                    for courier_id, place in queue.items()
-                ]
-            )
+            return pb.GetQueueResponse(places=[market.queue_place(call.zone, courier_id) for courier_id in queue])
 
         return await self._host.read(view)
 

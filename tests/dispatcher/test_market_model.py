@@ -41,9 +41,11 @@ class MarketModel(RuleBasedStateMachine):
         with contextlib.suppress(DispatchError):
             self.bench.do(command)
 
-    @initialize(policy=st.sampled_from(["plain", "shared"]), learned=st.booleans())
-    def open(self, policy, learned):
+    @initialize(policy=st.sampled_from(["plain", "shared"]), learned=st.booleans(), revise=st.booleans())
+    def open(self, policy, learned, revise):
         chosen = load(policy)
+        if revise:
+            chosen.matching.commitment.revise_when_better_by.seconds = 30
         if learned:
             straight = policy_pb.StraightLineTravel(circuity=1.3, speeds_mps=[5.5])
             learns = policy_pb.LearnedTravel(straight_line=straight, resolution=8, prior_trips=5.0)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from geo.live_index import LiveIndex, Pings, faulty
 from geo.units import to_e7
 
-PING = st.tuples(st.integers(1, 8), st.floats(-90, 90), st.floats(-180, 180), st.integers(0, 1000))
+# Within a town, so that nobody jumps.
+PING = st.tuples(st.integers(1, 8), st.floats(40.7, 40.71), st.floats(-74.0, -73.99), st.integers(0, 1000))
 
 
 def pings(rows: list[tuple[int, float, float, int]]) -> Pings:
@@ -41,3 +42,39 @@ def test_the_index_grows_with_the_numbers() -> None:
 def test_impossible_positions_and_future_times_are_faulty() -> None:
     rows = [(1, 0.0, 0.0, 0), (1, float("nan"), 0.0, 0), (1, 91.0, 0.0, 0), (1, 0.0, 181.0, 0), (1, 0.0, 0.0, 70_000)]
     assert faulty(pings(rows), now_ms=1).tolist() == [False, True, True, True, True]
+
+
+HERE, FAR = (40.70, -74.00), (41.70, -74.00)
+
+
+def moved(index: LiveIndex, *steps: tuple[tuple[float, float], int]) -> list[tuple[int, int]]:
+    """(stale, jumps) of each ping of one courier."""
+    found = [index.update(pings([(1, *spot, time_ms)])) for spot, time_ms in steps]
+    return [(flagged.stale, flagged.jumps) for flagged in found]
+
+
+def latitude(index: LiveIndex) -> float:
+    return float(index.positions_e7(np.array([1]))[0][0]) / 1e7
+
+
+def test_a_stray_fix_moves_nobody() -> None:
+    index = LiveIndex()
+    assert moved(index, (HERE, 0), (FAR, 1000), (HERE, 2000)) == [(0, 0), (0, 1), (0, 0)]
+    assert latitude(index) == HERE[0]
+
+
+def test_a_jump_that_the_next_ping_confirms_is_believed() -> None:
+    index = LiveIndex()
+    assert moved(index, (HERE, 0), (FAR, 1000), (FAR, 2000)) == [(0, 0), (0, 1), (0, 0)]
+    assert latitude(index) == FAR[0]
+
+
+def test_who_had_time_enough_to_drive_there_has_not_jumped() -> None:
+    index = LiveIndex()
+    assert moved(index, (HERE, 0), (FAR, 3_600_000)) == [(0, 0), (0, 0)]
+
+
+def test_late_pings_are_counted_as_stale_and_change_nothing() -> None:
+    index = LiveIndex()
+    assert moved(index, (HERE, 5000), ((40.701, -74.0), 4000)) == [(0, 0), (1, 0)]
+    assert latitude(index) == HERE[0]

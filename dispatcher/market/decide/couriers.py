@@ -137,7 +137,7 @@ def _why_closed(state: MarketState, offer_id: str, courier_id: str) -> Exception
         "ACCEPTED": "the offer is accepted already; the job is yours",
         "DECLINED": "you have declined this offer",
         "TIMED_OUT": "the time to answer this offer is over",
-        "WITHDRAWN": "the offer was withdrawn, for the client cancelled or the shift ended",
+        "WITHDRAWN": "the offer was withdrawn: the client cancelled, the shift ended, or a better courier was found",
     }
     return WrongState(f"OFFER_{outcome}", texts[outcome], offer_id=offer_id, outcome=outcome)
 
