@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from geo.geojson import zones_from_geojson
@@ -71,3 +72,42 @@ def test_a_hole_is_not_inside() -> None:
 def test_a_faulty_drawing_names_the_feature_and_the_fault(text: str, said: str) -> None:
     with pytest.raises(ZoneError, match=said):
         zones_from_geojson(text)
+
+
+def test_points_by_the_hundred_thousand_lie_where_each_alone_does() -> None:
+    hole = {**square(0, 0, 10, name="ring"), "geometry": {"type": "Polygon", "coordinates": [
+        square(0, 0, 10)["geometry"]["coordinates"][0], square(3, 3, 4)["geometry"]["coordinates"][0]]}}  # fmt: skip
+    islands = {"type": "MultiPolygon", "coordinates": [
+        square(20, 0, 2)["geometry"]["coordinates"], square(24, 0, 2)["geometry"]["coordinates"]]}  # fmt: skip
+    zones = zones_from_geojson(collection(hole, {**square(0, 0, 1, name="islands"), "geometry": islands}, STATION))
+    rng = np.random.default_rng(4)
+    latitudes, longitudes = rng.uniform(-1, 11, 100_000), rng.uniform(-1, 27, 100_000)
+    member = zones.membership(latitudes, longitudes)
+    assert member.shape == (3, 100_000)
+    for index in rng.integers(0, 100_000, 300).tolist():
+        alone = [zone.name for zone in zones.at(latitudes[index], longitudes[index])]
+        assert [zone.name for zone, inside in zip(zones.zones, member[:, index], strict=True) if inside] == alone
+
+
+@pytest.mark.parametrize("west", [179.0, -181.0])
+def test_a_zone_across_the_antimeridian_holds_both_its_sides(west) -> None:
+    zones = zones_from_geojson(collection(square(west, 0, 2, name="fiji")))
+    assert zones.membership(np.array([1.0] * 4), np.array([179.5, -179.5, 178.5, -178.5])).tolist() == [
+        [True, True, False, False]
+    ]
+
+
+def test_a_ring_that_jumps_across_the_antimeridian_goes_the_short_way() -> None:
+    zone = square(0, 0, 1, name="fiji")
+    zone["geometry"]["coordinates"] = [[[179, 0], [-179, 0], [-179, 2], [179, 2], [179, 0]]]
+    zones = zones_from_geojson(collection(zone))
+    assert [bool(zones.at(1.0, lng)) for lng in (179.5, -179.5, 0.0, 90.0)] == [True, True, False, False]
+
+
+def test_queues_and_overrides_are_found_by_place() -> None:
+    queue, surge = square(0, 0, 2, name="airport", rule="queue"), square(1, 1, 2, name="match", rule="surge_override")
+    surge["properties"]["multiplier"] = 1.8
+    zones = zones_from_geojson(collection(queue, surge))
+    assert zones.queue_of(np.array([0.5, 2.5, 9.0]), np.array([0.5, 2.5, 9.0])).tolist() == [0, -1, -1]
+    assert (zones.queue_index(0.5, 0.5), zones.queue_index(9.0, 9.0)) == (0, -1)
+    assert (zones.surge_override(2.5, 2.5), zones.surge_override(0.5, 0.5)) == (1.8, None)

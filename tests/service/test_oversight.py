@@ -9,12 +9,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher import policy
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import courier_service_pb2_grpc as courier_rpc
+from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import oversight_service_pb2_grpc as rpc
 from load_tests.bench.running import running_suite
-from tests.geo.test_zones import CITY, collection
-from tests.service.stream import place_request
+from tests.geo.test_zones import CITY, collection, square
+from tests.service.stream import CourierClient, place_request
 
 
 async def test_the_market_view_adds_up(oversight, jobs, name, island) -> None:
@@ -55,3 +58,33 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
             await oversight.SetPolicy(pb.SetPolicyRequest(request_id="q", operator_id="op", policy=dearer))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "candidates_per_job" in refused.value.details()
+
+
+async def test_queue_blocks_and_plan_check_answer_over_grpc() -> None:
+    async with running_suite() as own, grpc.aio.insecure_channel(own.target) as channel:
+        oversight, jobs = rpc.OversightServiceStub(channel), job_rpc.JobServiceStub(channel)
+        queueing = policy.load("plain")
+        queueing.queues.no_shows = 2
+        await oversight.SetPolicy(pb.SetPolicyRequest(request_id="p", operator_id="op", policy=queueing))
+        airport = square(0, 0, 1, name="airport", rule="queue")
+        await oversight.SetZones(pb.SetZonesRequest(request_id="z", operator_id="op", geojson=collection(airport)))
+        bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo")
+        await bo.online((0.5, 0.5))
+        places: list[courier_pb.QueuePlace] = []
+        while not places:  # the watch over the zones looks every few seconds
+            places = list((await oversight.GetQueue(pb.GetQueueRequest(zone="airport"))).places)
+        assert (places[0].courier_id, [rank.ahead for rank in places[0].ranks]) == ("bo", [0])
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await oversight.GetQueue(pb.GetQueueRequest(zone="harbour"))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        block = pb.SetBlockRequest(
+            request_id="b", operator_id="op", client_id="ann", courier_id="bo", blocked=True, reason="asked for it"
+        )
+        await oversight.SetBlock(block)
+        job = (await jobs.PlaceJob(place_request("ann", (0.5, 0.5)))).job
+        stops = [job_pb2.PlanStop(job_id=job.job_id, kind=kind) for kind in (1, 2)]
+        checked = await oversight.CheckPlan(pb.CheckPlanRequest(courier_id="bo", stops=stops))
+        assert [violation.constraint for violation in checked.violations] == ["excluded"]
+        assert "kept apart" in checked.violations[0].sentence
+        assert checked.stops[0].expected_time.seconds < checked.stops[1].expected_time.seconds
+        bo.cut()
