@@ -153,9 +153,9 @@ async def test_a_client_who_cancels_frees_the_courier(jobs, connect, name, islan
 
 async def test_locations_decide_who_is_nearest(jobs, connect, name, island) -> None:
     bo, cy = connect(f"{name}-bo"), connect(f"{name}-cy")
-    await bo.online((island[0] + 0.02, island[1]))
-    await cy.online((island[0] + 0.01, island[1]))
-    track = pb.LocationBatch(latitudes=[island[0] + 0.01, island[0]], longitudes=[island[1]] * 2, offsets_ms=[0, 10])
+    await bo.online((island[0] + 0.016, island[1]))
+    await cy.online((island[0] + 0.008, island[1]))
+    track = pb.LocationBatch(latitudes=[island[0] + 0.008, island[0]], longitudes=[island[1]] * 2, offsets_ms=[0, 10])
     await bo.done(locations=track)
     await jobs.PlaceJob(place_request(name, island))
     assert (await bo.offer()).pickup_distance_metres < 10
