@@ -7,7 +7,7 @@ from typing import Any
 
 from dispatcher import commands
 from dispatcher.errors import RequestReused
-from dispatcher.market import apply, plan_checks, rounds, snapshot
+from dispatcher.market import apply, plan_checks, rounds, snapshot, waits
 from dispatcher.market.decide import couriers, due, jobs, rules, zone_queues
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
@@ -20,6 +20,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
 from matching.assignment import Assignment
 
 Event = events_pb.Event
@@ -121,6 +122,12 @@ class Market:
     ) -> oversight_pb.CheckPlanResponse:
         """What a proposed plan would break, and by how much. Changes nothing."""
         return plan_checks.check(self.state, courier_id, stops, moved, now_us)
+
+    def explain_wait(
+        self, job_id: str, moved: rounds.MovedCouriers, now_us: int
+    ) -> transparency_pb.ExplainWaitResponse:
+        """Which constraint keeps how many couriers from a job that waits. Changes nothing."""
+        return waits.explain_wait(self.state, job_id, moved, now_us)
 
     def next_due(self) -> int | None:
         """Market time of the next time-out or expiry."""

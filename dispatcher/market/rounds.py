@@ -16,6 +16,7 @@ from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import oversight_service_pb2 as oversight_pb
 from matching.assignment import NOBODY, Assignment, Gate
 from matching.problem import Problem
 
@@ -183,4 +184,17 @@ def _gate_counts(removed: Ints) -> list[offer_pb.GateCount]:
         offer_pb.GateCount(gate=GATES[gate], removed=min(int(removed[gate]), 2**32 - 1))
         for gate in Gate
         if removed[gate]
+    ]
+
+
+def stranded(round_: Round, assignment: Assignment, most: int) -> list[oversight_pb.StrandedJob]:
+    """Jobs without any candidate, at most so many, the oldest first, and what removed the couriers."""
+    candidates = assignment.candidates
+    lonely = np.ones(len(round_.job_ids), bool)
+    lonely[candidates.jobs[candidates.jobs != NOBODY]] = False
+    oldest = np.flatnonzero(lonely)
+    oldest = oldest[np.argsort(-round_.problem.jobs.age_s[oldest], kind="stable")][:most]
+    return [
+        oversight_pb.StrandedJob(job_id=round_.job_ids[job], gates=_gate_counts(candidates.gates[job]))
+        for job in oldest.tolist()
     ]

@@ -8,6 +8,7 @@ import logging
 from dispatcher import commands
 from dispatcher.errors import DispatchError
 from dispatcher.market import Round
+from dispatcher.market.rounds import stranded
 from dispatcher.times import SECOND, span
 from matching.assignment import Assignment
 from matching.solve import fall_back
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # Wall seconds between looks at what is due, and at the intake of locations.
 TICK_S = 0.05
+# Jobs without any possible courier that the operator is shown.
+STRANDED_KEPT = 50
 # Market seconds between looks for silent couriers.
 SILENCE_CHECK_S = 5
 
@@ -71,9 +74,11 @@ class Dispatch:
         host.locations.drain(now // 1000)
         round_ = host.market.problem(host.moved(host.market.state.columns.online_numbers()), now)
         if round_ is None:
+            host.stranded = []
             return
         generation = host.generation
         assignment = await self._solve(round_)
+        host.stranded = stranded(round_, assignment, STRANDED_KEPT)
         if host.generation == generation and host.accepting:
             host.take(host.market.settle(round_, assignment, host.clock.now()))
 

@@ -22,6 +22,7 @@ from dispatcher.measures import Measures
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
 from services.clock import MarketClock
 from services.host.locations import LocationIntake
@@ -62,6 +63,8 @@ class MarketHost:
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
         self.accepting = False
+        # Jobs for which the last round found no possible courier.
+        self.stranded: list[oversight_pb.StrandedJob] = []
         # The latest snapshot that is saved.
         self.snapshot_sequence = 0
         # Set when the market cannot go on here: another process writes it.

@@ -57,6 +57,7 @@ class OversightService:
                     offers=last["offers"],
                     held=last["held"],
                     bundled=last["bundled"],
+                    stranded=self._host.stranded,
                     unmatched_gates=[
                         offer_pb.GateCount(gate=f"GATE_{name.upper()}", removed=min(removed, 2**32 - 1))
                         for name, removed in measures.unmatched_gates.items()

@@ -21,6 +21,11 @@ class TransparencyService:
         event, offer = found
         return pb.ExplainDecisionResponse(decision=_decision(event, offer))
 
+    async def explain_wait(self, call: pb.ExplainWaitRequest) -> pb.ExplainWaitResponse:
+        host = self._host
+        now, online = host.clock.now(), host.market.state.columns.online_numbers()
+        return await host.read(lambda market: market.explain_wait(call.job_id, host.moved(online), now))
+
 
 def _decision(event: events_pb.Event, offer: offer_pb.Offer) -> pb.Decision:
     return pb.Decision(

@@ -11,10 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from dispatcher import policy
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
-from gig.v1 import job_pb2
+from gig.v1 import job_pb2, offer_pb2
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import oversight_service_pb2_grpc as rpc
+from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
 from load_tests.bench.running import running_suite
 from tests.geo.test_zones import CITY, collection, square
 from tests.service.stream import CourierClient, place_request
@@ -83,6 +85,13 @@ async def test_queue_blocks_and_plan_check_answer_over_grpc() -> None:
         await oversight.SetBlock(block)
         job = (await jobs.PlaceJob(place_request("ann", (0.5, 0.5)))).job
         stops = [job_pb2.PlanStop(job_id=job.job_id, kind=kind) for kind in (1, 2)]
+        waits = transparency_rpc.TransparencyServiceStub(channel)
+        why = await waits.ExplainWait(transparency_pb.ExplainWaitRequest(job_id=job.job_id))
+        assert [(gate.gate, gate.removed) for gate in why.gates] == [(offer_pb2.GATE_BLOCKED, 1)]
+        shown: list[pb.StrandedJob] = []
+        while not shown:  # until the next round has looked
+            shown = list((await oversight.GetMarket(pb.GetMarketRequest())).market.last_round.stranded)
+        assert shown[0].job_id == job.job_id
         checked = await oversight.CheckPlan(pb.CheckPlanRequest(courier_id="bo", stops=stops))
         assert [violation.constraint for violation in checked.violations] == ["excluded"]
         assert "kept apart" in checked.violations[0].sentence

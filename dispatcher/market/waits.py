@@ -1,0 +1,68 @@
+"""Why a job still waits: which constraint keeps how many couriers from it, as things stand now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dispatcher.errors import WrongState
+from dispatcher.market import lifecycle
+from dispatcher.market.offers import GATES
+from dispatcher.market.problems import problem_of, supply
+from dispatcher.market.queue import queued
+from dispatcher.market.state import MarketState
+from dispatcher.times import timestamp
+from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import transparency_service_pb2 as pb
+from matching.candidates import eligible_pairs
+from matching.problem import Gate
+
+if TYPE_CHECKING:
+    from dispatcher.market.rounds import MovedCouriers
+
+_SENTENCES = {
+    Gate.VEHICLE: "drive another vehicle than the job asks for",
+    Gate.ZONE: "may not enter a zone with their vehicle",
+    Gate.CAPACITY: "have too little room",
+    Gate.SKILLS: "lack a skill that the job asks for",
+    Gate.QUEUE: "are not first in line at the pickup's zone",
+    Gate.REACH: "are further away than the market sends anyone",
+    Gate.BLOCKED: "are kept apart from the client",
+    Gate.DECLINED: "have declined the job a short while ago",
+    Gate.NEAREST: "are behind nearer ones",
+    Gate.SHIFT_END: "go home before they could pick it up",
+    Gate.DESTINATION: "head for a destination that the job does not lead to",
+    Gate.PROMISE: "could not keep what was promised to this client or to those aboard",
+}
+
+
+def explain_wait(state: MarketState, job_id: str, moved: MovedCouriers, now_us: int) -> pb.ExplainWaitResponse:
+    """Counts by gate, the one that removed most first, and a sentence. Raises WrongState unless the job waits."""
+    job = state.job(job_id)
+    if job.state != lifecycle.QUEUED:
+        raise WrongState("JOB_STATE", f"job {job_id!r} is {lifecycle.state_name(job.state)}", job_id=job_id)
+    numbers, sharing = supply(state, (), now_us)
+    removed = {}
+    if numbers.size:
+        rows = {job_id: queued(job, state.policy, state.zones)}
+        gates = eligible_pairs(problem_of(state, numbers, sharing, moved, now_us, rows)).gates[0].tolist()
+        removed = {gate: gates[gate] for gate in sorted(Gate, key=lambda gate: -gates[gate]) if gates[gate]}
+    eligible = int(numbers.size) - sum(removed.values())
+    return pb.ExplainWaitResponse(
+        time=timestamp(now_us),
+        couriers_considered=int(numbers.size),
+        couriers_eligible=eligible,
+        gates=[offer_pb.GateCount(gate=GATES[gate], removed=count) for gate, count in removed.items()],
+        sentence=_sentence(int(numbers.size), eligible, removed),
+    )
+
+
+def _sentence(considered: int, eligible: int, removed: dict[Gate, int]) -> str:
+    if not considered:
+        return "No courier is free or has room."
+    reasons = "; ".join(f"{count} {_SENTENCES[gate]}" for gate, count in removed.items())
+    rest = (
+        f"{eligible} could take the job and are compared with others' jobs in each round"
+        if eligible
+        else "none is left"
+    )
+    return f"Of {considered} couriers who count now: {reasons + '; ' if reasons else ''}{rest}."
