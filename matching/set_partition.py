@@ -17,8 +17,9 @@ from matching.relaxation import Columns, Relaxation, Relaxed
 LIKELY = 0.7
 # Cuts join the relaxation in so many turns.
 CUT_TURNS = 4
-# Branch and bound first looks at so many columns, those that lose least.
-NEAREST_COLUMNS = (1_500,)
+# Branch and bound first looks at so many columns, those that lose least, for at the most this part of the time left;
+# columns of which the relaxation takes this share stay meanwhile.
+NEAREST_COLUMNS, NEAREST_TIME, SURE = 400, 0.7, 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ def select(relaxation: Relaxation, couriers: int, start: Bools, budget_s: float)
 
     The relaxation, with cuts, gives a bound and prices; diving into it gives a good answer; columns whose reduced cost
     exceeds the gap between the two are in no better answer (reduced cost fixing; Nemhauser and Wolsey, Integer and
-    Combinatorial Optimization, 1988). Branch and bound looks at the others: first at those that lose least, whose
-    best answer makes the gap smaller for the next turn. After ``budget_s`` wall seconds the best answer so far counts.
+    Combinatorial Optimization, 1988). Branch and bound looks at the others: first around what is sure, at those that
+    lose least, whose best answer makes the gap smaller for the whole. After ``budget_s`` wall seconds the best answer
+    so far counts.
     """
     until = perf_counter() + budget_s
     columns = relaxation.columns
@@ -60,28 +62,37 @@ def select(relaxation: Relaxation, couriers: int, start: Bools, budget_s: float)
         relaxed = relaxation.solve()
     limit = int(np.floor(relaxed.saved * (1 + 1e-9) + 1))
     best = max((start, _dive(relaxation, relaxed)), key=lambda taken: int(saved[taken].sum()))
-    for most in (*NEAREST_COLUMNS, len(columns)):
-        gap = limit - int(saved[best].sum())
-        if gap <= 1 or perf_counter() >= until:
-            break
-        possible = np.flatnonzero((relaxed.reduced <= gap + 1) | best)
-        whole = possible.size <= most
-        open_ = possible if whole else _nearest(possible, relaxed, best, most)
+    best = _around_the_sure(relaxation, relaxed, best, limit, until)
+    gap = limit - int(saved[best].sum())
+    if gap > 1 and perf_counter() < until:
+        open_ = np.flatnonzero((relaxed.reduced <= gap + 1) | best)
         rows = relaxation.rows()[:, open_]
-        taken, proved = best_columns(rows, saved[open_], best[open_], limit, until - perf_counter())
+        taken, limit = best_columns(rows, saved[open_], best[open_], limit, until - perf_counter())
         best = np.zeros(len(columns), bool)
         best[open_[taken]] = True
-        if whole:
-            limit = proved
-            break
     return Selection(np.flatnonzero(best), limit, np.rint(first.courier_price).astype(np.int64))
 
 
-def _nearest(possible: Ints, relaxed: Relaxed, best: Bools, most: int) -> Ints:
-    """Of the possible columns those that lose least, and the best answer's own."""
-    lose_least = possible[np.argsort(relaxed.reduced[possible], kind="stable")[:most]]
-    nearest: Ints = np.union1d(lose_least, np.flatnonzero(best))
-    return nearest
+def _around_the_sure(relaxation: Relaxation, relaxed: Relaxed, best: Bools, limit: int, until: float) -> Bools:
+    """A better answer among the columns that lose least, where those stay that the relaxation takes whole.
+
+    Relaxation enforced neighbourhood search (Berthold, "RENS", Mathematical Programming Computation 6, 2014).
+    """
+    sure = relaxed.share > SURE
+    saved = relaxation.columns.saved
+    gap = limit - int(saved[best].sum())
+    if gap <= 1 or perf_counter() >= until or not best[sure].all():
+        return best
+    rows = relaxation.rows()
+    taken_rows = (rows @ sure.astype(np.float64)) > 0
+    free = np.flatnonzero((rows.T @ taken_rows.astype(np.float64) == 0) & (relaxed.reduced <= gap + 1))
+    nearest = free[np.argsort(relaxed.reduced[free], kind="stable")[:NEAREST_COLUMNS]]
+    open_ = np.union1d(nearest, np.flatnonzero(best & ~sure))
+    rest = limit - int(saved[sure].sum())
+    found, _ = best_columns(rows[:, open_], saved[open_], best[open_], rest, (until - perf_counter()) * NEAREST_TIME)
+    better = sure.copy()
+    better[open_[found]] = True
+    return better
 
 
 def _dive(relaxation: Relaxation, relaxed: Relaxed) -> Bools:

@@ -73,7 +73,7 @@ def match(
 
 @bench.command()
 def bundle(
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of each size, each of another seed.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of each size, each of another seed.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Rounds of 50, 200 and 1,000 deliveries to bundle: cost against one a courier, gap to the bound, time."""
