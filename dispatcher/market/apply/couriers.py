@@ -1,0 +1,76 @@
+"""Events of couriers: shifts, destinations, and the queues of zones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dispatcher.market.apply.records import pay, refresh
+from dispatcher.market.state import MarketState, QueuePlace
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+
+Event = events_pb.Event
+
+
+def courier_online(state: MarketState, event: Event) -> None:
+    body = event.courier_online
+    before = state.couriers.get(body.courier_id)
+    courier = courier_pb.Courier(
+        courier_id=body.courier_id,
+        state=courier_pb.COURIER_STATE_FREE,
+        profile=body.profile,
+        online_time=event.time,
+        free_time=event.time,
+        jobs_completed=before.jobs_completed if before is not None else 0,
+    )
+    if body.HasField("shift_end"):
+        courier.shift_end.CopyFrom(body.shift_end)
+    if body.HasField("destination"):
+        courier.destination.CopyFrom(body.destination)
+    courier.may_reorder = body.may_reorder
+    state.couriers[body.courier_id] = courier
+    state.numbers[body.courier_id] = body.courier_number
+    state.columns.enter(body.courier_number, courier)
+    state.columns.latitude_e7[body.courier_number] = body.latitude_e7
+    state.columns.longitude_e7[body.courier_number] = body.longitude_e7
+    state.columns.position_us[body.courier_number] = state.time_us
+
+
+def courier_closing(state: MarketState, event: Event) -> None:
+    courier = state.couriers[event.courier_closing.courier_id]
+    courier.closing = True
+    refresh(state, courier)
+
+
+def courier_offline(state: MarketState, event: Event) -> None:
+    body = event.courier_offline
+    pay(state, body.courier_id, body.postings)
+    courier = state.couriers[body.courier_id]
+    courier.closing = False
+    courier.ClearField("free_time")
+    courier.state = courier_pb.COURIER_STATE_OFFLINE
+    refresh(state, courier)
+
+
+def courier_destination_set(state: MarketState, event: Event) -> None:
+    body = event.courier_destination_set
+    courier = state.couriers[body.courier_id]
+    courier.ClearField("destination")
+    if body.HasField("destination"):
+        courier.destination.CopyFrom(body.destination)
+    refresh(state, courier)
+
+
+def queue_joined(state: MarketState, event: Event) -> None:
+    body = event.queue_joined
+    queue = state.zone_queues.setdefault(body.zone, {})
+    queue[body.courier_id] = QueuePlace(state.time_us, ranks=((state.time_us, len(queue)),))
+
+
+def queue_left(state: MarketState, event: Event) -> None:
+    body = event.queue_left
+    queue = state.zone_queues[body.zone]
+    behind = list(queue).index(body.courier_id)
+    queue.pop(body.courier_id)
+    for rank, (courier_id, place) in enumerate(list(queue.items())[behind:], start=behind):
+        queue[courier_id] = replace(place, ranks=(*place.ranks, (state.time_us, rank)))

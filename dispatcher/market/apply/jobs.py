@@ -1,0 +1,108 @@
+"""Events of jobs, from placing to their end."""
+
+from __future__ import annotations
+
+from dispatcher.market import lifecycle
+from dispatcher.market.apply.records import advance, changed, end_job, enqueue, exclude, hand_back, pay
+from dispatcher.market.state import Due, MarketState
+from dispatcher.times import SECOND, micros
+from geo.learned_travel import LearnedTravel
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+
+Event = events_pb.Event
+
+
+def job_quoted(state: MarketState, event: Event) -> None:
+    job = _enter_job(state, event, event.job_quoted.job)
+    state.push_due(micros(job.quote_expire_time), Due.QUOTE, job.job_id)
+
+
+def job_placed(state: MarketState, event: Event) -> None:
+    job = _enter_job(state, event, event.job_placed.job)
+    if job.state == lifecycle.SCHEDULED:
+        state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
+    else:
+        enqueue(state, job, event)
+
+
+def _enter_job(state: MarketState, event: Event, record: job_pb.Job) -> job_pb.Job:
+    job = job_pb.Job()
+    job.CopyFrom(record)
+    job.sequence = event.sequence
+    state.jobs[job.job_id] = job
+    return job
+
+
+def job_queued(state: MarketState, event: Event) -> None:
+    enqueue(state, changed(state, event.job_queued.job_id, event), event)
+
+
+def job_expired(state: MarketState, event: Event) -> None:
+    end_job(state, event, event.job_expired.job_id, lifecycle.EXPIRED, job_pb.ACTOR_RULE, event.job_expired.reason)
+
+
+def job_cancelled(state: MarketState, event: Event) -> None:
+    body = event.job_cancelled
+    courier_id = state.jobs[body.job_id].courier_id
+    job = end_job(state, event, body.job_id, lifecycle.CANCELLED, body.by, body.reason)
+    if courier_id and job.job_id in state.couriers[courier_id].job_ids:
+        pay(state, courier_id, body.postings)
+        hand_back(state, courier_id, job.job_id, event)
+
+
+def job_released(state: MarketState, event: Event) -> None:
+    body = event.job_released
+    enqueue(state, changed(state, body.job_id, event), event)
+    exclude(state, body.job_id, body.courier_id)
+    hand_back(state, body.courier_id, body.job_id, event)
+
+
+def job_failed(state: MarketState, event: Event) -> None:
+    body = event.job_failed
+    end_job(state, event, body.job_id, lifecycle.FAILED, job_pb.ACTOR_COURIER, body.reason)
+    pay(state, body.courier_id, body.postings)
+    hand_back(state, body.courier_id, body.job_id, event)
+
+
+def courier_arrived(state: MarketState, event: Event) -> None:
+    job = changed(state, event.courier_arrived.job_id, event)
+    job.state = lifecycle.AT_PICKUP
+    job.arrive_time.CopyFrom(event.time)
+    advance(state, job, job.spec.pickup.position, state.time_us)
+
+
+def job_picked_up(state: MarketState, event: Event) -> None:
+    job = changed(state, event.job_picked_up.job_id, event)
+    job.state = lifecycle.PICKED_UP
+    job.pickup_time.CopyFrom(event.time)
+    assert state.travel is not None, "a market is opened with its policy"
+    service_us = round(state.travel.half_pickup_service_s * SECOND)
+    advance(state, job, job.spec.pickup.position, state.time_us + service_us)
+    if len(state.couriers[job.courier_id].job_ids) == 1:
+        state.direct.add(job.job_id)
+
+
+def job_completed(state: MarketState, event: Event) -> None:
+    body = event.job_completed
+    end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
+    state.couriers[body.courier_id].jobs_completed += 1
+    _learn(state, state.jobs[body.job_id])
+    pay(state, body.courier_id, body.postings)
+    hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
+
+
+def _learn(state: MarketState, job: job_pb.Job) -> None:
+    """How long the trip took, for the travel model that learns: only of those that went straight from end to end."""
+    travel = state.travel
+    went_straight = job.job_id in state.direct
+    state.direct.discard(job.job_id)
+    if not went_straight or not isinstance(travel, LearnedTravel):
+        return
+    start, end = job.spec.pickup.position, job.spec.dropoff.position
+    left_s = micros(job.pickup_time) / SECOND
+    _, straight_s = travel.straight.leg(start.latitude, start.longitude, end.latitude, end.longitude, left_s)
+    trips = travel.trips
+    cells = trips.cell_at(start.latitude, start.longitude), trips.cell_at(end.latitude, end.longitude)
+    taken_ms = (state.time_us - micros(job.pickup_time)) // 1000
+    trips.add(*cells, int(left_s // 3600) % 24, 1, taken_ms, round(straight_s * 1000))

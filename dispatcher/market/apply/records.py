@@ -1,0 +1,113 @@
+"""Changes of single records that several events share: a job's state and queue, a courier's plan and columns."""
+
+from __future__ import annotations
+
+from dispatcher.market import lifecycle, plans
+from dispatcher.market.queue import queued
+from dispatcher.market.state import Due, MarketState
+from dispatcher.pay.ledger import courier_amount
+from dispatcher.times import span
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import types_pb2 as types_pb
+
+Event = events_pb.Event
+
+
+def changed(state: MarketState, job_id: str, event: Event) -> job_pb.Job:
+    job = state.jobs[job_id]
+    job.sequence = event.sequence
+    return job
+
+
+def enqueue(state: MarketState, job: job_pb.Job, event: Event) -> None:
+    """Into the queue for the first time, or again after a courier gave the job up."""
+    job.queue_time.CopyFrom(event.time)
+    back_in_queue(state, job)
+
+
+def back_in_queue(state: MarketState, job: job_pb.Job) -> None:
+    job.state = lifecycle.QUEUED
+    job.courier_id = job.offer_id = ""
+    for passed in ("assign_time", "arrive_time"):
+        job.ClearField(passed)
+    state.queue[job.job_id] = queued(job, state.policy, state.zones)
+    state.push_due(state.wait_limit(job), Due.WAIT, job.job_id)
+
+
+def end_job(
+    state: MarketState, event: Event, job_id: str, end: job_pb.JobState, by: job_pb.Actor, reason: str
+) -> job_pb.Job:
+    job = changed(state, job_id, event)
+    job.state = end
+    job.ended_by, job.end_reason = by, reason
+    job.end_time.CopyFrom(event.time)
+    state.queue.pop(job_id, None)
+    state.exclusions.pop(job_id, None)
+    if end != lifecycle.COMPLETED:
+        state.direct.discard(job_id)
+    state.ended.append((state.time_us, job_id))
+    return job
+
+
+def refresh(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The courier's state and columns follow from what is in hand and what is offered."""
+    if courier.state != courier_pb.COURIER_STATE_OFFLINE:
+        courier.state = working_state(state, courier)
+    state.columns.refresh(state.numbers[courier.courier_id], courier)
+
+
+def working_state(state: MarketState, courier: courier_pb.Courier) -> courier_pb.CourierState:
+    stages = {state.jobs[job_id].state for job_id in courier.job_ids}
+    if lifecycle.PICKED_UP in stages:
+        return courier_pb.COURIER_STATE_WITH_JOB
+    if lifecycle.AT_PICKUP in stages:
+        return courier_pb.COURIER_STATE_AT_PICKUP
+    if stages:
+        return courier_pb.COURIER_STATE_TO_PICKUP
+    return courier_pb.COURIER_STATE_OFFERED if courier.offer_id else courier_pb.COURIER_STATE_FREE
+
+
+def advance(state: MarketState, job: job_pb.Job, position: types_pb.Position, leaves_us: int) -> None:
+    """The courier has come as far as ``position``, and goes on from there."""
+    courier = state.couriers[job.courier_id]
+    plans.keep_what_is_to_do(state, courier, courier.plan)
+    plans.expect_from(state, courier, position, leaves_us)
+    replan(state, courier)
+    refresh(state, courier)
+
+
+def replan(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The columns follow the plan."""
+    number = state.numbers[courier.courier_id]
+    if not courier.plan:
+        state.columns.set_plan(number, plans.rows(state, courier), None, 0)
+        return
+    state.columns.set_plan(number, plans.rows(state, courier), *plans.end_of(state, courier))
+
+
+def hand_back(
+    state: MarketState, courier_id: str, job_id: str, event: Event, at: types_pb.Position | None = None
+) -> None:
+    """The courier does not hold the job any more; ``at``: where it was delivered."""
+    courier = state.couriers[courier_id]
+    courier.job_ids.remove(job_id)
+    plans.keep_what_is_to_do(state, courier, courier.plan)
+    if at is not None:
+        plans.expect_from(state, courier, at, state.time_us)
+    if not courier.job_ids:
+        courier.free_time.CopyFrom(event.time)
+    replan(state, courier)
+    refresh(state, courier)
+
+
+def pay(state: MarketState, courier_id: str, postings: types_pb.Postings) -> None:
+    courier = state.couriers[courier_id]
+    courier.shift_pay_minor_units += courier_amount(postings, courier_id)
+    state.columns.shift_pay[state.numbers[courier_id]] = courier.shift_pay_minor_units
+
+
+def exclude(state: MarketState, job_id: str, courier_id: str) -> None:
+    until = state.time_us + span(state.policy.offers.reoffer_after)
+    state.exclusions.setdefault(job_id, {})[courier_id] = until
