@@ -51,8 +51,10 @@ def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Polic
     except protovalidate.ValidationError as fault:
         faults = "; ".join(f"{field_path(violation)}: {violation.proto.message}" for violation in fault.violations)
         raise PolicyError(f"{origin}: {faults}") from fault
-    if policy.travel.HasField("straight_line") and len(policy.travel.straight_line.speeds_mps) not in (1, 24):
-        raise PolicyError(f"{origin}: travel.straight_line.speeds_mps: give 1 speed, or 24 by hour")
+    _check_speeds(policy, origin)
+    sharing = policy.matching.sharing
+    if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
+        raise PolicyError(f"{origin}: matching.sharing.jobs_per_courier: must not be below jobs_per_offer")
     for name in ("fares", "pays"):
         kinds = [tariff.kind for tariff in getattr(policy, name)]
         if len(set(kinds)) != len(kinds):
@@ -60,6 +62,16 @@ def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Polic
     if {tariff.kind for tariff in policy.fares} != {tariff.kind for tariff in policy.pays}:
         raise PolicyError(f"{origin}: pays: each kind of job with a fare needs a pay, and the other way round")
     return policy
+
+
+def _check_speeds(policy: policy_pb.Policy, origin: str) -> None:
+    travel = policy.travel
+    for name, line in (
+        ("straight_line", travel.straight_line if travel.HasField("straight_line") else None),
+        ("learned.straight_line", travel.learned.straight_line if travel.HasField("learned") else None),
+    ):
+        if line is not None and len(line.speeds_mps) not in (1, 24):
+            raise PolicyError(f"{origin}: travel.{name}.speeds_mps: give 1 speed, or 24 by hour")
 
 
 def field_path(violation: protovalidate.Violation) -> str:

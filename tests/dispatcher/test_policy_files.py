@@ -38,3 +38,19 @@ def test_a_wrong_value_is_refused_by_name(tmp_path, change, said) -> None:
 def test_an_unknown_policy_names_the_presets() -> None:
     with pytest.raises(PolicyError, match="plain"):
         policy.load("no-such-policy")
+
+
+def test_several_jobs_a_courier_need_room_for_those_that_are_offered_together() -> None:
+    chosen = policy.load("shared")
+    chosen.matching.sharing.jobs_per_courier = 1
+    with pytest.raises(PolicyError, match="jobs_per_courier: must not be below jobs_per_offer"):
+        policy.checked(chosen)
+
+
+def test_a_learned_models_straight_line_has_one_speed_or_one_an_hour() -> None:
+    chosen = policy.load("plain")
+    chosen.travel.learned.resolution, chosen.travel.learned.prior_trips = 8, 5.0
+    chosen.travel.learned.straight_line.circuity = 1.3
+    chosen.travel.learned.straight_line.speeds_mps.extend([5.0, 6.0])
+    with pytest.raises(PolicyError, match=r"travel\.learned\.straight_line\.speeds_mps"):
+        policy.checked(chosen)
