@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import h3.api.basic_int as h3
 import numpy as np
 
-from geo.travel import StraightLine
-from geo.units import Floats, Ints, to_e7_array
+from geo.travel import StraightLine, one_leg
+from geo.units import Floats, Ints, position_keys
 
 HOURS = 24
 # Coarse cells hold 49 fine ones.
@@ -90,7 +90,7 @@ class TripTimes:
 
     def numbers_at(self, latitude: Floats, longitude: Floats) -> tuple[Ints, Ints]:
         """Numbers of the fine and the coarse cells of points, any shape; UNKNOWN where no trip has been."""
-        keys = (to_e7_array(latitude) << 32) + to_e7_array(longitude)
+        keys = position_keys(latitude, longitude)
         _, first, place = np.unique(keys.ravel(), return_index=True, return_inverse=True)
         points = zip(latitude.ravel()[first].tolist(), longitude.ravel()[first].tolist(), strict=True)
         cells = [h3.latlng_to_cell(lat, lng, self.resolution) for lat, lng in points]
@@ -136,10 +136,7 @@ class LearnedTravel:
         return metres, (flat * ratio).reshape(seconds.shape) * self._hour(at_s)
 
     def leg(self, from_lat: float, from_lng: float, to_lat: float, to_lng: float, at_s: float) -> tuple[float, float]:
-        metres, seconds = self.legs(
-            np.array([from_lat]), np.array([from_lng]), np.array([to_lat]), np.array([to_lng]), at_s
-        )
-        return float(metres[0]), float(seconds[0])
+        return one_leg(self, from_lat, from_lng, to_lat, to_lng, at_s)
 
     def embed(self, lat: Floats, lng: Floats) -> Floats:
         return self.straight.embed(lat, lng)

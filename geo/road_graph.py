@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from geo.travel import StraightLine, great_circle_m
-from geo.units import Floats, Ints, to_e7_array
+from geo.units import Floats, Ints, position_keys, to_e7
 
 NO_ROW = -1
 # Shortest paths of so many ends are kept; about 100 kB each for 12,000 nodes.
@@ -31,7 +31,7 @@ class RoadGraph:
         self.latitude, self.longitude, self.speed_mps = latitude, longitude, speed_mps
         self._edges = edges
         self._straight = StraightLine(_least_circuity(latitude, longitude, edges), (speed_mps,))
-        keys = _keys(latitude, longitude)
+        keys = position_keys(latitude, longitude)
         self._by_key = np.argsort(keys, kind="stable")
         self._keys = keys[self._by_key]
         self._node_of_key = dict(zip(self._keys.tolist(), self._by_key.tolist(), strict=True))
@@ -46,7 +46,7 @@ class RoadGraph:
 
     def nodes_at(self, latitude: Floats, longitude: Floats) -> Ints:
         """The nearest node of each point, any shape; points that are nodes are looked up, not searched."""
-        keys = _keys(latitude, longitude)
+        keys = position_keys(latitude, longitude)
         at = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
         nodes: Ints = self._by_key[at]
         off = self._keys[at] != keys
@@ -131,7 +131,7 @@ class RoadGraph:
         return metres, metres / self.speed_mps
 
     def _node_at(self, latitude: float, longitude: float) -> int:
-        node = self._node_of_key.get((round(latitude * 1e7) << 32) + round(longitude * 1e7))
+        node = self._node_of_key.get((to_e7(latitude) << 32) + to_e7(longitude))
         return int(self.nodes_at(np.array([latitude]), np.array([longitude]))[0]) if node is None else node
 
     def embed(self, lat: Floats, lng: Floats) -> Floats:
@@ -139,12 +139,6 @@ class RoadGraph:
 
     def radius(self, seconds: float, at_s: float) -> float:
         return self._straight.radius(seconds, at_s)
-
-
-def _keys(latitude: Floats, longitude: Floats) -> Ints:
-    """One whole number for a position in 1e-7 degrees."""
-    keys: Ints = (to_e7_array(latitude) << 32) + to_e7_array(longitude)
-    return keys
 
 
 def _least_circuity(latitude: Floats, longitude: Floats, edges: csr_array) -> float:

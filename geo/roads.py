@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from geo.travel import StraightLine
+from geo.travel import StraightLine, one_leg
 from geo.units import Floats, Ints
 
 # No road is driven faster (m/s): it bounds how far away someone within reach can be.
@@ -86,10 +86,7 @@ class Roads:
         return metres.reshape(shape), seconds.reshape(shape)
 
     def leg(self, from_lat: float, from_lng: float, to_lat: float, to_lng: float, at_s: float) -> tuple[float, float]:
-        metres, seconds = self.legs(
-            np.array([from_lat]), np.array([from_lng]), np.array([to_lat]), np.array([to_lng]), at_s
-        )
-        return float(metres[0]), float(seconds[0])
+        return one_leg(self, from_lat, from_lng, to_lat, to_lng, at_s)
 
     def embed(self, lat: Floats, lng: Floats) -> Floats:
         return self._straight.embed(lat, lng)

@@ -127,6 +127,16 @@ class Planar:
         return seconds / 60.0 * self.metres_per_minute + 1e-3
 
 
+def one_leg(
+    travel: TravelTime, from_lat: float, from_lng: float, to_lat: float, to_lng: float, at_s: float
+) -> tuple[float, float]:
+    """Metres and seconds of one leg, for models that only know arrays."""
+    metres, seconds = travel.legs(
+        np.array([from_lat]), np.array([from_lng]), np.array([to_lat]), np.array([to_lng]), at_s
+    )
+    return float(metres[0]), float(seconds[0])
+
+
 def great_circle_m(from_lat: Floats, from_lng: Floats, to_lat: Floats, to_lng: Floats) -> Floats:
     """Metres between points in degrees, shapes broadcast.
 

@@ -28,3 +28,9 @@ def from_e7(value: int) -> float:
 def from_e7_array(values: Ints) -> Floats:
     """Shape (n,), int64 fixed point to float64 degrees."""
     return values / E7
+
+
+def position_keys(latitude: Floats, longitude: Floats) -> Ints:
+    """One whole number for each position, any shape: the same where the fixed-point positions are."""
+    keys: Ints = (to_e7_array(latitude) << 32) + to_e7_array(longitude)
+    return keys

@@ -17,8 +17,9 @@ from scipy.spatial import cKDTree
 
 from geo.units import Floats, Ints
 from matching.costs import unmatched_cost
+from matching.groups import first_of_each
 from matching.problem import NOBODY, Bools, Problem
-from matching.relaxation import Columns, Relaxation, Relaxed
+from matching.relaxation import Relaxation, Relaxed, columns_of
 
 if TYPE_CHECKING:
     from matching.shared import Edges
@@ -60,7 +61,7 @@ def _price(problem: Problem, edges: Edges, families: list[Family]) -> None:
     """Route bundles with those couriers for whom it may pay at the prices of the relaxation, until none is left."""
     unmatched, width = unmatched_cost(problem), problem.sharing.jobs_per_offer
     columns = [
-        _columns(unmatched, jobs, courier, routes.terms.sum(axis=1), width) for jobs, courier, routes in edges.parts
+        columns_of(jobs, courier, routes.terms.sum(axis=1), unmatched, width) for jobs, courier, routes in edges.parts
     ]
     joined = columns[0]
     for more in columns[1:]:
@@ -75,20 +76,11 @@ def _price(problem: Problem, edges: Edges, families: list[Family]) -> None:
             pick = family.promising(unmatched, relaxed)
             if pick.size:
                 jobs, courier = family.jobs[family.row[pick]], family.courier[pick]
-                more = _columns(unmatched, jobs, courier, edges.add(jobs, courier), width)
+                more = columns_of(jobs, courier, edges.add(jobs, courier), unmatched, width)
                 found += len(more)
                 relaxation.join(more)
         if not found:
             return
-
-
-def _columns(unmatched: Ints, jobs: Ints, courier: Ints, cost: Ints, width: int) -> Columns:
-    """Of those that can be done, and are worth it."""
-    able = np.flatnonzero(cost < NEVER)
-    saved = unmatched[jobs[able]].sum(axis=1) - cost[able]
-    worth = able[saved > 0]
-    wide = np.pad(jobs[worth], ((0, 0), (0, width - jobs.shape[1])), constant_values=NOBODY)
-    return Columns(wide, courier[worth], np.full(worth.size, NOBODY), saved[saved > 0])
 
 
 class Singles:
@@ -145,8 +137,7 @@ class Family:
         if not row.size:
             return None
         alone = singles.cost(bundles[row], courier)
-        order = np.lexsort((alone, row))
-        best = order[np.flatnonzero(np.r_[True, np.diff(row[order]) != 0])]
+        best = first_of_each(1, row, alone)
         cost = edges.add(bundles[row[best]], courier[best])
         best, cost = best[cost < NEVER], cost[cost < NEVER]
         if not best.size:
@@ -167,9 +158,7 @@ class Family:
         reduced = worth[self.row] - self.guess - relaxed.courier_price[self.courier]
         pick = np.flatnonzero(~self.routed & (reduced > 0))
         for of, most in ((self.row, ROUTES_PER_BUNDLE), (self.courier, ROUTES_PER_COURIER)):
-            order = np.lexsort((-reduced[pick], of[pick]))
-            group = of[pick][order]
-            pick = pick[order[np.arange(order.size) - np.searchsorted(group, group) < most]]
+            pick = pick[first_of_each(most, of[pick], -reduced[pick])]
         pick = np.sort(pick)
         self.routed[pick] = True
         return pick
@@ -194,9 +183,7 @@ def companions(problem: Problem) -> Ints:
     )
     closeness = apart + way
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    order = np.lexsort((both[:, 1], np.concatenate([closeness, closeness]), both[:, 0]))
-    starts = np.searchsorted(both[order, 0], both[order, 0])
-    near = both[order][np.arange(len(order)) - starts < COMPANIONS]
+    near = both[first_of_each(COMPANIONS, both[:, 0], np.concatenate([closeness, closeness]), both[:, 1])]
     companions: Ints = np.unique(np.sort(near, axis=1), axis=0).reshape(-1, 2)
     return companions
 
@@ -220,9 +207,7 @@ def _grown(bundles: Ints, pairs: Ints, gain: Ints) -> Ints:
     total = total[possible]
     kept = np.zeros(len(longer), bool)
     for slot in range(longer.shape[1]):
-        best = np.lexsort((-total, longer[:, slot]))
-        member = longer[best, slot]
-        kept[best[np.arange(best.size) - np.searchsorted(member, member) < BUNDLES_PER_JOB]] = True
+        kept[first_of_each(BUNDLES_PER_JOB, longer[:, slot], -total)] = True
     return longer[kept]
 
 

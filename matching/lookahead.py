@@ -7,16 +7,16 @@ generation: a linear relaxation prices jobs and couriers, and the chains that ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from geo.units import Floats, Ints
 from matching.assignment import MILLI, Candidates
 from matching.costs import later_cost
+from matching.groups import first_of_each
 from matching.problem import NOBODY, Bools, Problem
-from matching.relaxation import Columns, Relaxation
-from matching.set_partition import columns_of
+from matching.relaxation import Columns, Relaxation, columns_of
 
 # Pricing rounds; chains that a courier keeps for going on, and that join the relaxation, each time.
 ROUNDS = 3
@@ -56,7 +56,7 @@ class Chains:
 def with_chains(problem: Problem, candidates: Candidates, unmatched: Ints) -> Relaxation:
     """The edges themselves, and chains of up to the policy's number of loads."""
     width = candidates.jobs.shape[1] + problem.sharing.lookahead_loads - 1
-    columns = columns_of(candidates, unmatched, width)
+    columns = columns_of(candidates.jobs, candidates.courier, candidates.cost, unmatched, width)
     relaxation = Relaxation(columns, unmatched.size, len(problem.couriers))
     if not len(columns):
         return relaxation
@@ -114,23 +114,12 @@ def _able(problem: Problem) -> Bools:
 
 def _priced(chains: Chains, job_price: Floats, courier_price: Floats) -> Chains:
     price = np.append(job_price, 0.0)[chains.jobs].sum(axis=1) + courier_price[chains.courier]
-    return Chains(
-        chains.jobs,
-        chains.courier,
-        chains.edge,
-        chains.latitude,
-        chains.longitude,
-        chains.end_s,
-        chains.saved,
-        chains.saved - price,
-    )
+    return replace(chains, reduced=chains.saved - price)
 
 
 def _best(chains: Chains, keep: int) -> Chains:
     """Of each courier the chains that are worth most at the present prices."""
-    order = np.lexsort((chains.edge, -chains.reduced, chains.courier))
-    courier = chains.courier[order]
-    return chains.part(order[np.arange(order.size) - np.searchsorted(courier, courier) < keep])
+    return chains.part(first_of_each(keep, chains.courier, -chains.reduced, chains.edge))
 
 
 def _longer(problem: Problem, chains: Chains, unmatched: Ints, job_price: Floats, able: Bools) -> Chains:

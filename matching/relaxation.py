@@ -10,7 +10,9 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, vstack
 
 from geo.units import Floats, Ints
+from matching.groups import first_of_each
 from matching.highs import Highs
+from matching.min_cost_flow import SolverFailed
 from matching.problem import NOBODY, Bools
 
 # The solver counts in thousands of the integer costs, which keeps its tolerances far below one.
@@ -52,6 +54,14 @@ class Columns:
         return csc_array((np.ones(row.size), (row, column)), shape=(jobs + couriers, len(self)))
 
 
+def columns_of(jobs: Ints, courier: Ints, cost: Ints, unmatched: Ints, width: int) -> Columns:
+    """A column, with room for ``width`` jobs, for each edge that costs less than leaving its jobs."""
+    saved = np.where(jobs != NOBODY, unmatched[jobs], 0).sum(axis=1) - cost
+    edge = np.flatnonzero(saved > 0)
+    wide = np.pad(jobs[edge], ((0, 0), (0, width - jobs.shape[1])), constant_values=NOBODY)
+    return Columns(wide, courier[edge], edge, saved[edge])
+
+
 @dataclass(frozen=True, slots=True)
 class Relaxed:
     """``share`` (E,) of each column, ``saved`` in all; ``job_price``, ``courier_price``: what one more of each would
@@ -77,12 +87,13 @@ class Relaxation:
         self._cuts: list[Ints] = []
         # Columns that the solver has, in its order.
         self._given = np.zeros(0, np.int64)
+        self._rows: csr_array | None = None
         self._solver = Highs(presolve="off")
         self._add_rows(csr_array((jobs + couriers, 0)))
         self._give(_likely(columns))
 
     def solve(self) -> Relaxed:
-        """The optimum over all columns. Raises RuntimeError if the solver finds none."""
+        """The optimum over all columns. Raises SolverFailed if the solver finds none."""
         rows = self.rows()
         while True:
             share, dual, saved = self._run()
@@ -106,6 +117,7 @@ class Relaxation:
     def join(self, more: Columns) -> None:
         """More columns to choose among."""
         self.columns = self.columns.joined(more)
+        self._rows = None
 
     def take(self, columns: Ints) -> None:
         """These columns, of which the solver has shares, are chosen from now on."""
@@ -127,6 +139,7 @@ class Relaxation:
         triples = _broken(self.columns.jobs, share, self._jobs)
         if len(triples):
             self._cuts.append(triples)
+            self._rows = None
             self._add_rows(self._takes_two(triples)[:, self._given])
         return len(triples)
 
@@ -134,7 +147,7 @@ class Relaxation:
         """Shares of all columns, duals of all rows, and the saving."""
         self._solver.run()
         if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"the relaxation has no optimum: {self._solver.getModelStatus()}")
+            raise SolverFailed(f"the relaxation has no optimum: {self._solver.getModelStatus()}")
         solution = self._solver.getSolution()
         share = np.zeros(len(self.columns))
         share[self._given] = solution.col_value
@@ -171,8 +184,11 @@ class Relaxation:
 
     def rows(self) -> csr_array:
         """Shape (rows, columns): of the columns of each row at most one can be chosen; with all cuts so far."""
-        own = csr_array(self.columns.rows(self._jobs, self._couriers))
-        return vstack([own, *(self._takes_two(triples) for triples in self._cuts)], format="csr")
+        if self._rows is None:
+            own = csr_array(self.columns.rows(self._jobs, self._couriers))
+            cuts = (self._takes_two(triples) for triples in self._cuts)
+            self._rows = vstack([own, *cuts], format="csr")
+        return self._rows
 
     def _takes_two(self, triples: Ints) -> csr_array:
         """Shape (triples, columns): 1 where a column takes two or three of the jobs."""
@@ -188,9 +204,7 @@ def _likely(columns: Columns) -> Ints:
     """Columns to begin with: for each courier and for each job some that save most."""
     likely = np.zeros(len(columns), bool)
     for of in (columns.courier, columns.jobs[:, 0]):
-        order = np.lexsort((-columns.saved, of))
-        group = of[order]
-        likely[order[np.arange(order.size) - np.searchsorted(group, group) < LIKELY_EACH]] = True
+        likely[first_of_each(LIKELY_EACH, of, -columns.saved)] = True
     return np.flatnonzero(likely)
 
 

@@ -8,10 +8,9 @@ from time import perf_counter
 import numpy as np
 
 from geo.units import Ints
-from matching.assignment import Candidates
 from matching.branch_and_bound import best_columns
-from matching.problem import NOBODY, Bools
-from matching.relaxation import Columns, Relaxation, Relaxed
+from matching.problem import Bools
+from matching.relaxation import Relaxation, Relaxed
 
 # While diving, columns above this are taken at once.
 LIKELY = 0.7
@@ -29,16 +28,6 @@ class Selection:
     chosen: Ints
     saves: int
     price: Ints
-
-
-def columns_of(candidates: Candidates, unmatched: Ints, width: int) -> Columns:
-    """A column for each edge that is worth it, with room for ``width`` jobs."""
-    members = candidates.jobs != NOBODY
-    saved = np.where(members, unmatched[candidates.jobs], 0).sum(axis=1) - candidates.cost
-    edge = np.flatnonzero(saved > 0)
-    spare = width - candidates.jobs.shape[1]
-    jobs = np.pad(candidates.jobs[edge], ((0, 0), (0, spare)), constant_values=NOBODY)
-    return Columns(jobs, candidates.courier[edge], edge, saved[edge])
 
 
 def select(relaxation: Relaxation, couriers: int, start: Bools, budget_s: float) -> Selection:

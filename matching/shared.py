@@ -7,7 +7,7 @@ import numpy as np
 from geo.units import Ints
 from matching.assignment import TERMS, Candidates, Routes
 from matching.bundles import NEVER, add_bundles
-from matching.problem import NOBODY, Gate, Insertion, Problem
+from matching.problem import NOBODY, Gate, Insertion, Problem, Solver
 from matching.routes import BestRoutes, best_routes
 
 
@@ -20,7 +20,8 @@ def shared_edges(problem: Problem, job: Ints, courier: Ints, gates: Ints) -> Can
     for jobs, _, _ in alone:
         kept += np.bincount(jobs[:, 0], minlength=len(problem.jobs))
     gates[:, Gate.PROMISE] += np.bincount(job, minlength=len(problem.jobs)) - kept
-    if problem.sharing.jobs_per_offer > 1:
+    # The baseline puts no jobs together: what a round falls back to must not spend time on bundles.
+    if problem.sharing.jobs_per_offer > 1 and problem.solver is not Solver.GREEDY_NEAREST:
         add_bundles(problem, edges)
     return edges.candidates(gates)
 

@@ -18,8 +18,8 @@ from matching.costs import unmatched_cost
 from matching.lookahead import with_chains
 from matching.prices import courier_prices
 from matching.problem import Problem, Solver
-from matching.relaxation import Relaxation
-from matching.set_partition import columns_of, select
+from matching.relaxation import Relaxation, columns_of
+from matching.set_partition import select
 
 # Smaller rounds are not worth the way to other processes: edges, of one job each and of several.
 SPLIT_FROM, SPLIT_SHARED_FROM = 50_000, 2_000
@@ -105,7 +105,7 @@ def choose(candidates: Candidates, unmatched: Ints, couriers: int, budget_s: flo
     flow = one_each(candidates, unmatched, couriers)
     if candidates.single().all():
         return with_prices(candidates, unmatched, flow)
-    columns = columns_of(candidates, unmatched, candidates.jobs.shape[1])
+    columns = columns_of(candidates.jobs, candidates.courier, candidates.cost, unmatched, candidates.jobs.shape[1])
     return _partitioned(candidates, Relaxation(columns, unmatched.size, couriers), unmatched, flow, budget_s)
 
 

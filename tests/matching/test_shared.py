@@ -18,9 +18,8 @@ from matching.costs import unmatched_cost
 from matching.orders import orders
 from matching.plan_check import check_plan
 from matching.problem import Insertion, Problem, Sharing
-from matching.relaxation import Relaxation
-from matching.set_partition import columns_of
-from matching.solve import choose, solve
+from matching.relaxation import Relaxation, columns_of
+from matching.solve import choose, fall_back, solve
 from tests.matching.problems import SHARED, random_problem, under_way
 
 SEEDS = st.integers(0, 10**6)
@@ -105,7 +104,7 @@ def test_the_choice_is_the_best_of_all_choices(seed) -> None:
             jobs = [job for edge in some for job in members[edge]]
             if len(set(jobs)) == len(jobs) and np.unique(candidates.courier[list(some)]).size == size:
                 best = max(best, sum(saved[edge] for edge in some))
-    columns = columns_of(candidates, unmatched, candidates.jobs.shape[1])
+    columns = columns_of(candidates.jobs, candidates.courier, candidates.cost, unmatched, candidates.jobs.shape[1])
     selection = set_partition.select(Relaxation(columns, 5, 3), 3, np.zeros(len(columns), bool), 10.0)
     assert columns.saved[selection.chosen].sum() == best
     assert selection.saves >= best
@@ -152,6 +151,14 @@ def test_a_pair_may_wait_while_the_courier_is_early_enough() -> None:
         there = start + assignment.candidates.seconds[edge]
         assert assignment.held[job] == (there + 30.0 <= problem.jobs.ready_in_s[job])
     assert 0 < assignment.held.sum() < assignment.matched.sum()
+
+
+def test_what_a_round_falls_back_to_spends_no_time_on_bundles() -> None:
+    problem = shared_problem(7, 12, 12)
+    assert not solve(problem).candidates.single().all()
+    fallen = fall_back(problem)
+    assert fallen.fell_back
+    assert fallen.candidates.single().all()
 
 
 def test_who_is_still_at_work_counts_but_is_not_asked() -> None:
