@@ -154,7 +154,7 @@ def test_a_pair_may_wait_while_the_courier_is_early_enough() -> None:
 
 
 def test_what_a_round_falls_back_to_spends_no_time_on_bundles() -> None:
-    problem = shared_problem(7, 12, 12)
+    problem = random_problem(3, 30, 15, sharing=SHARED)
     assert not solve(problem).candidates.single().all()
     fallen = fall_back(problem)
     assert fallen.fell_back
