@@ -9,6 +9,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
 
 
@@ -81,14 +82,87 @@ class ReportProgress(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastJob:
+    """A job that has left the market's memory, and the stars that each side gave (None: nothing), from the tables."""
+
+    job: job_pb.Job
+    by_client: int | None = None
+    by_courier: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateJob(Command):
+    """``past``: only needed where the job may have left the market's memory; likewise below."""
+
     rating: rating_pb.Rating
+    past: PastJob | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTip(Command):
+    client_id: str
+    job_id: str
+    minor_units: int
+    past: PastJob | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSurge(Command):
+    """``numbers``, ``latitude_e7``, ``longitude_e7``: couriers whose live position differs from the one on the log."""
+
+    numbers: Ints
+    latitude_e7: Ints
+    longitude_e7: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPolicy(Command):
+    """``effective_us`` None: as soon as the present policy's notice period allows."""
+
     policy: policy_pb.Policy
     operator_id: str
+    effective_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestDecision(Command):
+    """``decision``: as explained from the log; ``contested_before``: a review of it was opened earlier."""
+
+    person_id: str
+    decision: transparency_pb.Decision
+    statement: str
+    contested_before: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReview(Command):
+    operator_id: str
+    subject_id: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimReview(Command):
+    """``review_id`` empty: the most urgent one that the reviewer may decide."""
+
+    reviewer_id: str
+    review_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideReview(Command):
+    reviewer_id: str
+    review_id: str
+    outcome: transparency_pb.ReviewOutcome
+    reason: str
+    level: policy_pb.StandingLevel = policy_pb.STANDING_LEVEL_UNSPECIFIED
+    compensation_minor_units: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasePerson(Command):
+    person_id: str
+    pseudonym: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

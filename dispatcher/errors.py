@@ -46,15 +46,16 @@ class NotYours(DispatchError):
     """The job or offer belongs to somebody else."""
 
 
+class NoCaller(DispatchError):
+    """A call about a person that does not say who asks."""
+
+
+class NotAllowed(DispatchError):
+    """The one who asks may not see or do this."""
+
+
 class MarketUnavailable(DispatchError):
     """The market cannot promise durability now; the same request may be sent again."""
-
-
-class NotBuilt(DispatchError):
-    """Part of the contract whose room is still narrow."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("NOT_BUILT", message)
 
 
 class StaleWriter(MarketUnavailable):

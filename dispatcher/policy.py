@@ -10,9 +10,12 @@ import protovalidate
 from google.protobuf import json_format
 
 from dispatcher.errors import PolicyError
+from dispatcher.times import micros
+from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
 DEFAULT = "plain"
+DAY_S = 86_400
 
 
 def presets() -> list[str]:
@@ -45,13 +48,16 @@ def parse(text: str, origin: str) -> policy_pb.Policy:
 
 
 def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Policy:
-    """The policy itself, if it can govern a market."""
+    """The policy itself, if it can govern a market; what it must have and leaves out is filled in."""
+    _fill_in(policy)
     try:
         protovalidate.validate(policy)
     except protovalidate.ValidationError as fault:
         faults = "; ".join(f"{field_path(violation)}: {violation.proto.message}" for violation in fault.violations)
         raise PolicyError(f"{origin}: {faults}") from fault
     _check_speeds(policy, origin)
+    _check_surge(policy, origin)
+    _check_standing(policy, origin)
     sharing = policy.matching.sharing
     if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
         raise PolicyError(f"{origin}: matching.sharing.jobs_per_courier: must not be below jobs_per_offer")
@@ -72,6 +78,44 @@ def _check_speeds(policy: policy_pb.Policy, origin: str) -> None:
     ):
         if line is not None and len(line.speeds_mps) not in (1, 24):
             raise PolicyError(f"{origin}: travel.{name}.speeds_mps: give 1 speed, or 24 by hour")
+
+
+def _fill_in(policy: policy_pb.Policy) -> None:
+    """People can contest, and are answered, under every policy: two weeks, as Directive (EU) 2024/2831, article 11, has
+    it; and half a year to contest."""
+    if not policy.reviews.HasField("answer_within"):
+        policy.reviews.answer_within.seconds = 14 * DAY_S
+    if not policy.reviews.HasField("claim_limit"):
+        policy.reviews.claim_limit.seconds = 15 * 60
+    if not policy.standing.HasField("contest_within"):
+        policy.standing.contest_within.seconds = 180 * DAY_S
+
+
+def _check_surge(policy: policy_pb.Policy, origin: str) -> None:
+    surge = policy.surge
+    if not policy.HasField("surge"):
+        return
+    if policy.travel.HasField("planar"):
+        raise PolicyError(f"{origin}: surge: needs positions on the globe, and travel.planar has none")
+    if surge.mode == job_pb.SURGE_MODE_ADDITIVE and not surge.additive_minor_units:
+        raise PolicyError(f"{origin}: surge.additive_minor_units: say what a multiplier of 200 % adds")
+    for index, cap in enumerate(surge.emergency_caps):
+        both = cap.HasField("start_time") and cap.HasField("end_time")
+        if both and micros(cap.end_time) <= micros(cap.start_time):
+            raise PolicyError(f"{origin}: surge.emergency_caps[{index}].end_time: must be after start_time")
+
+
+def _check_standing(policy: policy_pb.Policy, origin: str) -> None:
+    names = [rule.name for rule in policy.standing.rules]
+    if len(set(names)) != len(names):
+        raise PolicyError(f"{origin}: standing.rules: each rule needs a name of its own")
+    for index, rule in enumerate(policy.standing.rules):
+        declines = rule.cause == policy_pb.STANDING_CAUSE_DECLINED_SHARE_ABOVE
+        if declines and not policy.standing.declines_may_count:
+            raise PolicyError(
+                f"{origin}: standing.rules[{index}].cause: declining an offer is no cause for anything,"
+                " unless standing.declines_may_count says so in public"
+            )
 
 
 def field_path(violation: protovalidate.Violation) -> str:

@@ -1,13 +1,69 @@
-"""H3 cells: how a position is coarsened before others than its owner see it."""
+"""H3 cells: how a position is coarsened before others than its owner see it, and the grid that surge works on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import h3
+import h3.api.basic_int as h3_int
+import numpy as np
+
+from geo.units import Floats, Ints
 
 # About 5 square kilometres a cell: a neighbourhood, not an address.
 AREA_RESOLUTION = 7
+NEIGHBOURS = 6
 
 
 def area_cell(latitude: float, longitude: float) -> str:
     """The H3 cell, as text, that stands for a destination's area."""
     return str(h3.latlng_to_cell(latitude, longitude, AREA_RESOLUTION))
+
+
+def cell_at(latitude: float, longitude: float, resolution: int) -> int:
+    """The H3 cell of a point in degrees, as a number."""
+    return int(h3_int.latlng_to_cell(latitude, longitude, resolution))
+
+
+def cells_at(latitudes: Floats, longitudes: Floats, resolution: int) -> Ints:
+    """Shape (n,), int64: the H3 cell of each point."""
+    cell = h3_int.latlng_to_cell
+    pairs = zip(latitudes.tolist(), longitudes.tolist(), strict=True)
+    return np.fromiter((cell(lat, lng, resolution) for lat, lng in pairs), np.int64, latitudes.size)
+
+
+def cell_name(cell: int) -> str:
+    """An H3 cell as H3 writes it, hexadecimal."""
+    return str(h3_int.int_to_str(cell))
+
+
+class CellGrid:
+    """Neighbours of H3 cells, each looked up once. Holds nothing that does not follow from the cells themselves."""
+
+    def __init__(self) -> None:
+        self._cells: Ints = np.zeros(0, np.int64)
+        self._neighbours: Ints = np.zeros((0, NEIGHBOURS), np.int64)
+
+    def neighbours(self, cells: Ints) -> Ints:
+        """Shape (n, 6), int64, of ascending distinct ``cells``: their neighbours; 0 where a pentagon has but five."""
+        places = np.searchsorted(self._cells, cells)
+        known = np.zeros(cells.size, bool)
+        inside = places < self._cells.size
+        known[inside] = self._cells[places[inside]] == cells[inside]
+        if not known.all():
+            self._learn(cells[~known])
+            places = np.searchsorted(self._cells, cells)
+        return self._neighbours[places]
+
+    def _learn(self, cells: Ints) -> None:
+        rows = np.array([_ring(cell) for cell in cells.tolist()], np.int64)
+        together = np.concatenate([self._cells, cells])
+        order = np.argsort(together)
+        self._cells = together[order]
+        self._neighbours = np.concatenate([self._neighbours, rows])[order]
+
+
+def _ring(cell: int) -> list[int]:
+    around: Iterable[int] = h3_int.grid_ring(cell, 1)
+    ring = sorted(around)
+    return ring + [0] * (NEIGHBOURS - len(ring))

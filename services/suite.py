@@ -20,6 +20,7 @@ from matching.solver_processes import SolverProcesses
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
+from services.host.no_offer import NoOffers
 from services.host.snapshots import Snapshots
 from services.http.metrics import MarketCollector
 from services.http.server import HttpServer
@@ -76,7 +77,7 @@ class Suite:
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed))
         dispatch = Dispatch(host, SolverProcesses(settings.solver_processes))
         registry.register(MarketCollector(host, dispatch))
-        rpc = RpcServer(host, settings.grpc_address, registry)
+        rpc = RpcServer(host, NoOffers(dsn, opening.networks), settings.grpc_address, registry)
         http = HttpServer(host, registry)
         snapshots = Snapshots(host, dsn)
         await asyncio.gather(host.start(), dispatch.start())

@@ -1,4 +1,5 @@
-"""Jobs, their history and pay lines as SQL tables: followed from the log, a little behind it, exactly once."""
+"""Jobs, pay, time, ratings, decisions and reviews as SQL tables: followed from the log, a little behind it, exactly
+once."""
 
 from __future__ import annotations
 
@@ -8,11 +9,14 @@ from typing import Any
 
 import asyncpg
 
+from dispatcher.decisions.index import decisions_of
 from dispatcher.log.sql import query
-from dispatcher.times import micros
+from dispatcher.pay.ledger import WORKERS
+from dispatcher.times import micros, span
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
-from gig.v1 import types_pb2 as types_pb
+from gig.v1 import transparency_service_pb2 as pb
 
 # Bodies that are about one job, besides those that hold it whole.
 _ABOUT_A_JOB = frozenset(
@@ -40,11 +44,37 @@ def jobs_of(event: events_pb.Event) -> list[str]:
         return list(event.offer_answered.job_ids)
     if body == "job_rated":
         return [event.job_rated.rating.job_id]
+    if body == "tip_added":
+        return [event.tip_added.job.job_id]
     return [getattr(event, body).job_id] if body in _ABOUT_A_JOB else []
 
 
-# Bodies whose events book pay.
-_BOOKING = frozenset({"job_completed", "job_cancelled", "job_failed", "courier_offline"})
+# Bodies whose events may book pay.
+_BOOKING = frozenset(
+    {
+        "job_completed",
+        "job_cancelled",
+        "job_failed",
+        "courier_offline",
+        "tip_added",
+        "period_settled",
+        "review_opinion_given",
+        "review_decided",
+    }
+)
+
+
+def courier_of(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
+    """The courier whose time may go into something else from this event on, or nobody."""
+    body = event.WhichOneof("body")
+    if body in ("courier_online", "courier_offline", "job_released"):
+        return str(getattr(event, body).courier_id)
+    if body == "offer_answered":
+        accepted = event.offer_answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
+        return str(event.offer_answered.courier_id) if accepted else ""
+    if body in ("courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled"):
+        return jobs[0].courier_id if jobs else ""
+    return ""
 
 
 @dataclass(slots=True)
@@ -57,23 +87,57 @@ class Rows:
     entered: dict[str, int] = field(default_factory=dict)
     # job_id, sequence, time, kind
     history: list[tuple[str, int, int, str]] = field(default_factory=list)
-    # sequence, leg, time, courier_id, job_id, kind of line, amount, currency
-    pay: list[tuple[int, int, int, str, str, int, int, str]] = field(default_factory=list)
+    # sequence, leg, time, worker_id, job_id, review_id, kind of line, amount, currency, rule
+    pay: list[tuple[int, int, int, str, str, str, int, int, str, str]] = field(default_factory=list)
+    # courier_id, sequence, time, phase
+    phases: list[tuple[str, int, int, int]] = field(default_factory=list)
+    # (job_id, rater) -> rater_id, rated_id, sequence, body
+    ratings: dict[tuple[str, int], tuple[str, str, int, bytes]] = field(default_factory=dict)
+    # sequence, person_id, decision_id, kind, job_id
+    decisions: list[tuple[int, str, str, int, str]] = field(default_factory=list)
+    # review_id -> review, and the sequences of its first and last event among these
+    reviews: dict[str, tuple[pb.Review, int, int]] = field(default_factory=dict)
+    # sequence, reviewer_id, review_id, time, microseconds spent, outcome
+    opinions: list[tuple[int, str, str, int, int, int]] = field(default_factory=list)
 
-    def add(self, event: events_pb.Event, kind: str, jobs: Sequence[job_pb.Job]) -> None:
-        """``jobs`` are the records of the event's jobs right after it."""
+    def add(
+        self, event: events_pb.Event, kind: str, jobs: Sequence[job_pb.Job], phase: tuple[str, int] | None = None
+    ) -> None:
+        """``jobs``: records of the event's jobs right after it; ``phase``: (courier, what their time goes into)."""
         self.sequence = event.sequence
+        at_us = micros(event.time)
         for job_id in jobs_of(event):
-            self.history.append((job_id, event.sequence, micros(event.time), kind))
+            self.history.append((job_id, event.sequence, at_us, kind))
         for job in jobs:
             self.jobs[job.job_id] = job
             self.entered.setdefault(job.job_id, event.sequence)
+        if phase is not None:
+            self.phases.append((phase[0], event.sequence, at_us, phase[1]))
         if kind in _BOOKING:
-            body = getattr(event, kind)
-            self._book(event, "" if kind == "courier_offline" else body.job_id, body.postings)
+            self._book(event, getattr(event, kind))
+        if kind in ("job_rated", "rating_revised"):
+            rating = getattr(event, kind).rating
+            row = rating.rater_id, rating.rated_id, event.sequence, rating.SerializeToString()
+            self.ratings[rating.job_id, rating.rater] = row
+        if kind in ("review_opened", "review_decided"):
+            review = getattr(event, kind).review
+            self.reviews[review.review_id] = review, event.sequence, event.sequence
+        if kind == "review_opinion_given":
+            body = event.review_opinion_given
+            spent = span(body.opinion.time_spent)
+            self.opinions.append(
+                (event.sequence, body.opinion.reviewer_id, body.review_id, at_us, spent, body.opinion.outcome)
+            )
+        for key in decisions_of(event):
+            self.decisions.append((event.sequence, key.person_id, key.decision_id, key.kind, key.job_id))
 
-    def _book(self, event: events_pb.Event, job_id: str, postings: types_pb.Postings) -> None:
-        legs = [leg for leg in postings.legs if leg.account == types_pb.ACCOUNT_COURIER]
+    def _book(self, event: events_pb.Event, body: Any) -> None:
+        """The lines of those who work."""
+        job_id = body.job.job_id if isinstance(body, events_pb.TipAdded) else getattr(body, "job_id", "")
+        review_id = getattr(body, "review_id", "")
+        if isinstance(body, events_pb.ReviewDecided):
+            job_id, review_id = body.review.job_id, body.review.review_id
+        legs = [leg for leg in body.postings.legs if leg.account in WORKERS]
         for number, leg in enumerate(legs):
             self.pay.append(
                 (
@@ -82,9 +146,11 @@ class Rows:
                     micros(event.time),
                     leg.holder_id,
                     job_id,
+                    review_id,
                     leg.line,
                     leg.minor_units,
-                    postings.currency_code,
+                    body.postings.currency_code,
+                    leg.rule,
                 )
             )
 
@@ -111,6 +177,11 @@ class Projections:
             await self._insert(connection, "project_jobs", _job_rows(rows))
             await self._insert(connection, "project_history", rows.history)
             await self._insert(connection, "project_pay", rows.pay)
+            await self._insert(connection, "project_phases", rows.phases)
+            await self._insert(connection, "project_ratings", [(*key, *row) for key, row in rows.ratings.items()])
+            await self._insert(connection, "project_decisions", rows.decisions)
+            await self._insert(connection, "project_reviews", _review_rows(rows))
+            await self._insert(connection, "project_opinions", rows.opinions)
         self.sequence = rows.sequence
 
     async def _insert(self, connection: asyncpg.Connection, name: str, rows: list[tuple[Any, ...]]) -> None:
@@ -120,6 +191,29 @@ class Projections:
 
 def _job_rows(rows: Rows) -> list[tuple[Any, ...]]:
     return [
-        (job_id, job.client_id, job.state, rows.entered[job_id], job.sequence, job.SerializeToString())
+        (
+            job_id,
+            job.client_id,
+            job.courier_id,
+            job.state,
+            rows.entered[job_id],
+            job.sequence,
+            job.SerializeToString(),
+        )
         for job_id, job in rows.jobs.items()
+    ]
+
+
+def _review_rows(rows: Rows) -> list[tuple[Any, ...]]:
+    return [
+        (
+            review_id,
+            review.subject_id,
+            review.decision_id,
+            opened,
+            sequence,
+            review.HasField("decide_time"),
+            review.SerializeToString(),
+        )
+        for review_id, (review, opened, sequence) in rows.reviews.items()
     ]

@@ -49,6 +49,8 @@ class Step(Enum):
     FAIL = "fail"
     CANCEL = "cancel"
     EXPIRE = "expire"
+    # The client did not come to the pickup.
+    NO_SHOW = "leave the client of"
 
 
 CLIENT, COURIER, RULE = job_pb.ACTOR_CLIENT, job_pb.ACTOR_COURIER, job_pb.ACTOR_RULE
@@ -82,6 +84,7 @@ TRANSITIONS = (
     Transition(AT_PICKUP, Step.PICK_UP, COURIER, PICKED_UP),
     Transition(AT_PICKUP, Step.RELEASE, COURIER, QUEUED),
     Transition(AT_PICKUP, Step.CANCEL, CLIENT, CANCELLED),
+    Transition(AT_PICKUP, Step.NO_SHOW, COURIER, CANCELLED),
     Transition(PICKED_UP, Step.COMPLETE, COURIER, COMPLETED),
     Transition(PICKED_UP, Step.FAIL, COURIER, FAILED),
 )
@@ -93,6 +96,7 @@ PROGRESS_STEPS = {
     courier_pb.PROGRESS_STEP_ARRIVED: Step.ARRIVE,
     courier_pb.PROGRESS_STEP_PICKED_UP: Step.PICK_UP,
     courier_pb.PROGRESS_STEP_COMPLETED: Step.COMPLETE,
+    courier_pb.PROGRESS_STEP_NO_SHOW: Step.NO_SHOW,
 }
 
 

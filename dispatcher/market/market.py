@@ -8,7 +8,18 @@ from typing import Any
 from dispatcher import commands
 from dispatcher.errors import RequestReused
 from dispatcher.market import apply, plan_checks, rounds, snapshot, waits
-from dispatcher.market.decide import couriers, due, jobs, rules, zone_queues
+from dispatcher.market.decide import (
+    couriers,
+    due,
+    jobs,
+    people,
+    ratings,
+    review_work,
+    rules,
+    surge,
+    tips,
+    zone_queues,
+)
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
@@ -22,6 +33,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from matching.assignment import Assignment
+from matching.problem import Problem
 
 Event = events_pb.Event
 Networks = Mapping[str, TravelTime]
@@ -33,7 +45,14 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.PlaceJob: jobs.place,
     commands.TakeQuote: jobs.take_quote,
     commands.CancelJob: jobs.cancel,
-    commands.RateJob: jobs.rate,
+    commands.RateJob: ratings.rate,
+    commands.AddTip: tips.add_tip,
+    commands.UpdateSurge: surge.update,
+    commands.ContestDecision: review_work.contest,
+    commands.OpenReview: review_work.open_by_operator,
+    commands.ClaimReview: review_work.claim,
+    commands.DecideReview: review_work.decide,
+    commands.ErasePerson: people.erase,
     commands.GoOnline: couriers.go_online,
     commands.GoOffline: couriers.go_offline,
     commands.AnswerOffer: couriers.answer_offer,
@@ -129,6 +148,10 @@ class Market:
         """Which constraint keeps how many couriers from a job that waits. Changes nothing."""
         return waits.explain_wait(self.state, job_id, moved, now_us)
 
+    def problem_of_pair(self, job_id: str, courier_id: str, moved: rounds.MovedCouriers, now_us: int) -> Problem:
+        """One job and one courier alone, as a round would see them."""
+        return waits.problem_of_pair(self.state, job_id, courier_id, moved, now_us)
+
     def next_due(self) -> int | None:
         """Market time of the next time-out or expiry."""
         return self.state.due[0][0] if self.state.due else None
@@ -140,6 +163,8 @@ class Market:
         number = self.state.numbers[courier_id]
         view.position.latitude = int(self.state.columns.latitude_e7[number]) / E7
         view.position.longitude = int(self.state.columns.longitude_e7[number]) / E7
+        clock = self.state.clocks[courier_id]
+        view.shift.CopyFrom(clock.view(view.state, max(self.state.time_us, clock.since_us)))
         for zone, queue in self.state.zone_queues.items():
             if courier_id in queue:
                 view.queue.CopyFrom(self.queue_place(zone, courier_id))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
+from dispatcher.pricing.job_price import waiting_terms
+from dispatcher.pricing.tariff import tariff_of
 from dispatcher.times import SECOND, duration, span, timestamp
 from geo.cells import area_cell
 from geo.travel import Planar
@@ -43,6 +45,11 @@ def make_offer(
         policy_version=state.policy.version,
         round_sequence=round_sequence,
         reason=_reason(state, round_, assignment, edge),
+        stops=2 * len(jobs),
+        surge_minor_units=sum(
+            line.minor_units for job in jobs for line in job.pay.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE
+        ),
+        time_to_answer=state.policy.offers.time_to_answer,
     )
     return offer
 
@@ -58,6 +65,7 @@ def _offered(state: MarketState, job: job_pb.Job) -> offer_pb.OfferedJob:
         pickup=spec.pickup,
         destination_area=_area(state, spec.dropoff.position),
         load=needed_load(spec),
+        waiting=waiting_terms(tariff_of(state.policy.pays, spec.kind)),
     )
     if spec.HasField("pickup_after"):
         offered.pickup_after.CopyFrom(spec.pickup_after)

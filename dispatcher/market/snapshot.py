@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dispatcher.market import lifecycle, plans
+from dispatcher.market import snapshot_people as people
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
 from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
 from dispatcher.market.travel import travel_model, trips_of
-from dispatcher.times import SECOND, micros, timestamp
+from dispatcher.pricing import surge
+from dispatcher.pricing.surge import field_of
+from dispatcher.times import micros, timestamp
 from geo.geojson import zones_from_geojson
 from geo.learned_travel import TripTimes
 from geo.travel import TravelTime
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import snapshot_pb2 as pb
-from ratings.score import Score
 
 
 def save(state: MarketState) -> pb.MarketSnapshot:
@@ -45,17 +47,21 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for job_id, couriers in state.exclusions.items()
             for courier_id, until in couriers.items()
         ],
-        scores=[
-            pb.PersonScore(
-                person_id=person_id,
-                weighted_sum=score.weighted_sum,
-                weight=score.weight,
-                ratings=score.ratings,
-                as_of=timestamp(round(score.as_of_s * SECOND)),
-            )
-            for person_id, score in state.scores.items()
+        ratings_of_couriers=people.save_book(state.ratings_of_couriers),
+        ratings_of_clients=people.save_book(state.ratings_of_clients),
+        rated=people.save_given(state.rated),
+        accounts=[people.save_account(person_id, account) for person_id, account in state.accounts.items()],
+        reviews=state.reviews.values(),
+        announced=state.announced,
+        found=state.found.values(),
+        clocks=[people.save_clock(courier_id, state.clocks[courier_id]) for courier_id in state.couriers],
+        surge=surge.save(state.surge),
+        surge_time=timestamp(state.surge.time_us),
+        surge_sequence=state.surge.sequence,
+        recent_demand=[
+            pb.RecentDemand(job_id=job_id, time=timestamp(at), cell=cell)
+            for job_id, (at, cell) in state.recent_demand.items()
         ],
-        rated=sorted(state.rated),
         ended=[pb.Ended(job_id=job_id, time=timestamp(at)) for at, job_id in state.ended],
         closed_offers=[
             pb.ClosedOffer(
@@ -127,11 +133,16 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         couriers={courier.courier_id: courier for courier in saved.couriers},
         columns=CourierColumns(),
         requests={kept.request.key: (kept.request, micros(kept.time)) for kept in saved.requests},
-        rated=set(saved.rated),
-        scores={
-            kept.person_id: Score(kept.weighted_sum, kept.weight, kept.ratings, micros(kept.as_of) / SECOND)
-            for kept in saved.scores
-        },
+        ratings_of_couriers=people.restore_book(saved.ratings_of_couriers),
+        ratings_of_clients=people.restore_book(saved.ratings_of_clients),
+        rated=people.restore_given(saved.rated),
+        accounts={kept.person_id: people.restore_account(kept) for kept in saved.accounts},
+        reviews={review.review_id: review for review in saved.reviews},
+        announced=saved.announced if saved.HasField("announced") else None,
+        found={change.person_id: change for change in saved.found},
+        clocks={kept.courier_id: people.restore_clock(kept) for kept in saved.clocks},
+        surge=field_of(saved.surge, micros(saved.surge_time), saved.surge_sequence),
+        recent_demand={kept.job_id: (micros(kept.time), kept.cell) for kept in saved.recent_demand},
         closed_offers={
             kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time), tuple(kept.job_ids))
             for kept in saved.closed_offers
@@ -162,6 +173,14 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
 
 def _restore_due(state: MarketState) -> None:
     """What falls due follows from the state alone."""
+    for person_id in state.found:
+        state.push_due(state.time_us, Due.STANDING, person_id)
+    if state.announced is not None:
+        state.push_due(micros(state.announced.effective_time), Due.POLICY, "announced")
+    for courier_id in state.couriers:
+        end_us = state.period_end(courier_id)
+        if end_us is not None:
+            state.push_due(end_us, Due.PERIOD, courier_id)
     for offer in state.offers.values():
         state.push_due(micros(offer.expire_time), Due.OFFER, offer.offer_id)
     for job in state.jobs.values():

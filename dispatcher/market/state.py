@@ -10,17 +10,25 @@ from enum import IntEnum
 
 from dispatcher.errors import NotFound
 from dispatcher.market import lifecycle
+from dispatcher.market.accounts import GOOD_ACCOUNT, Account
+from dispatcher.market.clocks import Clock
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import QueuedJob
-from dispatcher.times import micros, span
+from dispatcher.pay.floor import period_start
+from dispatcher.pricing.surge import SurgeField
+from dispatcher.times import SECOND, micros, span
+from geo.cells import CellGrid
 from geo.travel import TravelTime
 from geo.zones import ZoneSet
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
-from ratings.score import Score
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
+from ratings.book import RatingBook, ScoreRules
 
 
 class Due(IntEnum):
@@ -30,6 +38,12 @@ class Due(IntEnum):
     QUEUE = 1
     QUOTE = 2
     WAIT = 3
+    # A courier's pay period ends.
+    PERIOD = 4
+    # A rule on standing has found something.
+    STANDING = 5
+    # An announced policy comes into force.
+    POLICY = 6
 
 
 DueEntry = tuple[int, Due, str]
@@ -82,9 +96,22 @@ class MarketState:
     # request key -> (request, market time); in order of time
     requests: dict[str, tuple[events_pb.Request, int]] = field(default_factory=dict)
     ended: deque[tuple[int, str]] = field(default_factory=deque)
-    scores: dict[str, Score] = field(default_factory=dict)
-    # "job_id/actor" of ratings given; goes with its job
-    rated: set[str] = field(default_factory=set)
+    ratings_of_couriers: RatingBook = field(default_factory=RatingBook)
+    ratings_of_clients: RatingBook = field(default_factory=RatingBook)
+    # "job_id/actor" of ratings given lately -> (stars, market time); in order of time
+    rated: dict[str, tuple[int, int]] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    # person -> what a rule has found, to be decided in the next moment
+    found: dict[str, rating_pb.StandingChange] = field(default_factory=dict)
+    # Those that wait for a human, in the order of opening.
+    reviews: dict[str, transparency_pb.Review] = field(default_factory=dict)
+    announced: oversight_pb.AnnouncedPolicy | None = None
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    surge: SurgeField = field(default_factory=SurgeField)
+    # Jobs that joined the queue within the surge policy's window: (market time, H3 cell); in order of time
+    recent_demand: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # Of no state: what follows from cells alone.
+    grid: CellGrid = field(default_factory=CellGrid)
     due: list[DueEntry] = field(default_factory=list)
 
     def job(self, job_id: str) -> job_pb.Job:
@@ -99,6 +126,24 @@ class MarketState:
             raise NotFound("courier", courier_id)
         return found
 
+    def account(self, person_id: str) -> Account:
+        return self.accounts.get(person_id, GOOD_ACCOUNT)
+
+    def score_rules(self) -> ScoreRules:
+        policy = self.policy.ratings
+        return ScoreRules(
+            span(policy.half_life) / SECOND if policy.HasField("half_life") else None,
+            policy.prior_weight,
+            policy.prior_mean,
+            policy.market_weight,
+            policy.leniency_weight,
+            policy.leniency_limit,
+        )
+
+    def book_of(self, person_id: str) -> RatingBook:
+        """The book that holds a person's ratings: the couriers' for everyone who was ever online."""
+        return self.ratings_of_couriers if person_id in self.numbers else self.ratings_of_clients
+
     def push_due(self, at_us: int, kind: Due, name: str) -> None:
         heapq.heappush(self.due, (at_us, kind, name))
 
@@ -108,6 +153,12 @@ class MarketState:
         if kind is Due.OFFER:
             offer = self.offers.get(name)
             return offer is not None and micros(offer.expire_time) == at_us
+        if kind is Due.STANDING:
+            return name in self.found
+        if kind is Due.PERIOD:
+            return self.period_end(name) == at_us
+        if kind is Due.POLICY:
+            return self.announced is not None and micros(self.announced.effective_time) == at_us
         job = self.jobs.get(name)
         if job is None:
             return False
@@ -124,6 +175,13 @@ class MarketState:
     def wait_limit(self, job: job_pb.Job) -> int:
         """When a queued job stops waiting, counted from its (latest) entry into the queue."""
         return micros(job.queue_time) + span(self.policy.jobs.max_wait)
+
+    def period_end(self, courier_id: str) -> int | None:
+        """When the courier's open pay period ends, or None."""
+        clock, floor = self.clocks[courier_id], self.policy.floor
+        if not clock.period_us or not floor.HasField("engaged"):
+            return None
+        return period_start(floor.engaged, clock.period_us) + span(floor.engaged.period)
 
     def due_by(self, now_us: int) -> list[DueEntry]:
         """The current entries due by now, earliest first; the heap stays as it is."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from dispatcher.errors import WrongState
 from dispatcher.market import lifecycle
 from dispatcher.market.offers import GATES
-from dispatcher.market.problems import problem_of, supply
+from dispatcher.market.problems import problem_of, revisable, supply
 from dispatcher.market.queue import queued
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
 from matching.candidates import eligible_pairs
-from matching.problem import Gate
+from matching.problem import Gate, Problem
 
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
@@ -54,6 +54,15 @@ def explain_wait(state: MarketState, job_id: str, moved: MovedCouriers, now_us: 
         gates=[offer_pb.GateCount(gate=GATES[gate], removed=count) for gate, count in removed.items()],
         sentence=_sentence(int(numbers.size), eligible, removed),
     )
+
+
+def problem_of_pair(state: MarketState, job_id: str, courier_id: str, moved: MovedCouriers, now_us: int) -> Problem:
+    """One job and one courier, as a round would see them if there were nobody else."""
+    number = state.numbers[courier_id]
+    numbers, sharing = supply(state, revisable(state), now_us)
+    alone = numbers == number
+    rows = {job_id: queued(state.job(job_id), state.policy, state.zones)}
+    return problem_of(state, numbers[alone], sharing[alone], moved, now_us, rows)
 
 
 def _sentence(considered: int, eligible: int, removed: dict[Gate, int]) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 
 from dispatcher.market import lifecycle
 from dispatcher.measures.histogram import Histogram
-from dispatcher.times import SECOND, micros
+from dispatcher.measures.review_work import ReviewWork
+from dispatcher.times import SECOND, micros, span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
@@ -62,6 +65,8 @@ class Measures:
     pay_minor: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)
+    ratings_excluded: Counter[str] = field(default_factory=Counter)
+    reviews: ReviewWork = field(default_factory=ReviewWork)
     fares_minor: int = 0
     tax_minor: int = 0
     wait_for_accept: Histogram = field(default_factory=Histogram)
@@ -217,8 +222,51 @@ class Measures:
             else:
                 job.state = "queued"
 
-    def _job_rated(self, body: events_pb.JobRated) -> None:  # noqa: ARG002 - that it was, is what counts
-        self.decisions["score/rule"] += 1
+    def _job_rated(self, body: events_pb.JobRated) -> None:
+        counts = body.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
+        self.decisions["score/rule" if counts else "exclusion/rule"] += 1
+        if not counts:
+            cause = policy_pb.ExclusionCause.Name(body.rating.cause).removeprefix("EXCLUSION_CAUSE_").lower()
+            self.ratings_excluded[cause] += 1
+
+    def _rating_revised(self, body: events_pb.RatingRevised) -> None:
+        counts = body.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
+        self.decisions["score/human" if counts else "exclusion/human"] += 1
+
+    def _surge_updated(self, body: events_pb.SurgeUpdated) -> None:  # noqa: ARG002 - that it was, is what counts
+        self.decisions["surge/rule"] += 1
+
+    def _tip_added(self, body: events_pb.TipAdded) -> None:
+        self._post(body.postings)
+
+    def _period_settled(self, body: events_pb.PeriodSettled) -> None:
+        self._post(body.postings)
+
+    def _standing_changed(self, body: events_pb.StandingChanged) -> None:
+        self.decisions["standing/human" if body.change.decided_by else "standing/rule"] += 1
+
+    def _review_opened(self, body: events_pb.ReviewOpened) -> None:  # noqa: ARG002 - that it was, is what counts
+        self.reviews.opened += 1
+
+    def _review_opinion_given(self, body: events_pb.ReviewOpinionGiven) -> None:
+        self._post(body.postings)
+        self.reviews.opinions += 1
+        self.reviews.seconds += span(body.opinion.time_spent) / SECOND
+
+    def _review_decided(self, body: events_pb.ReviewDecided) -> None:
+        self._post(body.postings)
+        review, work = body.review, self.reviews
+        work.decided += 1
+        work.overturned += review.outcome == transparency_pb.REVIEW_OUTCOME_OVERTURNED
+        if review.kind == transparency_pb.REVIEW_KIND_CONTEST:
+            self.decisions["contest/human"] += 1
+        elif review.kind == transparency_pb.REVIEW_KIND_RATING:
+            # Overturned, the rating is revised, which counts for itself.
+            self.decisions["exclusion/human"] += review.outcome == transparency_pb.REVIEW_OUTCOME_UPHELD
+        if len(review.opinions) > 1:
+            work.second_opinions += 1
+            first, second = ((opinion.outcome, opinion.level) for opinion in review.opinions[:2])
+            work.pairs[f"{first}/{second}"] += 1
 
     def _phase(self, courier_id: str, job_id: str, phase: str) -> None:
         """A job in a courier's hands has come to ``phase`` (FREE: it is theirs no more)."""
@@ -242,8 +290,10 @@ class Measures:
 
     def _post(self, postings: types_pb.Postings) -> None:
         for leg in postings.legs:
-            if leg.account == types_pb.ACCOUNT_CLIENT:
+            if leg.account == types_pb.ACCOUNT_CLIENT and leg.line != types_pb.PRICE_LINE_KIND_TIP:
                 self.fares_minor -= leg.minor_units
+            elif leg.account == types_pb.ACCOUNT_REVIEWER:
+                self.reviews.pay_minor += leg.minor_units
             elif leg.account == types_pb.ACCOUNT_TAX:
                 self.tax_minor += leg.minor_units
             elif leg.account == types_pb.ACCOUNT_COURIER:
@@ -268,6 +318,8 @@ def _plain(value: Any) -> Any:
         return {"counts": value.counts, "total": value.total}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, ReviewWork):
+        return {name: getattr(value, name) for name in value.__slots__}
     if isinstance(value, LiveJob | LiveCourier):
         return [getattr(value, name) for name in value.__slots__]
     return value
@@ -279,6 +331,8 @@ def _like(sample: Any, name: str, value: Any) -> Any:
         return Histogram(counts=value["counts"], total=value["total"])
     if isinstance(sample, Counter):
         return Counter(value)
+    if isinstance(sample, ReviewWork):
+        return ReviewWork(**value | {"pairs": Counter(value["pairs"])})
     if name == "jobs":
         return {key: LiveJob(*item) for key, item in value.items()}
     if name == "couriers":

@@ -1,4 +1,4 @@
-"""Double entry: each money event moves amounts between client, courier, platform and tax, and balances to zero."""
+"""Double entry: each event moves amounts between client, courier, reviewer, platform and tax, and balances to zero."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ from collections.abc import Iterable
 
 from dispatcher.pricing.tariff import rounded
 from gig.v1 import job_pb2 as job_pb
+from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
 
 BASE = types_pb.PRICE_LINE_KIND_BASE
+TIP = types_pb.PRICE_LINE_KIND_TIP
+CLIENT, COURIER, REVIEWER = types_pb.ACCOUNT_CLIENT, types_pb.ACCOUNT_COURIER, types_pb.ACCOUNT_REVIEWER
+PLATFORM, TAX = types_pb.ACCOUNT_PLATFORM, types_pb.ACCOUNT_TAX
+# Those who work: their lines are on statements.
+WORKERS = frozenset({COURIER, REVIEWER})
 
 
-def completion(job: job_pb.Job, courier_id: str, tax_basis_points: int) -> types_pb.Postings:
+def completion(
+    job: job_pb.Job, courier_id: str, tax_basis_points: int, top_up: types_pb.PriceLine | None = None
+) -> types_pb.Postings:
     """The client pays the fare; the courier gets each pay line, tax its part, the platform what is left."""
     fare, pay = job.fare.total.minor_units, job.pay.total.minor_units
     tax = tax_inside(fare, tax_basis_points)
+    lines = [*job.pay.lines, *([top_up] if top_up is not None else [])]
     return _postings(
         job.fare.total.currency_code,
         [
-            _leg(types_pb.ACCOUNT_CLIENT, job.client_id, -fare, BASE),
-            *_pay_legs(job, courier_id),
-            _leg(types_pb.ACCOUNT_TAX, "", tax, types_pb.PRICE_LINE_KIND_TAX),
-            _leg(types_pb.ACCOUNT_PLATFORM, "", fare - pay - tax, BASE),
+            _leg(CLIENT, job.client_id, -fare, BASE),
+            *_pay_legs(lines, courier_id),
+            _leg(TAX, "", tax, types_pb.PRICE_LINE_KIND_TAX),
+            _leg(PLATFORM, "", fare - tax - pay, BASE),
+            *([_leg(PLATFORM, "", -top_up.minor_units, top_up.kind)] if top_up is not None else []),
         ],
     )
 
@@ -31,33 +41,92 @@ def failure_after_pickup(job: job_pb.Job, courier_id: str) -> types_pb.Postings:
     return _postings(
         job.pay.total.currency_code,
         [
-            *_pay_legs(job, courier_id),
-            _leg(types_pb.ACCOUNT_PLATFORM, "", -job.pay.total.minor_units, BASE),
+            *_pay_legs(job.pay.lines, courier_id),
+            _leg(PLATFORM, "", -job.pay.total.minor_units, BASE),
         ],
     )
 
 
-def cancellation(job: job_pb.Job, fee: int) -> types_pb.Postings:
-    """The client's fee goes to the courier who was on the way, in full."""
+def cancellation(job: job_pb.Job, row: policy_pb.CancellationRow | None) -> types_pb.Postings | None:
+    """What a row of the policy's table moves: the client's fee, split; the courier's compensation by the platform."""
+    if row is None:
+        return None
     line = types_pb.PRICE_LINE_KIND_CANCELLATION
-    return _postings(
-        job.fare.total.currency_code,
-        [
-            _leg(types_pb.ACCOUNT_CLIENT, job.client_id, -fee, line),
-            _leg(types_pb.ACCOUNT_COURIER, job.courier_id, fee, line),
-        ],
+    share = rounded(row.fee_minor_units * row.courier_share_basis_points, 10_000) if job.courier_id else 0
+    compensation = row.compensation_minor_units if job.courier_id else 0
+    shared = f"{row.courier_share_basis_points / 100:g} % of the client's fee of {row.fee_minor_units}"
+    legs = [
+        _leg(CLIENT, job.client_id, -row.fee_minor_units, line),
+        _leg(COURIER, job.courier_id, share, line, shared),
+        _leg(COURIER, job.courier_id, compensation, line, "compensation by the platform"),
+        _leg(PLATFORM, "", row.fee_minor_units - share - compensation, line),
+    ]
+    postings = _postings(job.fare.total.currency_code, legs)
+    return postings if postings.legs else None
+
+
+def tip(job: job_pb.Job, amount: int) -> types_pb.Postings:
+    """From the client to the courier, in full."""
+    legs = [_leg(CLIENT, job.client_id, -amount, TIP), _leg(COURIER, job.courier_id, amount, TIP, "tip of the client")]
+    return _postings(job.fare.total.currency_code, legs)
+
+
+def top_up(courier_id: str, currency: str, line: types_pb.PriceLine | None) -> types_pb.Postings | None:
+    """What a guarantee adds, by the platform."""
+    return None if line is None else from_platform(COURIER, courier_id, currency, line)
+
+
+def adjustment(courier_id: str, currency: str, amount: int, rule: str) -> types_pb.Postings | None:
+    """What makes a wrong good."""
+    line = types_pb.PriceLine(kind=types_pb.PRICE_LINE_KIND_ADJUSTMENT, minor_units=amount, rule=rule)
+    return from_platform(COURIER, courier_id, currency, line) if amount else None
+
+
+def refund(client_id: str, currency: str, amount: int, rule: str) -> types_pb.Postings | None:
+    """What makes a wrong to a client good."""
+    line = types_pb.PriceLine(kind=types_pb.PRICE_LINE_KIND_ADJUSTMENT, minor_units=amount, rule=rule)
+    return from_platform(CLIENT, client_id, currency, line) if amount else None
+
+
+def piece(reviewer_id: str, currency: str, amount: int, rule: str) -> types_pb.Postings | None:
+    """A reviewer's pay for one review."""
+    line = types_pb.PriceLine(kind=types_pb.PRICE_LINE_KIND_PIECE, minor_units=amount, rule=rule)
+    return from_platform(REVIEWER, reviewer_id, currency, line) if amount else None
+
+
+def from_platform(
+    account: types_pb.Account, holder_id: str, currency: str, line: types_pb.PriceLine
+) -> types_pb.Postings:
+    legs = [
+        _leg(account, holder_id, line.minor_units, line.kind, line.rule),
+        _leg(PLATFORM, "", -line.minor_units, line.kind),
+    ]
+    return _postings(currency, legs)
+
+
+def settled(job: job_pb.Job, postings: types_pb.Postings) -> job_pb.JobMoney:
+    """What an ended job came to: fare = pay + tax + platform. Tips stay as they are."""
+    sums = dict.fromkeys(types_pb.Account.values(), 0)
+    for leg in postings.legs:
+        sums[leg.account] += leg.minor_units
+    charged = sums[CLIENT] != 0
+    return job_pb.JobMoney(
+        fare_minor_units=-sums[CLIENT],
+        pay_minor_units=sums[COURIER],
+        tax_minor_units=sums[TAX],
+        platform_minor_units=sums[PLATFORM],
+        tip_minor_units=job.money.tip_minor_units,
+        surge_charged_minor_units=_surge(job.fare) if charged and job.state == job_pb.JOB_STATE_COMPLETED else 0,
+        surge_paid_minor_units=sum(
+            leg.minor_units
+            for leg in postings.legs
+            if leg.account == COURIER and leg.line == types_pb.PRICE_LINE_KIND_SURGE
+        ),
     )
 
 
-def top_up(courier_id: str, currency: str, amount: int) -> types_pb.Postings:
-    line = types_pb.PRICE_LINE_KIND_TOP_UP
-    return _postings(
-        currency,
-        [
-            _leg(types_pb.ACCOUNT_COURIER, courier_id, amount, line),
-            _leg(types_pb.ACCOUNT_PLATFORM, "", -amount, line),
-        ],
-    )
+def _surge(price: types_pb.Price) -> int:
+    return sum(line.minor_units for line in price.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE)
 
 
 def tax_inside(fare: int, basis_points: int) -> int:
@@ -66,11 +135,11 @@ def tax_inside(fare: int, basis_points: int) -> int:
 
 
 def courier_amount(postings: types_pb.Postings, courier_id: str) -> int:
-    """What the postings give a courier, in minor units."""
+    """What the postings give a courier in earnings, without tips, in minor units."""
     return sum(
         leg.minor_units
         for leg in postings.legs
-        if leg.account == types_pb.ACCOUNT_COURIER and leg.holder_id == courier_id
+        if leg.account == COURIER and leg.holder_id == courier_id and leg.line != TIP
     )
 
 
@@ -79,13 +148,15 @@ def balance(postings: types_pb.Postings) -> int:
     return sum(leg.minor_units for leg in postings.legs)
 
 
-def _pay_legs(job: job_pb.Job, courier_id: str) -> list[types_pb.Posting]:
-    return [_leg(types_pb.ACCOUNT_COURIER, courier_id, line.minor_units, line.kind) for line in job.pay.lines]
+def _pay_legs(lines: Iterable[types_pb.PriceLine], courier_id: str) -> list[types_pb.Posting]:
+    return [_leg(COURIER, courier_id, line.minor_units, line.kind, line.rule) for line in lines]
 
 
 def _postings(currency: str, legs: Iterable[types_pb.Posting]) -> types_pb.Postings:
     return types_pb.Postings(currency_code=currency, legs=[leg for leg in legs if leg.minor_units])
 
 
-def _leg(account: types_pb.Account, holder: str, amount: int, line: types_pb.PriceLineKind) -> types_pb.Posting:
-    return types_pb.Posting(account=account, holder_id=holder, minor_units=amount, line=line)
+def _leg(
+    account: types_pb.Account, holder: str, amount: int, line: types_pb.PriceLineKind, rule: str = ""
+) -> types_pb.Posting:
+    return types_pb.Posting(account=account, holder_id=holder, minor_units=amount, line=line, rule=rule)

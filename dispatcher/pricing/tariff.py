@@ -15,16 +15,16 @@ def tariff_of(tariffs: Iterable[policy_pb.Tariff], kind: types_pb.JobKind) -> po
 
 def price(into: types_pb.Price, tariff: policy_pb.Tariff, currency: str, metres: int, seconds: int) -> None:
     """Fill an empty price with the lines of a trip of ``metres`` and ``seconds``; they sum to its total."""
-    total = _add(into, types_pb.PRICE_LINE_KIND_BASE, tariff.base, "base")
+    total = add_line(into, types_pb.PRICE_LINE_KIND_BASE, tariff.base, "base")
     if tariff.per_km:
         amount = rounded(tariff.per_km * metres, 1000)
-        total += _add(into, types_pb.PRICE_LINE_KIND_DISTANCE, amount, f"{metres} m x {tariff.per_km} a km")
+        total += add_line(into, types_pb.PRICE_LINE_KIND_DISTANCE, amount, f"{metres} m x {tariff.per_km} a km")
     if tariff.per_minute:
         amount = rounded(tariff.per_minute * seconds, 60)
-        total += _add(into, types_pb.PRICE_LINE_KIND_TIME, amount, f"{seconds} s x {tariff.per_minute} a minute")
+        total += add_line(into, types_pb.PRICE_LINE_KIND_TIME, amount, f"{seconds} s x {tariff.per_minute} a minute")
     if total < tariff.minimum:
         rule = f"minimum {tariff.minimum}"
-        total += _add(into, types_pb.PRICE_LINE_KIND_MINIMUM, tariff.minimum - total, rule)
+        total += add_line(into, types_pb.PRICE_LINE_KIND_MINIMUM, tariff.minimum - total, rule)
     into.total.minor_units, into.total.currency_code = total, currency
 
 
@@ -33,6 +33,7 @@ def rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _add(into: types_pb.Price, kind: types_pb.PriceLineKind, amount: int, rule: str) -> int:
+def add_line(into: types_pb.Price, kind: types_pb.PriceLineKind, amount: int, rule: str) -> int:
+    """Add a line; returns its amount, for the total."""
     into.lines.add(kind=kind, minor_units=amount, rule=rule)
     return amount

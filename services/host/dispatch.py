@@ -108,10 +108,24 @@ class Dispatch:
             due = host.market.next_due()
             if due is not None and due <= now:
                 host.take(host.market.decide(commands.CheckDue(), now))
+            self._surge(now)
             if now >= check_silence_us:
                 check_silence_us = now + SILENCE_CHECK_S * SECOND
                 self._end_silent_shifts(now)
                 self._zone_queues.watch()
+
+    def _surge(self, now: int) -> None:
+        host, state = self._host, self._host.market.state
+        if state.policy.HasField("surge") and now >= state.surge.time_us + span(state.policy.surge.tick):
+            moved = host.moved(state.columns.online_numbers())
+            host.take(
+                host.market.decide(
+                    commands.UpdateSurge(
+                        numbers=moved.numbers, latitude_e7=moved.latitude_e7, longitude_e7=moved.longitude_e7
+                    ),
+                    now,
+                )
+            )
 
     def _end_silent_shifts(self, now: int) -> None:
         """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on."""

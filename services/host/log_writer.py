@@ -35,6 +35,8 @@ class Applied:
     kind: str
     jobs: tuple[job_pb.Job, ...]
     courier: courier_pb.Courier | None
+    # (courier, what their time goes into from now on), where that may have changed.
+    phase: tuple[str, int] | None = None
 
 
 class LogWriter:

@@ -14,9 +14,11 @@ from google.protobuf.message import Message
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
-from dispatcher.log.projections import Projections, jobs_of
+from dispatcher.log.erasure import Erased, rewrite, severed
+from dispatcher.log.projections import Projections, courier_of, jobs_of
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.clocks import PHASE_OF
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
 from geo.live_index import LiveIndex
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 RELOAD_RETRY_S = 0.2
 # How long a drain waits for the tables; what they lack is followed at the next start.
 TABLES_LIMIT_S = 10.0
+# What stands for nobody's phase: the tables count phases from 1, and 0 is offline.
+OFFLINE = -1
 
 T = TypeVar("T")
 
@@ -174,6 +178,29 @@ class MarketHost:
             self.accepting = True
             return
 
+    async def sever(self, person_id: str, pseudonym: str) -> int:
+        """Replace a person's id by a pseudonym in log, tables, snapshot and memory; returns how many events named them.
+
+        Nothing is taken meanwhile. A new epoch keeps a snapshot that is being made from bringing the name back.
+        """
+        self.check_accepting()
+        self.accepting = False
+        try:
+            await self._writer.durable(self.market.sequence)
+            await self.projector.reached(self.market.sequence)
+            await self._store.acquire()
+            events = await rewrite(self._pool, self.market_id, self._store.epoch, person_id, pseudonym)
+            saved = self.market.snapshot()
+            jobs = frozenset(job.job_id for job in saved.jobs if job.client_id == person_id)
+            severed(saved, Erased(person_id, pseudonym, jobs))
+            self.market = Market.restore(saved, self._opening.networks)
+            self.sessions.drop(person_id)
+            self.generation += 1
+            await self._save_snapshot()
+            return events
+        finally:
+            self.accepting = True
+
     # --- commands and reads
 
     async def submit(self, command: commands.Command, view: Callable[[Market], T]) -> T:
@@ -242,8 +269,15 @@ class MarketHost:
         """With copies of the records: others will read them after the market has moved on."""
         state, kind = self.market.state, event.WhichOneof("body")
         jobs = tuple(_copy(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
+        if kind == "tip_added" and not jobs:  # the job has left the memory
+            jobs = (event.tip_added.job,)
         courier_id = plan_changed(event, jobs)
-        return Applied(event, kind, jobs, _copy(state.couriers[courier_id]) if courier_id else None)
+        told = _copy(state.couriers[courier_id]) if courier_id else None
+        return Applied(event, kind, jobs, told, self._phase(courier_of(event, jobs)))
+
+    def _phase(self, courier_id: str) -> tuple[str, int] | None:
+        courier = self.market.state.couriers.get(courier_id)
+        return None if courier is None else (courier_id, PHASE_OF.get(courier.state, OFFLINE) + 1)
 
     def _publish(self, batch: Sequence[Applied]) -> None:
         """Durable events reach measures, couriers, watchers and tables, in order."""

@@ -40,7 +40,7 @@ class Projector:
         """Events must come in order; those that the tables show already are passed over."""
         for applied in batch:
             if applied.event.sequence > self._projections.sequence:
-                self._rows.add(applied.event, applied.kind, applied.jobs)
+                self._rows.add(applied.event, applied.kind, applied.jobs, applied.phase)
         self._wanted.set()
 
     async def reached(self, sequence: int) -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+from dispatcher.decisions import sentences
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -22,11 +23,13 @@ SPREAD = 8
 Message = courier_pb.ConnectResponse
 
 
+# Decisions that their person is told of at once.
+NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
 # What a courier is told of.
 HELD_JOB = frozenset(
     {"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}
 )
-TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline"}
+TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline"} | NOTICES
 
 
 class Stream:
@@ -104,6 +107,12 @@ class Sessions:
             if session is not None:
                 session.send(message)
 
+    def drop(self, courier_id: str) -> None:
+        """Forget a courier who was erased."""
+        session = self._by_courier.pop(courier_id, None)
+        if session is not None and session.stream is not None:
+            session.stream.end()
+
     def end_streams(self) -> None:
         for session in self._by_courier.values():
             if session.stream is not None:
@@ -129,6 +138,21 @@ def plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
     return str(event.job_released.courier_id) if kind == "job_released" else jobs[0].courier_id if jobs else ""
 
 
+def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:
+    """Whom a decision is about, and how they are told: the data and rule, or the human's reason, and how to contest."""
+    body = getattr(event, kind)
+    if kind == "standing_changed":
+        text = f"{sentences.standing(body.change)} To contest it, call ContestDecision."
+        told = courier_pb.Notice(text=text, decision_id=body.decision_id, contest_by_time=body.contest_by_time)
+        return body.change.person_id, told
+    if kind == "rating_revised":
+        text = f"A human has looked at the rating of job {body.rating.job_id}: {body.reason}"
+        return body.rating.rated_id, courier_pb.Notice(text=text, decision_id=body.rating.decision_id)
+    return body.review.subject_id, courier_pb.Notice(
+        text=sentences.answer(body.review), decision_id=body.review.decision_id
+    )
+
+
 def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
     """What an event says to which courier."""
     event, kind = applied.event, applied.kind
@@ -141,6 +165,9 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
         answered = event.offer_answered
         closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)
         yield answered.courier_id, Message(number=number, offer_closed=closed)
+    elif kind in NOTICES:
+        person_id, told = notice(event, kind)
+        yield person_id, Message(number=number, notice=told)
     elif kind == "courier_offline":
         text = "You are offline now."
         yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))

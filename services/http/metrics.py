@@ -71,7 +71,25 @@ class MarketCollector(Collector):
         yield self._histogram("gig_wait_for_accept_seconds", "From placing to acceptance", measures.wait_for_accept)
         yield self._histogram("gig_wait_for_pickup_seconds", "From placing to pickup", measures.wait_for_pickup)
         yield self._histogram("gig_offer_answer_seconds", "From offer to answer", measures.time_to_answer)
+        causes = measures.ratings_excluded
+        yield self._counter("gig_ratings_excluded", "Ratings that do not count, by cause", "cause", causes)
+        yield from self._reviews()
         yield self._counter("gig_rounds", "Batch rounds, and pairs overtaken while solving", "result", measures.rounds)
+
+    def _reviews(self) -> Iterator[Metric]:
+        work = self._host.measures.reviews
+        counts = {"opened": work.opened, "decided": work.decided, "overturned": work.overturned}
+        yield self._counter("gig_reviews", "Reviews by humans, by what became of them", "result", counts)
+        yield self._gauge("gig_reviews_open", "Reviews that wait", "", {"": len(self._host.market.state.reviews)})
+        yield self._counter("gig_review_opinions", "Answers of reviewers", "", {"": work.opinions})
+        yield self._counter("gig_review_time_seconds", "Time spent on reviews", "", {"": work.seconds})
+        currency = {self._host.measures.currency: work.pay_minor}
+        yield self._counter("gig_review_pay_minor", "Reviewers' pay in minor units", "currency", currency)
+        second = {"": work.second_opinions}
+        yield self._counter("gig_review_second_opinions", "Decided reviews with two opinions or more", "", second)
+        kappa = work.kappa()
+        if kappa is not None:
+            yield self._gauge("gig_review_kappa", "Cohen's kappa of first and second opinions", "", {"": kappa})
 
     def _service(self) -> Iterator[Metric]:
         host = self._host

@@ -17,6 +17,9 @@ from dispatcher.policy import field_path
 DOMAIN = "gig-dispatch"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_AFTER_S = 1
+# A client takes 8 KiB of metadata; each violation is in it twice: in the text, and in the details.
+LARGEST_VIOLATIONS = 2_000
+VIOLATION_OVERHEAD = 8
 
 # The most special class first.
 _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
@@ -25,8 +28,9 @@ _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
     (errors.NotFound, grpc.StatusCode.NOT_FOUND),
     (errors.WrongState, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.NotYours, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.NoCaller, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
     (errors.RequestReused, grpc.StatusCode.ALREADY_EXISTS),
-    (errors.NotBuilt, grpc.StatusCode.UNIMPLEMENTED),
     (errors.MarketUnavailable, grpc.StatusCode.UNAVAILABLE),
 )
 
@@ -43,12 +47,22 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
 
 def invalid(fields: Iterable[tuple[str, str]], message: str = "the request has invalid fields") -> status_pb2.Status:
     """INVALID_ARGUMENT with a violation for each (field, fault)."""
-    violations = list(fields)
+    violations = _few(fields)
     text = "; ".join(f"{field}: {fault}" if field else fault for field, fault in violations)
     info = error_details_pb2.ErrorInfo(reason="INVALID_FIELD", domain=DOMAIN)
     return status(
         grpc.StatusCode.INVALID_ARGUMENT, f"{message}: {text}" if text else message, [info, _bad_request(violations)]
     )
+
+
+def _few(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As many as fit into the trailing metadata of a call, and how many more there are."""
+    violations, size = list(fields), 0
+    for kept, (field, fault) in enumerate(violations):
+        size += len(field) + len(fault) + VIOLATION_OVERHEAD
+        if size > LARGEST_VIOLATIONS:
+            return [*violations[:kept], ("", f"and {len(violations) - kept} more")]
+    return violations
 
 
 def violations_of(request: Message) -> status_pb2.Status | None:

@@ -12,8 +12,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from dispatcher.errors import DispatchError, NotBuilt
-from services.rpc import errors
+from dispatcher.errors import DispatchError
+from services.rpc import access, errors
 from services.rpc.call_metrics import CallMetrics
 
 
@@ -25,19 +25,17 @@ MALFORMED = Malformed()
 
 
 def handler_of(service: ServiceDescriptor, servicer: object, metrics: CallMetrics) -> grpc.GenericRpcHandler:
-    """All methods of a service. One that the servicer lacks answers UNIMPLEMENTED and says where to read on."""
+    """All methods of a service. Raises AttributeError at the start where the servicer lacks one."""
     methods = {method.name: _method(method, servicer, metrics) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
 def _method(method: MethodDescriptor, servicer: object, metrics: CallMetrics) -> grpc.RpcMethodHandler:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()
-    implementation = getattr(servicer, name, None)
+    implementation = getattr(servicer, name)
     path = f"{method.containing_service.name}/{method.name}"
     decode = _decoder(GetMessageClass(method.input_type))
     encode = GetMessageClass(method.output_type).SerializeToString
-    if implementation is None:
-        implementation = _not_built(path, method.server_streaming)
     if method.client_streaming:
         return grpc.stream_stream_rpc_method_handler(_streams(implementation, metrics, path), decode, encode)
     if method.server_streaming:
@@ -55,13 +53,14 @@ def _decoder(message_class: type[Message]) -> Callable[[bytes], Message | Malfor
     return decode
 
 
-async def _checked(request: Message | Malformed, context: grpc.aio.ServicerContext) -> None:
+async def _checked(request: Message | Malformed, context: grpc.aio.ServicerContext, path: str) -> None:
     if isinstance(request, Malformed):
         await errors.abort(context, errors.invalid([], "the request is not a message of this method's type"))
         return
     violations = errors.violations_of(request)
     if violations is not None:
         await errors.abort(context, violations)
+    access.check(path, request, access.caller_of(context.invocation_metadata()))
 
 
 def _unary(
@@ -72,7 +71,7 @@ def _unary(
     async def call(request: Any, context: grpc.aio.ServicerContext) -> Message:
         began = time.perf_counter()
         try:
-            await _checked(request, context)
+            await _checked(request, context, path)
             return await implementation(request)
         except DispatchError as fault:
             await errors.abort(context, errors.status_of(fault))
@@ -91,7 +90,7 @@ def _unary_stream(
     async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
         began = time.perf_counter()
         try:
-            await _checked(request, context)
+            await _checked(request, context, path)
             async for response in implementation(request):
                 yield response
         except DispatchError as fault:
@@ -118,16 +117,3 @@ def _streams(
             method_metrics.observe(context.code(), time.perf_counter() - began)
 
     return call
-
-
-def _not_built(path: str, streaming: bool) -> Callable[[Any], Any]:
-    text = f"{path} is in the contract, but not built yet; docs/contract.md says what is"
-
-    async def answer(_request: Any) -> Message:
-        raise NotBuilt(text)
-
-    async def stream(_request: Any) -> AsyncIterator[Message]:
-        raise NotBuilt(text)
-        yield
-
-    return stream if streaming else answer

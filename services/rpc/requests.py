@@ -30,6 +30,25 @@ def page_token(position: int) -> str:
     return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
 
 
+def page_token_of(sequence: int, name: str) -> str:
+    """For lists in which several things share a sequence."""
+    return base64.urlsafe_b64encode(f"{sequence} {name}".encode()).decode().rstrip("=")
+
+
+def place_in_pages(token: str) -> tuple[int, str] | None:
+    """What page_token_of was given, None for the first page. Raises InvalidField."""
+    if not token:
+        return None
+    try:
+        number, _, name = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8").partition(" ")
+        sequence = int(number)
+    except (ValueError, binascii.Error) as fault:
+        raise InvalidField("page_token", "is not a token from an earlier page") from fault
+    if not 0 <= sequence < 2**63 or not name or "\0" in name:
+        raise InvalidField("page_token", "is not a token from an earlier page")
+    return sequence, name
+
+
 def page_position(token: str) -> int | None:
     """The position in a token that page_token made, None for the first page. Raises InvalidField."""
     if not token:

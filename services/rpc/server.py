@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -16,6 +19,7 @@ from gig.v1 import (
     transparency_service_pb2,
 )
 from services.host.market_host import MarketHost
+from services.host.no_offer import NoOffers
 from services.rpc.call_metrics import CallMetrics
 from services.rpc.courier_service import CourierService
 from services.rpc.job_service import JobService
@@ -25,7 +29,7 @@ from services.rpc.pay_service import PayService
 from services.rpc.rating_service import RatingService
 from services.rpc.transparency_service import TransparencyService
 
-SERVICES = (
+SERVICES: tuple[tuple[ModuleType, str, type[Any]], ...] = (
     (job_service_pb2, "JobService", JobService),
     (courier_service_pb2, "CourierService", CourierService),
     (rating_service_pb2, "RatingService", RatingService),
@@ -53,13 +57,14 @@ class PortTaken(RuntimeError):
 
 
 class RpcServer:
-    def __init__(self, host: MarketHost, address: str, registry: CollectorRegistry) -> None:
+    def __init__(self, host: MarketHost, no_offers: NoOffers, address: str, registry: CollectorRegistry) -> None:
         self._server = grpc.aio.server(options=OPTIONS)
         metrics = CallMetrics(registry)
         names = []
         for module, name, servicer in SERVICES:
             descriptor = module.DESCRIPTOR.services_by_name[name]
-            self._server.add_generic_rpc_handlers((handler_of(descriptor, servicer(host), metrics),))
+            made = servicer(host, no_offers) if servicer is TransparencyService else servicer(host)
+            self._server.add_generic_rpc_handlers((handler_of(descriptor, made, metrics),))
             names.append(descriptor.full_name)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -1,57 +1,105 @@
-"""TransparencyService: why an offer was made, from the log."""
+"""TransparencyService: decisions listed, explained and contested; everything held exported, or severed."""
 
 from __future__ import annotations
 
-from dispatcher.errors import NotFound
+import secrets
+from collections.abc import AsyncIterator
+
+from dispatcher import commands
+from dispatcher.decisions.explain import explain
+from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
-from gig.v1 import events_pb2 as events_pb
-from gig.v1 import offer_pb2 as offer_pb
+from dispatcher.log.store import FROM_THE_END
+from dispatcher.times import span
 from gig.v1 import transparency_service_pb2 as pb
+from services.host.erasure import erase
 from services.host.market_host import MarketHost
+from services.host.no_offer import NoOffers
+from services.host.personal_data import export, for_person
+from services.rpc import access
+from services.rpc.requests import DEFAULT_PAGE, page_token_of, place_in_pages, request_of
 
 
 class TransparencyService:
-    def __init__(self, host: MarketHost) -> None:
+    def __init__(self, host: MarketHost, no_offers: NoOffers) -> None:
         self._host = host
+        self._no_offers = no_offers
+
+    async def list_decisions(self, call: pb.ListDecisionsRequest) -> pb.ListDecisionsResponse:
+        size = call.page_size or DEFAULT_PAGE
+        place = place_in_pages(call.page_token)
+        before = (FROM_THE_END, "") if place is None else place
+        pool = await self._host.projected()
+        found = await lookups.decisions(pool, self._host.market_id, call.person_id, before, size + 1)
+        page = found[:size]
+        last = page[-1] if page else None
+        more = page_token_of(last.event.sequence, last.decision_id) if last and len(found) > size else ""
+        return pb.ListDecisionsResponse(decisions=[self._explained(one) for one in page], next_page_token=more)
 
     async def explain_decision(self, call: pb.ExplainDecisionRequest) -> pb.ExplainDecisionResponse:
-        found = await lookups.get_offer(await self._host.projected(), self._host.market_id, call.decision_id)
+        """About the caller; operators and reviewers may see any."""
+        caller = access.current()
+        assert caller is not None, "the table asks for a caller"
+        pool, market_id = await self._host.projected(), self._host.market_id
+        found = await lookups.decision(pool, market_id, call.decision_id, caller.person_id)
+        if found is None:
+            found = await lookups.decision(pool, market_id, call.decision_id)
         if found is None:
             raise NotFound("decision", call.decision_id)
-        event, offer = found
-        return pb.ExplainDecisionResponse(decision=_decision(event, offer))
+        access.check_subject(found.person_id, access.OPERATOR, "reviewer")
+        return pb.ExplainDecisionResponse(decision=self._explained(found))
+
+    async def contest_decision(self, call: pb.ContestDecisionRequest) -> pb.ContestDecisionResponse:
+        request = request_of(call.person_id, call.request_id, call)
+        pool, market_id = await self._host.projected(), self._host.market_id
+        found = await lookups.decision(pool, market_id, call.decision_id, call.person_id)
+        if found is None:
+            other = await lookups.decision(pool, market_id, call.decision_id)
+            if other is not None:
+                access.check_subject(other.person_id)
+            raise NotFound("decision", call.decision_id)
+        reviews = await lookups.reviews_of_decision(pool, market_id, call.decision_id)
+        command = commands.ContestDecision(
+            request=request,
+            person_id=call.person_id,
+            decision=explain(found.event, found.decision_id, found.person_id, self._contest_within()),
+            statement=call.statement,
+            contested_before=any(
+                review.kind != pb.REVIEW_KIND_STANDING and review.subject_id == call.person_id for review in reviews
+            ),
+        )
+        if not call.statement.strip():
+            raise InvalidField("statement", "say what is wrong with the decision")
+        review_id = await self._host.submit(command, lambda market: market.subject(request) or "")
+        review = await lookups.get_review(await self._host.projected(), market_id, review_id)
+        assert review is not None, "the review is opened"
+        return pb.ContestDecisionResponse(review_id=review_id, answer_by_time=review.answer_by_time)
+
+    async def export_my_data(self, call: pb.ExportMyDataRequest) -> AsyncIterator[pb.ExportMyDataResponse]:
+        async for chunk in export(self._host, call.person_id):
+            yield pb.ExportMyDataResponse(chunk=chunk)
+
+    async def erase_my_data(self, call: pb.EraseMyDataRequest) -> pb.EraseMyDataResponse:
+        command = commands.ErasePerson(
+            request=request_of(call.person_id, call.request_id, call),
+            person_id=call.person_id,
+            pseudonym=f"erased-{secrets.token_hex(8)}",
+        )
+        events = await erase(self._host, command)
+        return pb.EraseMyDataResponse(pseudonym=command.pseudonym, events=events)
+
+    async def explain_no_offer(self, call: pb.ExplainNoOfferRequest) -> pb.ExplainNoOfferResponse:
+        self._host.market.state.courier(call.courier_id)
+        await self._host.projected()
+        return await self._no_offers.explain(self._host.market_id, call.job_id, call.courier_id)
 
     async def explain_wait(self, call: pb.ExplainWaitRequest) -> pb.ExplainWaitResponse:
         host = self._host
         now, online = host.clock.now(), host.market.state.columns.online_numbers()
         return await host.read(lambda market: market.explain_wait(call.job_id, host.moved(online), now))
 
+    def _explained(self, found: lookups.FoundDecision) -> pb.Decision:
+        return for_person(explain(found.event, found.decision_id, found.person_id, self._contest_within()))
 
-def _decision(event: events_pb.Event, offer: offer_pb.Offer) -> pb.Decision:
-    return pb.Decision(
-        decision_id=offer.offer_id,
-        kind=pb.DECISION_KIND_OFFER,
-        decider=pb.DECIDER_SOLVER,
-        person_id=offer.courier_id,
-        job_id=offer.jobs[0].job_id,
-        time=event.time,
-        policy_version=offer.policy_version,
-        sentence=sentence(offer),
-        sequence=event.sequence,
-        offer=offer,
-    )
-
-
-def sentence(offer: offer_pb.Offer) -> str:
-    """The reason as a person reads it."""
-    reason = offer.reason
-    seconds = offer.pickup_duration.seconds
-    text = (
-        f"Of {reason.couriers_considered} couriers who counted, {reason.couriers_eligible} could take this job and were"
-        f" compared; you were {seconds // 60} min {seconds % 60} s from the pickup"
-    )
-    nearer = [other for other in reason.alternatives if other.cost < reason.cost]
-    if not nearer:
-        return f"{text}, the best choice for it."
-    busy = sum(bool(other.chosen_for_job_id) for other in nearer)
-    return f"{text}; {len(nearer)} would have cost less, of whom {busy} were chosen for other jobs of the same round."
+    def _contest_within(self) -> int:
+        return span(self._host.market.state.policy.standing.contest_within)

@@ -62,5 +62,5 @@ def test_the_contracts_page_says_of_each_method_whether_it_is_built(module) -> N
     for service in module.DESCRIPTOR.services_by_name.values():
         for method in service.methods:
             snake = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()
-            built = "works" if hasattr(servicers[service.name], snake) else "UNIMPLEMENTED"
-            assert f"| `{service.name}/{method.name}` | {built} |" in page
+            assert hasattr(servicers[service.name], snake), "every method of the contract is built"
+            assert f"| `{service.name}/{method.name}` | works |" in page

@@ -218,7 +218,7 @@ def test_a_floor_tops_the_shift_up_and_names_its_arithmetic() -> None:
     bench.do(commands.GoOffline(courier_id="bo"))
     top_up = bench.log[-1].courier_offline.top_up
     assert top_up.minor_units == 2100
-    assert top_up.rule == "2100 an hour x 3600 s online - 0 earned"
+    assert top_up.rule == "online-hour floor: 2100 an hour x 3600 s online - 0 earned"
 
 
 def test_a_repeated_request_changes_nothing_and_a_reused_id_is_refused() -> None:
@@ -252,7 +252,7 @@ def test_a_job_is_rated_once_a_side_by_those_who_took_part() -> None:
 
     rate("ann", "ACTOR_CLIENT")
     rate("bo", "ACTOR_COURIER")
-    assert bench.market.state.scores["bo"].ratings == 1
+    assert bench.market.state.ratings_of_couriers.rated["bo"].ratings == 1
     with pytest.raises(WrongState, match="rated the job already"):
         rate("ann", "ACTOR_CLIENT")
     with pytest.raises(NotYours):
@@ -325,4 +325,5 @@ def test_the_courier_contract_has_a_step_for_each_progress() -> None:
         "PROGRESS_STEP_PICKED_UP",
         "PROGRESS_STEP_COMPLETED",
         "PROGRESS_STEP_FAILED",
+        "PROGRESS_STEP_NO_SHOW",
     }

@@ -36,6 +36,6 @@ def test_a_completed_job_balances_to_zero_whatever_the_tax(fare, pay, basis_poin
 
 @given(AMOUNT, st.integers(0, 10**12), st.integers(0, 10**7))
 def test_the_floor_is_the_larger_of_earned_and_guaranteed(per_hour, online_us, earned) -> None:
-    line = floor.top_up(per_hour, online_us, earned)
+    line = floor.online_hour(per_hour, online_us, earned)
     total = earned + (line.minor_units if line is not None else 0)
     assert total == max(earned, rounded(per_hour * (online_us // 1_000_000), 3600))

@@ -109,9 +109,11 @@ async def test_the_projections_show_jobs_history_and_pay(pool, store: LogStore) 
     assert [job for _, job in done] == [bench.job()]
     lines = await lookups.statement(pool, store.market_id, "bo", None, None, "")
     assert [line.minor_units for line in lines] == [line.minor_units for line in bench.job().pay.lines]
-    event, offer = await lookups.get_offer(pool, store.market_id, "job.1")
-    assert (offer.courier_id, event.HasField("offer_made")) == ("bo", True)
-    assert await lookups.get_offer(pool, store.market_id, "job.2") is None
+    found = await lookups.decision(pool, store.market_id, "job.1")
+    assert found is not None
+    assert (found.person_id, found.event.offer_made.offer.courier_id) == ("bo", "bo")
+    assert await lookups.decision(pool, store.market_id, "job.1", "somebody else") is None
+    assert await lookups.decision(pool, store.market_id, "job.2") is None
 
 
 async def test_rows_that_come_again_in_whole_or_in_part_change_nothing(pool, store: LogStore) -> None:

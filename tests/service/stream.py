@@ -16,6 +16,11 @@ from tests.kit import spec
 LIMIT_S = 20.0
 
 
+def caller(role: str, person_id: str) -> tuple[tuple[str, str], ...]:
+    """Metadata that says who asks."""
+    return (("gig-caller", f"{role}:{person_id}"),)
+
+
 class CourierClient:
     """Numbers its messages, remembers what it received, and can be cut and resumed."""
 

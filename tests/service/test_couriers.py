@@ -17,7 +17,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
-from tests.service.stream import go_online, place_request
+from tests.service.stream import caller, go_online, place_request
 
 
 async def test_a_job_goes_the_whole_way_from_request_to_paid(
@@ -34,7 +34,8 @@ async def test_a_job_goes_the_whole_way_from_request_to_paid(
         await bo.report(placed.job_id, step)
     done = (await jobs.GetJob(job_pb.GetJobRequest(job_id=placed.job_id))).job
     assert done.state == job_pb2.JOB_STATE_COMPLETED
-    statement = await pay.GetStatement(pay_pb.GetStatementRequest(courier_id=bo.courier_id))
+    asked = pay_pb.GetStatementRequest(worker_id=bo.courier_id)
+    statement = await pay.GetStatement(asked, metadata=caller("courier", bo.courier_id))
     assert statement.total.minor_units == offer.pay.minor_units == done.pay.total.minor_units
     assert [line.minor_units for line in statement.lines] == [line.minor_units for line in done.pay.lines]
     rate = rating_pb.RateJobRequest(
@@ -42,10 +43,11 @@ async def test_a_job_goes_the_whole_way_from_request_to_paid(
     )
     assert (await ratings.RateJob(rate)).rating.rated_id == bo.courier_id
     score = (await ratings.GetScore(rating_pb.GetScoreRequest(person_id=bo.courier_id))).score
-    assert (score.ratings, round(score.score, 3)) == (1, round((46 + 5) / 11, 3))
+    assert score.ratings == 1
+    assert score.score == pytest.approx((10 * score.prior_mean + 5) / 11, abs=0.01)
     asked = transparency_pb.ExplainDecisionRequest(decision_id=offer.offer_id)
-    decision = (await transparency.ExplainDecision(asked)).decision
-    assert decision.offer.reason == offer.reason
+    decision = (await transparency.ExplainDecision(asked, metadata=caller("courier", bo.courier_id))).decision
+    assert decision.offer.reason.terms == offer.reason.terms
     assert "could take this job" in decision.sentence
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dispatcher.market.apply.records import pay, refresh
+from dispatcher.market.apply.records import pay, push_period, refresh
+from dispatcher.market.clocks import Clock
 from dispatcher.market.state import MarketState, QueuePlace
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -29,6 +30,7 @@ def courier_online(state: MarketState, event: Event) -> None:
         courier.destination.CopyFrom(body.destination)
     courier.may_reorder = body.may_reorder
     state.couriers[body.courier_id] = courier
+    state.clocks.setdefault(body.courier_id, Clock()).begin_shift(state.time_us)
     state.numbers[body.courier_id] = body.courier_number
     state.columns.enter(body.courier_number, courier)
     state.columns.latitude_e7[body.courier_number] = body.latitude_e7
@@ -48,8 +50,19 @@ def courier_offline(state: MarketState, event: Event) -> None:
     courier = state.couriers[body.courier_id]
     courier.closing = False
     courier.ClearField("free_time")
+    state.clocks[body.courier_id].advance(courier.state, state.time_us)
     courier.state = courier_pb.COURIER_STATE_OFFLINE
     refresh(state, courier)
+
+
+def period_settled(state: MarketState, event: Event) -> None:
+    body = event.period_settled
+    courier, clock = state.couriers[body.courier_id], state.clocks[body.courier_id]
+    clock.advance(courier.state, state.time_us)
+    # The top-up belongs to the period that it ends; the next one is open where work goes on.
+    engaged = bool(courier.job_ids)
+    clock.begin_period(state.time_us if engaged else 0)
+    push_period(state, body.courier_id)
 
 
 def courier_destination_set(state: MarketState, event: Event) -> None:

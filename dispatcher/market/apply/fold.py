@@ -5,11 +5,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from dispatcher.market.apply import couriers, jobs, market, offers
+from dispatcher.market.apply import couriers, jobs, market, offers, people
 from dispatcher.market.state import MarketState
 from dispatcher.times import micros, span
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
 
 Event = events_pb.Event
 
@@ -30,12 +29,15 @@ def apply(state: MarketState, event: Event) -> None:
 
 
 def _forget(state: MarketState) -> None:
-    """Drop what is older than the policy's memory: ended jobs, closed offers, request ids."""
+    """Drop what is older than the policy's memory: ended jobs, ratings given, closed offers, request ids."""
     before = state.time_us - span(state.policy.jobs.memory)
     while state.ended and state.ended[0][0] < before:
-        job_id = state.ended.popleft()[1]
-        state.jobs.pop(job_id, None)
-        state.rated -= {f"{job_id}/{job_pb.ACTOR_CLIENT}", f"{job_id}/{job_pb.ACTOR_COURIER}"}
+        state.jobs.pop(state.ended.popleft()[1], None)
+    while state.rated and (given := next(iter(state.rated.items())))[1][1] < before:
+        del state.rated[given[0]]
+    demanded = state.time_us - span(state.policy.surge.demand_window)
+    while state.recent_demand and (joined := next(iter(state.recent_demand.items())))[1][0] < demanded:
+        del state.recent_demand[joined[0]]
     while state.requests and (oldest := next(iter(state.requests.items())))[1][1] < before:
         del state.requests[oldest[0]]
     while state.closed_offers and (first := next(iter(state.closed_offers.items())))[1].time_us < before:
@@ -66,5 +68,16 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "round_settled": offers.round_settled,
     "offer_made": offers.offer_made,
     "offer_answered": offers.offer_answered,
-    "job_rated": market.job_rated,
+    "surge_updated": market.surge_updated,
+    "policy_announced": market.policy_announced,
+    "job_rated": people.job_rated,
+    "rating_revised": people.rating_revised,
+    "tip_added": people.tip_added,
+    "period_settled": couriers.period_settled,
+    "standing_changed": people.standing_changed,
+    "review_opened": people.review_opened,
+    "review_claimed": people.review_claimed,
+    "review_opinion_given": people.review_opinion_given,
+    "review_decided": people.review_decided,
+    "person_erased": people.person_erased,
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dispatcher.market import lifecycle
+from dispatcher.market.apply.people import note_conduct
 from dispatcher.market.apply.records import advance, changed, end_job, enqueue, exclude, hand_back, pay
 from dispatcher.market.state import Due, MarketState
+from dispatcher.pay import ledger
 from dispatcher.times import SECOND, micros
 from geo.learned_travel import LearnedTravel
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
+from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
 
@@ -44,10 +47,11 @@ def job_expired(state: MarketState, event: Event) -> None:
 
 def job_cancelled(state: MarketState, event: Event) -> None:
     body = event.job_cancelled
-    courier_id = state.jobs[body.job_id].courier_id
     job = end_job(state, event, body.job_id, lifecycle.CANCELLED, body.by, body.reason)
+    job.fault, job.fault_reason = body.fault, body.fault_reason
+    courier_id = job.courier_id
     if courier_id and job.job_id in state.couriers[courier_id].job_ids:
-        pay(state, courier_id, body.postings)
+        settle(state, job, courier_id, body.postings)
         hand_back(state, courier_id, job.job_id, event)
 
 
@@ -56,12 +60,14 @@ def job_released(state: MarketState, event: Event) -> None:
     enqueue(state, changed(state, body.job_id, event), event)
     exclude(state, body.job_id, body.courier_id)
     hand_back(state, body.courier_id, body.job_id, event)
+    note_conduct(state, body.courier_id, released=1.0)
 
 
 def job_failed(state: MarketState, event: Event) -> None:
     body = event.job_failed
-    end_job(state, event, body.job_id, lifecycle.FAILED, job_pb.ACTOR_COURIER, body.reason)
-    pay(state, body.courier_id, body.postings)
+    job = end_job(state, event, body.job_id, lifecycle.FAILED, job_pb.ACTOR_COURIER, body.reason)
+    job.fault, job.fault_reason = body.fault, body.fault_reason
+    settle(state, job, body.courier_id, body.postings)
     hand_back(state, body.courier_id, body.job_id, event)
 
 
@@ -76,6 +82,11 @@ def job_picked_up(state: MarketState, event: Event) -> None:
     job = changed(state, event.job_picked_up.job_id, event)
     job.state = lifecycle.PICKED_UP
     job.pickup_time.CopyFrom(event.time)
+    body = event.job_picked_up
+    for price, line in ((job.fare, body.fare_waiting), (job.pay, body.pay_waiting)):
+        if line.minor_units:
+            price.lines.append(line)
+            price.total.minor_units += line.minor_units
     assert state.travel is not None, "a market is opened with its policy"
     service_us = round(state.travel.half_pickup_service_s * SECOND)
     advance(state, job, job.spec.pickup.position, state.time_us + service_us)
@@ -85,11 +96,22 @@ def job_picked_up(state: MarketState, event: Event) -> None:
 
 def job_completed(state: MarketState, event: Event) -> None:
     body = event.job_completed
-    end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
+    job = end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
+    if body.HasField("top_up"):
+        job.pay.lines.append(body.top_up)
+        job.pay.total.minor_units += body.top_up.minor_units
     state.couriers[body.courier_id].jobs_completed += 1
     _learn(state, state.jobs[body.job_id])
-    pay(state, body.courier_id, body.postings)
+    settle(state, job, body.courier_id, body.postings)
+    metres = job.pickup_distance_metres + job.trip_distance_metres
+    state.clocks[body.courier_id].engaged_metres += metres
     hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
+
+
+def settle(state: MarketState, job: job_pb.Job, courier_id: str, postings: types_pb.Postings) -> None:
+    """What the ended job came to, on its record and in the courier's earnings."""
+    job.money.CopyFrom(ledger.settled(job, postings))
+    pay(state, courier_id, postings)
 
 
 def _learn(state: MarketState, job: job_pb.Job) -> None:

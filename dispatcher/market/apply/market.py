@@ -1,16 +1,17 @@
-"""Events of the market as a whole: its policy, its zones, who is kept apart, ratings."""
+"""Events of the market as a whole: its policy, its zones, its surge, who is kept apart."""
 
 from __future__ import annotations
 
 from dispatcher.market import lifecycle
-from dispatcher.market.apply.records import replan
+from dispatcher.market.apply.records import push_period, replan
 from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
 from dispatcher.market.travel import travel_model, trips_of
-from dispatcher.times import SECOND, span
+from dispatcher.pricing.surge import SurgeField, field_of
+from dispatcher.times import micros
 from geo.geojson import zones_from_geojson
 from gig.v1 import events_pb2 as events_pb
-from ratings.score import Score
+from gig.v1 import oversight_service_pb2 as oversight_pb
 
 Event = events_pb.Event
 
@@ -20,14 +21,21 @@ def market_opened(state: MarketState, event: Event) -> None:
 
 
 def policy_set(state: MarketState, event: Event) -> None:
+    before = state.policy.surge
     state.policy = event.policy_set.policy
+    if state.announced is not None and micros(state.announced.effective_time) <= state.time_us:
+        state.announced = None
+    if not state.policy.HasField("surge") or state.policy.surge.resolution != before.resolution:
+        state.surge = SurgeField()
+        state.recent_demand.clear()
     state.travel = travel_model(state.policy, state.networks, trips_of(state.travel))
     _requeue(state)
     for job_id in state.queue:
         state.push_due(state.wait_limit(state.jobs[job_id]), Due.WAIT, job_id)
-    for courier in state.couriers.values():
+    for courier_id, courier in state.couriers.items():
         if courier.plan:
             replan(state, courier)
+        push_period(state, courier_id)
     for job in state.jobs.values():
         if job.state == lifecycle.SCHEDULED:
             state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
@@ -55,10 +63,16 @@ def pair_blocked(state: MarketState, event: Event) -> None:
         del state.blocked[body.client_id]
 
 
-def job_rated(state: MarketState, event: Event) -> None:
-    rating = event.job_rated.rating
-    state.rated.add(f"{rating.job_id}/{rating.rater}")
-    policy = state.policy.ratings
-    half_life = span(policy.half_life) / SECOND if policy.HasField("half_life") else None
-    before = state.scores.get(rating.rated_id, Score())
-    state.scores[rating.rated_id] = before.rated(rating.stars, state.time_us / SECOND, half_life)
+def policy_announced(state: MarketState, event: Event) -> None:
+    body = event.policy_announced
+    state.announced = oversight_pb.AnnouncedPolicy(
+        policy=body.policy,
+        announce_time=event.time,
+        effective_time=body.effective_time,
+        operator_id=body.operator_id,
+    )
+    state.push_due(micros(body.effective_time), Due.POLICY, "announced")
+
+
+def surge_updated(state: MarketState, event: Event) -> None:
+    state.surge = field_of(event.surge_updated, state.time_us, event.sequence)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from dispatcher.market import lifecycle, plans
-from dispatcher.market.apply.records import back_in_queue, changed, exclude, refresh, replan
+from dispatcher.market.apply.people import note_conduct
+from dispatcher.market.apply.records import back_in_queue, changed, exclude, open_period, refresh, replan
 from dispatcher.market.state import ClosedOffer, Due, MarketState
 from dispatcher.times import micros
 from geo.units import from_e7
@@ -51,12 +52,14 @@ def offer_answered(state: MarketState, event: Event) -> None:
     courier.offer_id = ""
     _note_answer(state, body)
     if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
+        open_period(state, body.courier_id)
         _accept(state, courier, offer, event)
     else:
         for offered in offer.jobs:
             back_in_queue(state, changed(state, offered.job_id, event))
             if body.outcome != courier_pb.OFFER_OUTCOME_WITHDRAWN:
                 exclude(state, offered.job_id, body.courier_id)
+    _count_answer(state, body, len(offer.jobs))
     # A courier who declines goes on waiting: the wait is not counted anew.
     refresh(state, courier)
 
@@ -87,3 +90,14 @@ def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
         if place is not None:
             silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
             queue[body.courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
+
+
+def _count_answer(state: MarketState, body: events_pb.OfferAnswered, jobs: int) -> None:
+    """For rules on standing. Declined offers are not even counted, unless the policy says that they may be."""
+    accepted = body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
+    declined = body.outcome == courier_pb.OFFER_OUTCOME_DECLINED
+    counts = {"accepted": float(jobs)} if accepted else {}
+    if state.policy.standing.declines_may_count and (accepted or declined):
+        counts |= {"answered": 1.0, "declined": float(declined)}
+    if counts:
+        note_conduct(state, body.courier_id, **counts)

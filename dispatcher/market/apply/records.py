@@ -7,6 +7,7 @@ from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.times import span
+from geo.cells import cell_at
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -24,6 +25,11 @@ def changed(state: MarketState, job_id: str, event: Event) -> job_pb.Job:
 def enqueue(state: MarketState, job: job_pb.Job, event: Event) -> None:
     """Into the queue for the first time, or again after a courier gave the job up."""
     job.queue_time.CopyFrom(event.time)
+    if state.policy.HasField("surge"):
+        at, policy = job.spec.pickup.position, state.policy.surge
+        state.recent_demand.pop(job.job_id, None)
+        cell = cell_at(at.latitude, at.longitude, policy.resolution)
+        state.recent_demand[job.job_id] = (state.time_us, cell)
     back_in_queue(state, job)
 
 
@@ -54,6 +60,7 @@ def end_job(
 def refresh(state: MarketState, courier: courier_pb.Courier) -> None:
     """The courier's state and columns follow from what is in hand and what is offered."""
     if courier.state != courier_pb.COURIER_STATE_OFFLINE:
+        state.clocks[courier.courier_id].advance(courier.state, state.time_us)
         courier.state = working_state(state, courier)
     state.columns.refresh(state.numbers[courier.courier_id], courier)
 
@@ -104,8 +111,25 @@ def hand_back(
 
 def pay(state: MarketState, courier_id: str, postings: types_pb.Postings) -> None:
     courier = state.couriers[courier_id]
-    courier.shift_pay_minor_units += courier_amount(postings, courier_id)
+    amount = courier_amount(postings, courier_id)
+    courier.shift_pay_minor_units += amount
+    open_period(state, courier_id)
+    state.clocks[courier_id].earned += amount
     state.columns.shift_pay[state.numbers[courier_id]] = courier.shift_pay_minor_units
+
+
+def open_period(state: MarketState, courier_id: str) -> None:
+    """A pay period begins with the first work in it."""
+    clock = state.clocks[courier_id]
+    if not clock.period_us and state.policy.floor.HasField("engaged"):
+        clock.begin_period(state.time_us)
+        push_period(state, courier_id)
+
+
+def push_period(state: MarketState, courier_id: str) -> None:
+    end_us = state.period_end(courier_id)
+    if end_us is not None:
+        state.push_due(end_us, Due.PERIOD, courier_id)
 
 
 def exclude(state: MarketState, job_id: str, courier_id: str) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market import lifecycle
+from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.shift import end_shift, ends_shift
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.state import MarketState
-from dispatcher.pay import ledger
-from dispatcher.times import micros
+from dispatcher.pay import floor, ledger
+from dispatcher.pay.cancellation import consequence
+from dispatcher.pricing.job_price import client_waits_from, waiting
+from dispatcher.pricing.tariff import tariff_of
+from dispatcher.times import SECOND, micros, span
 from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -24,6 +28,7 @@ OFFLINE, FREE = courier_pb.COURIER_STATE_OFFLINE, courier_pb.COURIER_STATE_FREE
 
 def go_online(state: MarketState, command: commands.GoOnline, now_us: int, drafts: Drafts) -> str:
     online = command.online
+    check_barred(state.account(command.courier_id))
     courier = state.couriers.get(command.courier_id)
     if courier is not None and courier.state != OFFLINE:
         raise WrongState("ALREADY_ONLINE", "the courier is online already", courier_id=command.courier_id)
@@ -69,7 +74,11 @@ def go_offline(state: MarketState, command: commands.GoOffline, now_us: int, dra
         if job_id not in aboard:
             drafts.add(
                 job_released=events_pb.JobReleased(
-                    job_id=job_id, courier_id=courier.courier_id, reason="the courier went offline"
+                    job_id=job_id,
+                    courier_id=courier.courier_id,
+                    reason="the courier went offline",
+                    fault=job_pb.FAULT_COURIER,
+                    fault_reason="the courier went offline with the job accepted",
                 )
             )
     leave_zone_queues(state, courier.courier_id, "went offline", drafts)
@@ -154,16 +163,16 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
                 state=lifecycle.state_name(job.state),
             )
         raise NotYours("NOT_YOUR_JOB", f"job {job.job_id!r} is not in this courier's hands", job_id=job.job_id)
-    _advance(state, job, progress, drafts)
+    _advance(state, job, progress, now_us, drafts)
     courier = state.courier(command.courier_id)
     last = drafts.events[-1]
-    if ends_shift(courier) and last.WhichOneof("body") in ("job_completed", "job_failed"):
-        postings = last.job_completed.postings if last.HasField("job_completed") else last.job_failed.postings
+    if ends_shift(courier) and last.WhichOneof("body") in ("job_completed", "job_failed", "job_cancelled"):
+        postings = getattr(last, last.WhichOneof("body")).postings
         end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
     return job.job_id
 
 
-def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, drafts: Drafts) -> None:
+def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, now_us: int, drafts: Drafts) -> None:
     ids = {"job_id": job.job_id, "courier_id": job.courier_id}
     step = PROGRESS_STEPS.get(progress.step)
     if step is None:
@@ -173,19 +182,81 @@ def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress,
     if step is Step.ARRIVE:
         drafts.add(courier_arrived=events_pb.CourierArrived(**ids))
     elif step is Step.PICK_UP:
-        drafts.add(job_picked_up=events_pb.JobPickedUp(**ids))
+        drafts.add(job_picked_up=_picked_up(state, job, now_us))
+    elif step is Step.NO_SHOW:
+        drafts.add(job_cancelled=_no_show(state, job, progress.reason, now_us))
     else:
-        postings = ledger.completion(job, job.courier_id, state.policy.tax_basis_points)
-        drafts.add(job_completed=events_pb.JobCompleted(**ids, postings=postings))
+        top_up = _job_floor(state, job, now_us)
+        postings = ledger.completion(job, job.courier_id, state.policy.tax_basis_points, top_up)
+        drafts.add(job_completed=events_pb.JobCompleted(**ids, postings=postings, top_up=top_up))
+
+
+def _picked_up(state: MarketState, job: job_pb.Job, now_us: int) -> events_pb.JobPickedUp:
+    """With what waiting at the pickup costs the client, and brings the courier."""
+    event = events_pb.JobPickedUp(job_id=job.job_id, courier_id=job.courier_id)
+    if job.HasField("arrive_time"):
+        fare, pay = (tariff_of(tariffs, job.spec.kind) for tariffs in (state.policy.fares, state.policy.pays))
+        charged = waiting(fare, client_waits_from(job), now_us)
+        paid = waiting(pay, micros(job.arrive_time), now_us)
+        if charged is not None:
+            event.fare_waiting.CopyFrom(charged)
+        if paid is not None:
+            event.pay_waiting.CopyFrom(paid)
+    return event
+
+
+def _no_show(state: MarketState, job: job_pb.Job, reason: str, now_us: int) -> events_pb.JobCancelled:
+    """The courier has waited long enough for a client who did not come."""
+    policy = state.policy.jobs
+    if not policy.HasField("no_show_after"):
+        raise WrongState(
+            "NO_SHOW_UNKNOWN", "this market has no wait after which a courier may leave", job_id=job.job_id
+        )
+    left_us = client_waits_from(job) + span(policy.no_show_after) - now_us
+    if left_us > 0:
+        raise WrongState("TOO_EARLY", f"wait {left_us // SECOND + 1} s more for the client", job_id=job.job_id)
+    waited = (now_us - client_waits_from(job)) // SECOND
+    row = consequence(state.policy.cancellations, job, job_pb.ACTOR_COURIER, job_pb.FAULT_CLIENT)
+    return events_pb.JobCancelled(
+        job_id=job.job_id,
+        by=job_pb.ACTOR_COURIER,
+        reason=reason or "the client did not come",
+        postings=ledger.cancellation(job, row),
+        fault=job_pb.FAULT_CLIENT,
+        fault_reason=f"the courier waited {waited} s at the pickup, and the client did not come",
+        courier_id=job.courier_id,
+    )
+
+
+def _job_floor(state: MarketState, job: job_pb.Job, now_us: int) -> types_pb.PriceLine | None:
+    rule = next((row for row in state.policy.floor.per_job if row.kind == job.spec.kind), None)
+    if rule is None:
+        return None
+    return floor.job(rule, job.trip_distance_metres, now_us - micros(job.pickup_time), job.pay.total.minor_units)
 
 
 def _give_up(job: job_pb.Job, reason: str, ids: dict[str, str], drafts: Drafts) -> None:
     """Before the pickup the job goes back to the queue; with the job on board it ends as failed."""
     if job.state == lifecycle.PICKED_UP:
         postings = ledger.failure_after_pickup(job, job.courier_id)
-        drafts.add(job_failed=events_pb.JobFailed(**ids, reason=reason, postings=postings))
+        drafts.add(
+            job_failed=events_pb.JobFailed(
+                **ids,
+                reason=reason,
+                postings=postings,
+                fault=job_pb.FAULT_NOBODY,
+                fault_reason="the courier could not bring the job to its end",
+            )
+        )
     else:
-        drafts.add(job_released=events_pb.JobReleased(**ids, reason=reason or "the courier gave the job up"))
+        drafts.add(
+            job_released=events_pb.JobReleased(
+                **ids,
+                reason=reason or "the courier gave the job up",
+                fault=job_pb.FAULT_COURIER,
+                fault_reason="the courier gave the job up after accepting it",
+            )
+        )
 
 
 def _online(state: MarketState, courier_id: str) -> courier_pb.Courier:

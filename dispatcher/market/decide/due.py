@@ -1,16 +1,21 @@
-"""What falls due: offers time out, quotes and waits expire, scheduled jobs join the queue."""
+"""What falls due: offers time out, quotes and waits expire, scheduled jobs join the queue, pay periods end, rules look
+at accounts, announced policies come into force."""
 
 from __future__ import annotations
 
 from dispatcher import commands
 from dispatcher.market import lifecycle
+from dispatcher.market.decide import rules
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.standing import rule_decides
 from dispatcher.market.state import Due, MarketState
+from dispatcher.pay import floor, ledger
+from dispatcher.times import duration, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 
 
-def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001 - all of it is due
     """One event for each thing that is due and still in the state that its deadline speaks of."""
     for _, kind, name in state.due_by(now_us):
         if kind is Due.OFFER:
@@ -26,8 +31,33 @@ def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: D
             )
         elif kind is Due.QUEUE:
             drafts.add(job_queued=events_pb.JobQueued(job_id=name))
+        elif kind is Due.PERIOD:
+            drafts.add(period_settled=_settled(state, name, now_us))
+        elif kind is Due.STANDING:
+            rule_decides(state, name, now_us, drafts)
+        elif kind is Due.POLICY:
+            announced = state.announced
+            assert announced is not None, "the entry is current"
+            rules.enforce(state, announced.policy, announced.operator_id, drafts)
         else:
             taken = state.jobs[name].state != lifecycle.QUOTED
             reason = "nobody was found in time" if taken else "the quote was not taken"
             drafts.add(job_expired=events_pb.JobExpired(job_id=name, reason=reason))
     return ""
+
+
+def _settled(state: MarketState, courier_id: str, now_us: int) -> events_pb.PeriodSettled:
+    """The pay period, up to this very moment: the next one begins here."""
+    clock, courier = state.clocks[courier_id], state.couriers[courier_id]
+    engaged_us = clock.engaged_until(courier.state, now_us)
+    line = floor.engaged(state.policy.floor.engaged, engaged_us, clock.engaged_metres, clock.earned)
+    return events_pb.PeriodSettled(
+        courier_id=courier_id,
+        start_time=timestamp(clock.period_us),
+        end_time=timestamp(now_us),
+        engaged=duration(engaged_us),
+        engaged_metres=clock.engaged_metres,
+        earned_minor_units=clock.earned,
+        top_up=line,
+        postings=ledger.top_up(courier_id, state.policy.currency_code, line),
+    )

@@ -1,23 +1,24 @@
-"""A client's commands: quote, place, cancel, rate."""
+"""A client's commands: quote, place, cancel."""
 
 from __future__ import annotations
 
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotYours, WrongState
 from dispatcher.market import lifecycle
+from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.shift import end_shift, ends_shift
+from dispatcher.market.decide.surge import surge_at
 from dispatcher.market.lifecycle import Step, next_state
 from dispatcher.market.queue import promised_us
 from dispatcher.market.state import MarketState
-from dispatcher.pay import ledger
-from dispatcher.pricing.tariff import price, tariff_of
+from dispatcher.pay import cancellation, ledger
+from dispatcher.pricing.job_price import price_job
+from dispatcher.pricing.tariff import tariff_of
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
-from gig.v1 import rating_service_pb2 as rating_pb
-from gig.v1 import types_pb2 as types_pb
 
 
 def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
@@ -71,9 +72,18 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
                 reason="the client cancelled",
             )
         )
+    found = cancellation.client_cancels(job, _expected_at_pickup(state, job), state.policy.jobs, now_us)
+    row = cancellation.consequence(state.policy.cancellations, job, job_pb.ACTOR_CLIENT, found.fault)
+    held = job.state in lifecycle.HELD
     drafts.add(
         job_cancelled=events_pb.JobCancelled(
-            job_id=job.job_id, by=job_pb.ACTOR_CLIENT, reason=command.reason, postings=_cancellation(state, job, now_us)
+            job_id=job.job_id,
+            by=job_pb.ACTOR_CLIENT,
+            reason=command.reason,
+            postings=ledger.cancellation(job, row) if held else None,
+            fault=found.fault,
+            fault_reason=found.reason,
+            courier_id=job.courier_id if held else "",
         )
     )
     if job.state in lifecycle.HELD and ends_shift(state.courier(job.courier_id)):
@@ -83,32 +93,13 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
     return job.job_id
 
 
-def _cancellation(state: MarketState, job: job_pb.Job, now_us: int) -> types_pb.Postings | None:
-    policy = state.policy.jobs
-    if job.state not in lifecycle.HELD or not policy.cancellation_fee_minor_units:
-        return None
-    if now_us - micros(job.assign_time) < span(policy.cancellation_grace):
-        return None
-    return ledger.cancellation(job, policy.cancellation_fee_minor_units)
-
-
-def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Drafts) -> str:
-    rating = rating_pb.Rating()
-    rating.CopyFrom(command.rating)
-    job = state.job(rating.job_id)
-    by_client = rating.rater == job_pb.ACTOR_CLIENT
-    if rating.rater_id != (job.client_id if by_client else job.courier_id):
-        raise NotYours("NOT_YOUR_JOB", "only the client and the courier of a job can rate it", job_id=job.job_id)
-    if job.state != lifecycle.COMPLETED:
-        raise WrongState("JOB_STATE", "a job can be rated when it is completed", job_id=job.job_id)
-    if now_us > micros(job.end_time) + span(state.policy.ratings.window):
-        raise WrongState("RATING_WINDOW_CLOSED", "the time to rate this job is over", job_id=job.job_id)
-    if f"{job.job_id}/{rating.rater}" in state.rated:
-        raise WrongState("ALREADY_RATED", "this side has rated the job already", job_id=job.job_id)
-    rating.rated_id = job.courier_id if by_client else job.client_id
-    rating.rate_time.CopyFrom(timestamp(now_us))
-    drafts.add(job_rated=events_pb.JobRated(rating=rating))
-    return job.job_id
+def _expected_at_pickup(state: MarketState, job: job_pb.Job) -> int | None:
+    """When the courier's plan has the job picked up, or None where nobody holds it."""
+    courier = state.couriers.get(job.courier_id)
+    stops = courier.plan if courier is not None else ()
+    found = (stop for stop in stops if stop.job_id == job.job_id and stop.kind == job_pb.STOP_KIND_PICKUP)
+    stop = next(found, None)
+    return None if stop is None else micros(stop.expected_time)
 
 
 def _own_job(state: MarketState, job_id: str, client_id: str) -> job_pb.Job:
@@ -123,6 +114,7 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     spec = command.spec
     _check_zones(state, spec)
     _check_schedule(state, spec, now_us)
+    check_barred(state.account(command.client_id))
     policy = state.policy
     fare = tariff_of(policy.fares, spec.kind)
     pay = tariff_of(policy.pays, spec.kind)
@@ -131,8 +123,9 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     metres, seconds = trip(state, spec, now_us)
     job.job_id, job.client_id = command.job_id, command.client_id
     job.spec.CopyFrom(spec)
-    price(job.fare, fare, policy.currency_code, metres, seconds)
-    price(job.pay, pay, policy.currency_code, metres, seconds)
+    start = spec.pickup.position
+    surge = surge_at(state, start.latitude, start.longitude, now_us)
+    price_job(job, fare, pay, policy, metres, seconds, surge)
     job.trip_distance_metres = metres
     job.trip_duration.seconds = seconds
     job.policy_version = policy.version

@@ -7,21 +7,44 @@ from dispatcher.errors import InvalidField
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.market.travel import travel_model
+from dispatcher.times import SECOND, span, timestamp
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 
+LONGEST_NOTICE_US = 366 * 86_400 * SECOND
 
-def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+
+def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, drafts: Drafts) -> str:
+    """In force at once, or announced: no sooner than the notice that the present policy promises."""
     if state.policy.version and command.policy.currency_code != state.policy.currency_code:
         raise InvalidField("policy.currency_code", "a market keeps its currency; open another market")
     travel_model(command.policy, state.networks)
+    earliest_us = now_us + span(state.policy.notice_period) if state.policy.version else now_us
+    effective_us = max(earliest_us, now_us) if command.effective_us is None else command.effective_us
+    if effective_us - now_us > LONGEST_NOTICE_US:
+        raise InvalidField("effective_time", "lies more than a year ahead", "NOTICE_TOO_LONG")
+    if effective_us < earliest_us:
+        notice = span(state.policy.notice_period) // SECOND
+        raise InvalidField("effective_time", f"the policy in force promises a notice of {notice} s", "NOTICE_TOO_SHORT")
+    if effective_us > now_us:
+        drafts.add(
+            policy_announced=events_pb.PolicyAnnounced(
+                policy=command.policy, operator_id=command.operator_id, effective_time=timestamp(effective_us)
+            )
+        )
+    else:
+        enforce(state, command.policy, command.operator_id, drafts)
+    return str(state.policy.version + 1)
+
+
+def enforce(state: MarketState, chosen: policy_pb.Policy, operator_id: str, drafts: Drafts) -> None:
+    """A policy comes into force, with the next version."""
     policy = policy_pb.Policy()
-    policy.CopyFrom(command.policy)
+    policy.CopyFrom(chosen)
     policy.version = state.policy.version + 1
-    drafts.add(policy_set=events_pb.PolicySet(policy=policy, operator_id=command.operator_id))
-    return str(policy.version)
+    drafts.add(policy_set=events_pb.PolicySet(policy=policy, operator_id=operator_id))
 
 
 def set_zones(state: MarketState, command: commands.SetZones, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001

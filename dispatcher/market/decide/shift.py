@@ -31,8 +31,8 @@ def end_shift(
         earned += ledger.courier_amount(last_pay, courier_id)
     until = min(now_us, micros(courier.shift_end)) if courier.HasField("shift_end") else now_us
     online_us = max(until - micros(courier.online_time), 0)
-    line = floor.top_up(state.policy.floor.per_online_hour, online_us, earned)
-    postings = ledger.top_up(courier_id, state.policy.currency_code, line.minor_units) if line is not None else None
+    line = floor.online_hour(state.policy.floor.per_online_hour, online_us, earned)
+    postings = ledger.top_up(courier_id, state.policy.currency_code, line)
     drafts.add(
         courier_offline=events_pb.CourierOffline(courier_id=courier_id, reason=reason, top_up=line, postings=postings)
     )

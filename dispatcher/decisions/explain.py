@@ -1,0 +1,166 @@
+"""A decision explained from its event: inputs, alternatives, rule, policy version, and one plain sentence."""
+
+from __future__ import annotations
+
+from dispatcher.decisions import sentences
+from dispatcher.decisions.index import DecisionKey, decisions_of
+from dispatcher.times import SECOND, micros, span, timestamp
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import transparency_service_pb2 as pb
+
+CONTESTABLE = frozenset(
+    {
+        pb.DECISION_KIND_OFFER,
+        pb.DECISION_KIND_PRICE,
+        pb.DECISION_KIND_SURGE,
+        pb.DECISION_KIND_SCORE,
+        pb.DECISION_KIND_STANDING,
+        pb.DECISION_KIND_EXCLUSION,
+    }
+)
+
+
+def explain(event: events_pb.Event, decision_id: str, person_id: str, contest_within_us: int) -> pb.Decision:
+    """The event must hold this decision about this person. ``contest_within_us``: how long it can be contested."""
+    key = next(
+        key for key in decisions_of(event) if key.decision_id == decision_id and person_id in ("", key.person_id)
+    )
+    decision = pb.Decision(
+        decision_id=decision_id,
+        kind=key.kind,
+        decider=pb.DECIDER_RULE,
+        person_id=key.person_id,
+        job_id=key.job_id,
+        time=event.time,
+        sequence=event.sequence,
+    )
+    if key.kind in CONTESTABLE:
+        decision.contest_by_time.CopyFrom(timestamp(micros(event.time) + contest_within_us))
+    body = event.WhichOneof("body")
+    _FILL[body](decision, key, getattr(event, body))
+    return decision
+
+
+def _priced(decision: pb.Decision, key: DecisionKey, body: events_pb.JobQuoted | events_pb.JobPlaced) -> None:
+    """The client's side: the fare, and the surge in it."""
+    job = body.job
+    decision.policy_version = job.policy_version
+    _input(decision, "trip_distance", job.trip_distance_metres, "m")
+    _input(decision, "trip_duration", job.trip_duration.seconds, "s")
+    if job.HasField("surge"):
+        decision.surge.CopyFrom(job.surge)
+        decision.rule = job.surge.rule
+        _input(decision, "surge_multiplier", job.surge.multiplier_percent, "%")
+    if key.kind == pb.DECISION_KIND_SURGE:
+        decision.sentence = sentences.surge(job.surge, job.fare)
+        return
+    decision.rule = decision.rule or "tariff"
+    decision.fare.CopyFrom(job.fare)
+    decision.sentence = sentences.price("fare", job.fare, job.policy_version)
+
+
+def _offered(decision: pb.Decision, key: DecisionKey, body: events_pb.OfferMade) -> None:
+    """The courier's side: the offer, its pay, and the surge in it."""
+    offer = body.offer
+    decision.policy_version = offer.policy_version
+    if key.kind == pb.DECISION_KIND_OFFER:
+        decision.decider = pb.DECIDER_SOLVER
+        decision.offer.CopyFrom(offer)
+        decision.rule = "least total cost of the round"
+        _input(decision, "pickup_duration", offer.pickup_duration.seconds, "s")
+        _input(decision, "pickup_distance", offer.pickup_distance_metres, "m")
+        _input(decision, "couriers_considered", offer.reason.couriers_considered, "couriers")
+        _input(decision, "couriers_eligible", offer.reason.couriers_eligible, "couriers")
+        _input(decision, "pay", offer.pay.minor_units, f"minor units of {offer.pay.currency_code}")
+        decision.sentence = sentences.offer(offer)
+        return
+    offered = next(offered for offered in offer.jobs if offered.job_id == key.job_id)
+    decision.pay.CopyFrom(offered.pay)
+    _input(decision, "trip_distance", offered.trip_distance_metres, "m")
+    _input(decision, "trip_duration", offered.trip_duration.seconds, "s")
+    if key.kind == pb.DECISION_KIND_SURGE:
+        decision.rule = "pass-through of surge"
+        decision.sentence = sentences.surge_share(offered.pay)
+    else:
+        decision.rule = "tariff"
+        decision.sentence = sentences.price("pay", offered.pay, offer.policy_version)
+
+
+def _cancelled(decision: pb.Decision, key: DecisionKey, body: events_pb.JobCancelled) -> None:
+    decision.rule = "cancellations"
+    amount = sum(leg.minor_units for leg in body.postings.legs if leg.holder_id == key.person_id)
+    _input(decision, "amount", amount, f"minor units of {body.postings.currency_code}")
+    decision.sentence = sentences.cancellation(body, amount)
+
+
+def _rated(decision: pb.Decision, _key: DecisionKey, body: events_pb.JobRated) -> None:
+    rating = body.rating
+    decision.rating.CopyFrom(rating)
+    _input(decision, "stars", rating.stars, "stars")
+    _input(decision, "leniency_of_rater", rating.leniency, "stars")
+    _input(decision, "counted_stars", rating.counted_stars, "stars")
+    _input(decision, "score_before", rating.score_before, "stars")
+    _input(decision, "score_after", rating.score_after, "stars")
+    counts = rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
+    decision.rule = "ratings" if counts else f"ratings.exclusions: {rating.excluded_because}"
+    decision.sentence = sentences.rating(rating)
+
+
+def _revised(decision: pb.Decision, key: DecisionKey, body: events_pb.RatingRevised) -> None:
+    decision.decider = pb.DECIDER_HUMAN
+    decision.decided_by = body.decided_by
+    decision.rating.CopyFrom(body.rating)
+    decision.rule = f"review {body.review_id}"
+    _input(decision, "stars", body.rating.stars, "stars")
+    _input(decision, "counted_stars", body.rating.counted_stars, "stars")
+    counts = key.kind == pb.DECISION_KIND_SCORE
+    decision.sentence = (
+        f"{body.decided_by} decided that the rating of job {body.rating.job_id} counts"
+        f" {'after all' if counts else 'no more'}: {body.reason}"
+    )
+
+
+def _standing(decision: pb.Decision, _key: DecisionKey, body: events_pb.StandingChanged) -> None:
+    change = body.change
+    decision.standing.CopyFrom(change)
+    decision.policy_version = change.policy_version
+    decision.contest_by_time.CopyFrom(body.contest_by_time)
+    decision.rule = change.rule or (f"review {change.review_id}" if change.review_id else "")
+    if change.decided_by:
+        decision.decider, decision.decided_by = pb.DECIDER_HUMAN, change.decided_by
+    if change.rule:
+        _input(decision, "value", change.value, "")
+        _input(decision, "threshold", change.threshold, "")
+        _input(decision, "count", change.count, "")
+    decision.sentence = sentences.standing(change)
+
+
+def _answered(decision: pb.Decision, _key: DecisionKey, body: events_pb.ReviewDecided) -> None:
+    review = body.review
+    decision.decider = pb.DECIDER_HUMAN
+    decision.decided_by = ", ".join(dict.fromkeys(opinion.reviewer_id for opinion in review.opinions))
+    decision.policy_version = review.policy_version
+    decision.rule = "a human's review"
+    decision.review.CopyFrom(review)
+    if review.HasField("rating"):
+        decision.review.ClearField("rating")
+    _input(decision, "opinions", len(review.opinions), "opinions")
+    _input(decision, "time_spent", sum(span(one.time_spent) for one in review.opinions) / SECOND, "s")
+    decision.sentence = sentences.answer(review)
+
+
+def _input(decision: pb.Decision, name: str, value: float, unit: str) -> None:
+    decision.inputs.add(name=name, value=value, unit=unit)
+
+
+_FILL = {
+    "job_quoted": _priced,
+    "job_placed": _priced,
+    "offer_made": _offered,
+    "job_cancelled": _cancelled,
+    "job_rated": _rated,
+    "rating_revised": _revised,
+    "standing_changed": _standing,
+    "review_decided": _answered,
+}

@@ -1,0 +1,167 @@
+"""Why a job near a courier was not offered to them: its rounds, run anew from the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dispatcher.market import Market, MovedCouriers, Round, lifecycle
+from dispatcher.market.offers import GATES
+from dispatcher.times import micros
+from geo.units import Ints
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import transparency_service_pb2 as pb
+from matching.assignment import TERMS, Candidates
+from matching.candidates import eligible_pairs
+from matching.problem import NOBODY, Gate
+from matching.solve import digest
+
+# Rounds that are told one by one; a job that nobody took may have hundreds.
+MOST_ROUNDS = 50
+
+_GATE_TEXTS = {
+    Gate.VEHICLE: "the job asks for another vehicle than yours",
+    Gate.ZONE: "a zone's rule keeps your vehicle out",
+    Gate.CAPACITY: "your vehicle had too little room",
+    Gate.SKILLS: "the job asks for a skill that your profile lacks",
+    Gate.QUEUE: "others were before you in the queue of the pickup's zone",
+    Gate.REACH: "the pickup was further away than the market sends anyone",
+    Gate.BLOCKED: "you and the client are kept apart",
+    Gate.DECLINED: "you had declined it, or let its offer pass, a short while before",
+    Gate.NEAREST: "as many couriers as are compared were nearer",
+    Gate.SHIFT_END: "your shift ends before you could have picked it up",
+    Gate.DESTINATION: "the job does not lead to the destination that you had set",
+    Gate.PROMISE: "you could not have kept what was promised to the client, or to those aboard",
+}
+
+
+@dataclass(slots=True)
+class Reruns:
+    """Feed it the log in order, with the rounds that count by the sequence of the state that each saw."""
+
+    job_id: str
+    courier_id: str
+    # state sequence -> the round's event
+    rounds: dict[int, events_pb.Event]
+    found: list[pb.NoOffer] = field(default_factory=list)
+
+    def look(self, market: Market) -> None:
+        """After each event: where a round was opened on this very state, run it anew."""
+        event = self.rounds.get(market.sequence)
+        if event is not None and self._waits(market):
+            self.found.append(self._rerun(market, event))
+
+    def _waits(self, market: Market) -> bool:
+        job = market.state.jobs.get(self.job_id)
+        return job is not None and job.state in (lifecycle.QUEUED, lifecycle.OFFERED)
+
+    def _rerun(self, market: Market, event: events_pb.Event) -> pb.NoOffer:
+        answer = pb.NoOffer(round_sequence=event.sequence, time=event.time)
+        body = event.round_settled
+        moved, as_of = moved_of(market, body), micros(body.as_of)
+        opened = market.problem(moved, as_of)
+        if opened is None or self.job_id not in opened.job_ids:
+            answer.sentence = "The job was being offered to another courier."
+            return answer
+        candidates = eligible_pairs(opened.problem)
+        answer.verified = digest(candidates) == body.eligible_digest
+        job = opened.job_ids.index(self.job_id)
+        place = _place(market, opened, self.courier_id)
+        if place is None:
+            answer.sentence = f"You did not count as supply: {_why_no_supply(market, self.courier_id)}."
+            return answer
+        edge = _cheapest(candidates, job, place)
+        if edge is None:
+            gate = _gate(market, self, moved, as_of, opened, job)
+            answer.gate = GATES[gate]
+            answer.sentence = f"You were not compared: {_GATE_TEXTS[gate]}."
+            return answer
+        answer.cost = int(candidates.cost[edge])
+        terms = zip(TERMS, candidates.terms[edge].tolist(), strict=True)
+        answer.terms.extend(offer_pb.CostTerm(name=name, cost=cost) for name, cost in terms if cost)
+        answer.chosen_cost = body.costs[job]
+        answer.sentence = _compared(body, opened, job, int(opened.numbers[place]), answer)
+        return answer
+
+
+def moved_of(market: Market, body: events_pb.RoundSettled) -> MovedCouriers:
+    """The live positions that a round used, from what its event holds and the state that it saw."""
+    columns = market.state.columns
+    numbers = np.cumsum(np.array(body.moved_number_deltas, np.int64))
+    return MovedCouriers(
+        numbers,
+        columns.latitude_e7[numbers] + np.array(body.moved_latitude_e7_deltas, np.int64),
+        columns.longitude_e7[numbers] + np.array(body.moved_longitude_e7_deltas, np.int64),
+        np.array(body.moved_in_ms, np.int64) if body.moved_in_ms else None,
+    )
+
+
+def _place(market: Market, opened: Round, courier_id: str) -> int | None:
+    number = market.state.numbers.get(courier_id)
+    found = np.flatnonzero(opened.numbers == number) if number is not None else np.zeros(0, np.int64)
+    return int(found[0]) if found.size else None
+
+
+def _why_no_supply(market: Market, courier_id: str) -> str:
+    courier = market.state.couriers.get(courier_id)
+    if courier is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
+        return "you were offline"
+    if courier.offer_id:
+        return "another offer waited for your answer"
+    if courier.closing:
+        return "you were ending your shift"
+    return "you had a job in hand"
+
+
+def _cheapest(candidates: Candidates, job: int, courier: int) -> int | None:
+    """The cheapest edge of the pair, alone or with other jobs."""
+    edges: Ints = np.flatnonzero((candidates.courier == courier) & (candidates.jobs == job).any(axis=1))
+    return int(edges[np.argmin(candidates.cost[edges])]) if edges.size else None
+
+
+def _gate(market: Market, asked: Reruns, moved: MovedCouriers, as_of: int, opened: Round, job: int) -> Gate:
+    """The gate that removed the courier: of the pair alone, or, where that passes every gate, what others did."""
+    alone = market.problem_of_pair(asked.job_id, asked.courier_id, moved, as_of)
+    gates = eligible_pairs(alone).gates[0]
+    if gates.any():
+        return Gate(int(np.flatnonzero(gates)[0]))
+    in_queue_zone = int(opened.problem.jobs.queue_zone[job]) != NOBODY
+    return Gate.QUEUE if in_queue_zone else Gate.NEAREST
+
+
+def _compared(body: events_pb.RoundSettled, opened: Round, job: int, number: int, answer: pb.NoOffer) -> str:
+    start = f"You were compared, at a cost of {answer.cost / 1000:.1f} s"
+    chosen = body.assigned_numbers[job]
+    if chosen == number:
+        return f"{start}, and chosen, but the market had moved on when the round ended."
+    other = next((i for i, taken in enumerate(body.assigned_numbers) if taken == number), None)
+    if other is not None:
+        return f"{start}, but chosen for job {opened.job_ids[other]} instead: the round's total was less that way."
+    if not chosen:
+        return f"{start}; the job was left for a later round, or planned after another."
+    if answer.chosen_cost < answer.cost:
+        return f"{start}; the courier who was chosen cost {answer.chosen_cost / 1000:.1f} s."
+    return (
+        f"{start}; another courier was chosen at {answer.chosen_cost / 1000:.1f} s, where the round's total was least."
+    )
+
+
+def answer_of(found: list[pb.NoOffer]) -> pb.ExplainNoOfferResponse:
+    """All rounds in a sentence, the last ones one by one."""
+    shown = found[-MOST_ROUNDS:]
+    if not found:
+        text = "The job waited in no round."
+    elif len(found) == 1:
+        text = found[0].sentence
+    else:
+        kinds: dict[str, int] = {}
+        for one in found:
+            name = str(offer_pb.Gate.Name(one.gate)).removeprefix("GATE_").lower() if one.gate else ""
+            kind = f"kept out by the gate {name}" if name else "compared" if one.terms else "no supply"
+            kinds[kind] = kinds.get(kind, 0) + 1
+        counts = ", ".join(f"{kind} in {count}" for kind, count in kinds.items())
+        text = f"The job waited in {len(found)} rounds; you were {counts}. In the last: {found[-1].sentence}"
+    return pb.ExplainNoOfferResponse(rounds=shown, sentence=text, rounds_in_all=len(found))

@@ -1,0 +1,1 @@
+SELECT job_id, client_id, body FROM job WHERE market_id = $1 AND (client_id = $2 OR courier_id = $2)

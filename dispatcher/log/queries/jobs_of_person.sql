@@ -1,0 +1,1 @@
+SELECT body FROM job WHERE market_id = $1 AND (client_id = $2 OR courier_id = $2) ORDER BY entered

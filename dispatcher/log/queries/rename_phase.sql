@@ -1,0 +1,1 @@
+UPDATE courier_phase SET courier_id = $3 WHERE market_id = $1 AND courier_id = $2

@@ -1,0 +1,30 @@
+"""Erasure: a person is severed from what they did. The ledger, and every decision, stay under a pseudonym."""
+
+from __future__ import annotations
+
+from dispatcher import commands
+from dispatcher.errors import WrongState
+from dispatcher.market import lifecycle
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+
+
+def erase(state: MarketState, command: commands.ErasePerson, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    """Refused while anything of the person's is under way. The event does not name the person."""
+    person = command.person_id
+    courier = state.couriers.get(person)
+    if courier is not None and courier.state != courier_pb.COURIER_STATE_OFFLINE:
+        raise WrongState("ONLINE", "go offline first: the data of somebody at work is in use", person_id=person)
+    live = (job for job in state.jobs.values() if job.client_id == person and job.state not in lifecycle.TERMINAL)
+    job = next(live, None)
+    if job is not None:
+        raise WrongState(
+            "LIVE_JOB", f"job {job.job_id!r} is under way: wait for its end, or cancel it", job_id=job.job_id
+        )
+    waiting = next((kept for kept in state.reviews.values() if kept.subject_id == person), None)
+    if waiting is not None:
+        raise WrongState("OPEN_REVIEW", "a review of this account waits for its answer", review_id=waiting.review_id)
+    drafts.add(person_erased=events_pb.PersonErased(pseudonym=command.pseudonym))
+    return command.pseudonym

@@ -1,0 +1,261 @@
+"""A reviewer's commands: claim a review, decide it; and the commands that ask for one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dispatcher import commands
+from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
+from dispatcher.market.accounts import level_of
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.reviews import open_review
+from dispatcher.market.decide.standing import human_decides
+from dispatcher.market.state import MarketState
+from dispatcher.pay import ledger
+from dispatcher.times import duration, micros, span, timestamp
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as pb
+from gig.v1 import types_pb2 as types_pb
+from ratings.standing import Level
+
+UPHELD, OVERTURNED = pb.REVIEW_OUTCOME_UPHELD, pb.REVIEW_OUTCOME_OVERTURNED
+GOOD, UNSPECIFIED = policy_pb.STANDING_LEVEL_GOOD, policy_pb.STANDING_LEVEL_UNSPECIFIED
+# What a human may make of an account where a concern is upheld.
+SANCTIONS = (
+    policy_pb.STANDING_LEVEL_WATCH,
+    policy_pb.STANDING_LEVEL_RESTRICTED,
+    policy_pb.STANDING_LEVEL_ENDED,
+)
+MOST_OPINIONS = 3
+
+
+def contest(state: MarketState, command: commands.ContestDecision, now_us: int, drafts: Drafts) -> str:
+    decision = command.decision
+    about = decision.decision_id
+    if decision.person_id != command.person_id:
+        raise NotYours("NOT_YOUR_DECISION", "the decision is about somebody else", decision_id=about)
+    if decision.kind == pb.DECISION_KIND_CONTEST:
+        raise WrongState("ANSWERED", "this is the answer to a contest: a human has given it, and it stands")
+    if not decision.HasField("contest_by_time") or now_us > micros(decision.contest_by_time):
+        raise WrongState("CONTEST_CLOSED", "the time to contest this decision is over", decision_id=about)
+    open_already = any(
+        kept.decision_id == about and kept.kind != pb.REVIEW_KIND_STANDING for kept in state.reviews.values()
+    )
+    if command.contested_before or open_already:
+        raise WrongState("CONTESTED", "a human looks or has looked at this decision already", decision_id=about)
+    wanted = pb.Review(
+        kind=pb.REVIEW_KIND_CONTEST,
+        subject_id=command.person_id,
+        decision_id=about,
+        job_id=decision.job_id,
+        statement=command.statement,
+    )
+    if decision.HasField("rating"):
+        wanted.rating.CopyFrom(decision.rating)
+    return str(open_review(state, drafts, now_us, wanted).review_id)
+
+
+def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: int, drafts: Drafts) -> str:
+    """Asks another human: the account is under review, and nothing follows for the person until they decide."""
+    account = state.account(command.subject_id)
+    if account.level is Level.UNDER_REVIEW:
+        raise WrongState("UNDER_REVIEW", "a review of this account waits already", person_id=command.subject_id)
+    change = rating_pb.StandingChange(
+        person_id=command.subject_id,
+        before=level_of(account.level),
+        after=policy_pb.STANDING_LEVEL_UNDER_REVIEW,
+        decided_by=command.operator_id,
+        reason=command.statement,
+        policy_version=state.policy.version,
+    )
+    # Who is restricted or ended stays so while the question is open.
+    decision_id = account.decision_id if account.barred else human_decides(state, change, now_us, drafts)
+    wanted = pb.Review(
+        kind=pb.REVIEW_KIND_STANDING,
+        subject_id=command.subject_id,
+        decision_id=decision_id,
+        statement=command.statement,
+    )
+    return str(open_review(state, drafts, now_us, wanted).review_id)
+
+
+def claim(state: MarketState, command: commands.ClaimReview, now_us: int, drafts: Drafts) -> str:
+    for held in state.reviews.values():
+        if _holds(held, command.reviewer_id, now_us) and held.review_id != command.review_id:
+            raise WrongState("CLAIMS_ANOTHER", f"decide {held.review_id!r} first", review_id=held.review_id)
+    if command.review_id:
+        review = _open(state, command.review_id)
+        fault = _why_not(state, review, command.reviewer_id, now_us)
+        if fault is not None:
+            raise fault
+    else:
+        queue = sorted(state.reviews.values(), key=lambda kept: micros(kept.answer_by_time))
+        fit = (kept for kept in queue if _why_not(state, kept, command.reviewer_id, now_us) is None)
+        found = next(fit, None)
+        if found is None:
+            raise NotFound("review", "that waits for this reviewer")
+        review = found
+    drafts.add(
+        review_claimed=events_pb.ReviewClaimed(
+            review_id=review.review_id,
+            reviewer_id=command.reviewer_id,
+            expire_time=timestamp(now_us + span(state.policy.reviews.claim_limit)),
+        )
+    )
+    return str(review.review_id)
+
+
+def decide(state: MarketState, command: commands.DecideReview, now_us: int, drafts: Drafts) -> str:
+    """One opinion, paid by the piece; with enough that agree, the review's end and what follows from it."""
+    review = _open(state, command.review_id)
+    if not _holds(review, command.reviewer_id, now_us):
+        raise WrongState(
+            "NOT_CLAIMED", "claim the review first; a claim lapses after a while", review_id=review.review_id
+        )
+    _check(state, review, command)
+    opinion = pb.ReviewOpinion(
+        reviewer_id=command.reviewer_id,
+        outcome=command.outcome,
+        reason=command.reason,
+        level=_level(review, command),
+        time_spent=duration(now_us - micros(review.claim_time)),
+        time=timestamp(now_us),
+        compensation_minor_units=command.compensation_minor_units,
+    )
+    piece = ledger.piece(
+        command.reviewer_id,
+        state.policy.currency_code,
+        state.policy.reviews.piece_minor_units,
+        f"review {review.review_id}",
+    )
+    drafts.add(
+        review_opinion_given=events_pb.ReviewOpinionGiven(review_id=review.review_id, opinion=opinion, postings=piece)
+    )
+    opinions = [*review.opinions, opinion]
+    if len(opinions) >= needed(review.opinions_needed, opinions):
+        _end(state, review, opinions, now_us, drafts)
+    return str(review.review_id)
+
+
+def needed(at_first: int, opinions: list[pb.ReviewOpinion]) -> int:
+    """Two that differ need a third."""
+    differ = len({(opinion.outcome, opinion.level) for opinion in opinions}) > 1
+    return MOST_OPINIONS if differ else at_first
+
+
+def _open(state: MarketState, review_id: str) -> pb.Review:
+    review = state.reviews.get(review_id)
+    if review is None:
+        raise NotFound("open review", review_id)
+    return review
+
+
+def _holds(review: pb.Review, reviewer_id: str, now_us: int) -> bool:
+    return review.claimed_by == reviewer_id and now_us < micros(review.claim_expire_time)
+
+
+def _why_not(state: MarketState, review: pb.Review, reviewer_id: str, now_us: int) -> WrongState | NotYours | None:
+    """Why this reviewer may not have this review: nobody judges their own case, nor twice."""
+    if reviewer_id == review.subject_id:
+        return NotYours("OWN_CASE", "nobody decides a review about themselves", review_id=review.review_id)
+    if any(opinion.reviewer_id == reviewer_id for opinion in review.opinions):
+        return WrongState("DECIDED_BEFORE", "this reviewer has given their opinion", review_id=review.review_id)
+    change = state.account(review.subject_id).change
+    contested = change is not None and review.decision_id == state.account(review.subject_id).decision_id
+    if change is not None and contested and reviewer_id in change.decided_by.split(", "):
+        return NotYours("OWN_DECISION", "nobody reviews their own decision", review_id=review.review_id)
+    if review.claimed_by and review.claimed_by != reviewer_id and now_us < micros(review.claim_expire_time):
+        return WrongState("CLAIMED", "another reviewer has claimed it", review_id=review.review_id)
+    return None
+
+
+def _check(state: MarketState, review: pb.Review, command: commands.DecideReview) -> None:
+    limit = state.policy.reviews.compensation_limit_minor_units
+    if not command.reason.strip():
+        raise InvalidField("reason", "a decision needs its reason in writing")
+    if command.compensation_minor_units and command.outcome != OVERTURNED:
+        raise InvalidField("compensation_minor_units", "only a decision that is overturned is made good")
+    if command.compensation_minor_units > limit:
+        raise InvalidField("compensation_minor_units", f"a reviewer awards up to {limit}")
+    if review.kind != pb.REVIEW_KIND_STANDING:
+        if command.level != UNSPECIFIED:
+            raise InvalidField("level", "only a review of standing sets one")
+    elif command.outcome == UPHELD and command.level not in SANCTIONS:
+        raise InvalidField("level", "say what the account becomes: watch, restricted or ended")
+    elif command.outcome == OVERTURNED and command.level not in (UNSPECIFIED, GOOD):
+        raise InvalidField("level", "an account whose concern is overturned is in good standing")
+
+
+def _level(review: pb.Review, command: commands.DecideReview) -> policy_pb.StandingLevel:
+    if review.kind != pb.REVIEW_KIND_STANDING:
+        return UNSPECIFIED
+    return command.level if command.outcome == UPHELD else GOOD
+
+
+def _end(state: MarketState, review: pb.Review, opinions: list[pb.ReviewOpinion], now_us: int, drafts: Drafts) -> None:
+    """The answer that most gave; among as many, the milder one."""
+    votes = Counter((opinion.outcome, opinion.level) for opinion in opinions)
+    outcome, level = min(votes, key=lambda vote: (-votes[vote], vote[1], -vote[0]))
+    agreeing = [opinion for opinion in opinions if (opinion.outcome, opinion.level) == (outcome, level)]
+    decided = pb.Review()
+    decided.CopyFrom(review)
+    del decided.opinions[:]
+    decided.opinions.extend(opinions)
+    decided.opinions_needed = len(opinions)
+    decided.claimed_by = ""
+    decided.ClearField("claim_time")
+    decided.ClearField("claim_expire_time")
+    decided.outcome, decided.answer = outcome, agreeing[0].reason
+    decided.decide_time.CopyFrom(timestamp(now_us))
+    decided.compensation_minor_units = max(opinion.compensation_minor_units for opinion in agreeing)
+    names = ", ".join(opinion.reviewer_id for opinion in agreeing)
+    drafts.add(review_decided=events_pb.ReviewDecided(review=decided, postings=_made_good(state, decided)))
+    _follow(state, decided, level, names, now_us, drafts)
+
+
+def _made_good(state: MarketState, review: pb.Review) -> types_pb.Postings | None:
+    book = ledger.adjustment if review.subject_id in state.numbers else ledger.refund
+    rule = f"made good by review {review.review_id}"
+    return book(review.subject_id, state.policy.currency_code, review.compensation_minor_units, rule)
+
+
+def _follow(
+    state: MarketState, review: pb.Review, level: policy_pb.StandingLevel, names: str, now_us: int, drafts: Drafts
+) -> None:
+    """What a decided review changes: the standing, or whether a rating counts."""
+    account = state.account(review.subject_id)
+    overturned = review.outcome == OVERTURNED
+    if review.kind == pb.REVIEW_KIND_CONTEST and review.decision_id.startswith("standing:") and overturned:
+        level = GOOD
+    if level != UNSPECIFIED:
+        change = rating_pb.StandingChange(
+            person_id=review.subject_id,
+            before=level_of(account.level),
+            after=level,
+            decided_by=names,
+            reason=review.answer,
+            review_id=review.review_id,
+            policy_version=state.policy.version,
+        )
+        human_decides(state, change, now_us, drafts)
+    elif review.HasField("rating") and overturned:
+        _revise(review, names, drafts)
+
+
+def _revise(review: pb.Review, names: str, drafts: Drafts) -> None:
+    """A rating that counted does so no more, or the other way round."""
+    counts_now = review.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
+    event = drafts.add(
+        rating_revised=events_pb.RatingRevised(
+            rating=review.rating, review_id=review.review_id, decided_by=names, reason=review.answer
+        )
+    )
+    rating = event.rating_revised.rating
+    if counts_now:
+        rating.cause, rating.excluded_because = policy_pb.EXCLUSION_CAUSE_REVIEW, review.answer
+    else:
+        rating.ClearField("cause")
+        rating.ClearField("excluded_because")
+    rating.decision_id = f"{'exclusion' if counts_now else 'score'}:{event.sequence}"

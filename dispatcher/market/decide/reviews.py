@@ -1,0 +1,29 @@
+"""The queue of reviews: opened by rules, by flags and by those who contest; claimed, decided with a reason, paid."""
+
+from __future__ import annotations
+
+import zlib
+
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from dispatcher.times import span, timestamp
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
+
+ALL = 10_000  # hundredths of a percent
+
+
+def open_review(
+    state: MarketState, drafts: Drafts, now_us: int, review: transparency_pb.Review
+) -> transparency_pb.Review:
+    """``review``: kind, subject, decision and statement; the rest is filled in. Returns it as it is on the log."""
+    event = drafts.add(review_opened=events_pb.ReviewOpened(review=review))
+    opened: transparency_pb.Review = event.review_opened.review
+    opened.review_id = f"review:{event.sequence}"
+    opened.open_time.CopyFrom(timestamp(now_us))
+    opened.answer_by_time.CopyFrom(timestamp(now_us + span(state.policy.reviews.answer_within)))
+    opened.policy_version = state.policy.version
+    # Drawn by its id, so that nobody chooses which reviews are checked.
+    drawn = zlib.crc32(opened.review_id.encode()) % ALL < state.policy.reviews.second_opinion_basis_points
+    opened.opinions_needed = 2 if drawn else 1
+    return opened

@@ -1,0 +1,88 @@
+"""The surge tick: demand and supply are counted by cell; and the multiplier of a job's place and moment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatcher import commands
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from dispatcher.pricing.job_price import Surge
+from dispatcher.pricing.surge import NONE_PERCENT, counted, tick
+from dispatcher.times import micros, span
+from geo.cells import cell_at, cell_name, cells_at
+from geo.units import Ints, from_e7_array
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import policy_pb2 as policy_pb
+
+# What set a multiplier that does not come from demand and supply.
+BY_HAND = "set by an operator's zone"
+
+
+def update(state: MarketState, command: commands.UpdateSurge, now_us: int, drafts: Drafts) -> str:
+    """One tick. Nothing where the policy has no surge, or there is neither demand nor supply nor a field."""
+    if not state.policy.HasField("surge"):
+        return ""
+    policy = state.policy.surge
+    demand, supply = _demand(state, policy, now_us), _supply(state, policy, command, now_us)
+    if demand.size or supply.size or state.surge.cells.size:
+        event = tick(state.surge, counted(demand), counted(supply), policy, now_us, state.grid)
+        event.policy_version = state.policy.version
+        drafts.add(surge_updated=event)
+    return ""
+
+
+def _demand(state: MarketState, policy: policy_pb.SurgePolicy, now_us: int) -> Ints:
+    """Cells of jobs that joined the queue within the window, and of those that still wait or are being offered."""
+    since = now_us - span(policy.demand_window)
+    recent = {job_id: cell for job_id, (at, cell) in state.recent_demand.items() if at >= since}
+    waiting = [*state.queue, *(offered.job_id for offer in state.offers.values() for offered in offer.jobs)]
+    for job_id in waiting:
+        if job_id not in recent:
+            recent[job_id] = pickup_cell(state.jobs[job_id], policy)
+    return np.array(list(recent.values()), np.int64)
+
+
+def _supply(state: MarketState, policy: policy_pb.SurgePolicy, command: commands.UpdateSurge, now_us: int) -> Ints:
+    """Cells of free couriers where they are, and of those who will soon be free where their plan ends."""
+    columns = state.columns
+    latitude, longitude = columns.latitude_e7.copy(), columns.longitude_e7.copy()
+    latitude[command.numbers], longitude[command.numbers] = (
+        command.latitude_e7,
+        command.longitude_e7,
+    )
+    free, busy = columns.available_numbers(), columns.under_way_numbers()
+    soon = busy[columns.end_us[busy] <= now_us + span(policy.supply_horizon)]
+    at = np.concatenate([latitude[free], columns.end_latitude_e7[soon]])
+    along = np.concatenate([longitude[free], columns.end_longitude_e7[soon]])
+    return cells_at(from_e7_array(at), from_e7_array(along), policy.resolution)
+
+
+def pickup_cell(job: job_pb.Job, policy: policy_pb.SurgePolicy) -> int:
+    at = job.spec.pickup.position
+    return cell_at(at.latitude, at.longitude, policy.resolution)
+
+
+def surge_at(state: MarketState, latitude: float, longitude: float, now_us: int) -> Surge:
+    """An operator's zone goes before the cell's multiplier; emergency caps bind both."""
+    zones = state.zones
+    override = zones.surge_override(latitude, longitude) if zones.zones else None
+    if not state.policy.HasField("surge"):
+        return Surge(NONE_PERCENT) if override is None else Surge(round(100 * override), rule=BY_HAND)
+    policy = state.policy.surge
+    cell = cell_at(latitude, longitude, policy.resolution)
+    if override is not None:
+        found = Surge(round(100 * override), cell_name(cell), BY_HAND)
+    else:
+        found = Surge(state.surge.percent_of(cell), cell_name(cell), "demand", state.surge.sequence)
+    names = {zone.name for zone in zones.at(latitude, longitude)} if policy.emergency_caps else set()
+    for cap in policy.emergency_caps:
+        if found.percent > cap.cap_percent and _holds(cap, names, now_us):
+            found = Surge(cap.cap_percent, found.cell, f"emergency cap: {cap.reason}", found.sequence)
+    return found
+
+
+def _holds(cap: policy_pb.EmergencyCap, names: set[str], now_us: int) -> bool:
+    begun = not cap.HasField("start_time") or micros(cap.start_time) <= now_us
+    over = cap.HasField("end_time") and micros(cap.end_time) <= now_us
+    return begun and not over and (not cap.zone or cap.zone in names)

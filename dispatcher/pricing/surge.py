@@ -1,0 +1,151 @@
+"""The surge multiplier of every H3 cell, from demand and supply: spread, smoothed, stepped, bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dispatcher.times import span
+from geo.cells import NEIGHBOURS, CellGrid
+from geo.units import Floats, Ints
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
+
+# Smoothed counts are kept in thousandths, so that the log holds them exactly.
+SCALE = 1000
+NONE_PERCENT = 100
+
+
+def _no_cells() -> Ints:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeField:
+    """int64 columns, row by row one cell, ascending: smoothed ``demand`` and ``supply`` in thousandths, ``percent``.
+
+    Cells that are missing have none of either, and 100 %. ``time_us`` and ``sequence`` are those of the last tick.
+    """
+
+    cells: Ints = field(default_factory=_no_cells)
+    demand: Ints = field(default_factory=_no_cells)
+    supply: Ints = field(default_factory=_no_cells)
+    percent: Ints = field(default_factory=_no_cells)
+    time_us: int = 0
+    sequence: int = 0
+
+    def percent_of(self, cell: int) -> int:
+        place = int(np.searchsorted(self.cells, cell))
+        if place < self.cells.size and int(self.cells[place]) == cell:
+            return int(self.percent[place])
+        return NONE_PERCENT
+
+    def above_none(self) -> bool:
+        return bool((self.percent != NONE_PERCENT).any())
+
+
+def counted(cells: Ints) -> tuple[Ints, Ints]:
+    """Distinct cells, ascending, and how often each occurs."""
+    found, counts = np.unique(cells, return_counts=True)
+    return found, counts.astype(np.int64)
+
+
+def tick(
+    before: SurgeField,
+    demand: tuple[Ints, Ints],
+    supply: tuple[Ints, Ints],
+    policy: policy_pb.SurgePolicy,
+    now_us: int,
+    grid: CellGrid,
+) -> events_pb.SurgeUpdated:
+    """The next field, as the event that the log keeps. ``demand`` and ``supply``: (cells, counts) as of ``counted``.
+
+    With D and S spread to the neighbours and smoothed exponentially in time, the multiplier is
+    1 + sensitivity x (D / (S + prior_couriers) - balance), rounded to steps, kept between floor and cap, and no further
+    from the one before than max_change. (A ratio of demand to supply shrunk by a prior, as for any small sample; the
+    limits follow what surge pricing audits ask for, see docs/policy.md.)
+    """
+    seen = np.union1d(demand[0], supply[0])
+    around = np.unique(grid.neighbours(seen)) if policy.spread_basis_points and seen.size else _no_cells()
+    cells = np.union1d(before.cells, np.union1d(seen, around[around != 0]))
+    nearby = _places(cells, grid.neighbours(cells)) if policy.spread_basis_points and cells.size else None
+    kept = _kept(before, policy, now_us)
+    raw = [_at(cells, *column) for column in (demand, supply)]
+    smooth = []
+    for column, old in zip(raw, (before.demand, before.supply), strict=True):
+        now = _spread(column.astype(np.float64), nearby, policy.spread_basis_points / 10_000) * SCALE
+        smooth.append(np.rint(now + (_at(cells, before.cells, old) - now) * kept).astype(np.int64))
+    percent = _percent(smooth[0], smooth[1], _at(cells, before.cells, before.percent, NONE_PERCENT), policy)
+    alive = (raw[0] > 0) | (raw[1] > 0) | (smooth[0] > 0) | (smooth[1] > 0) | (percent != NONE_PERCENT)
+    return events_pb.SurgeUpdated(
+        cell_deltas=np.diff(cells[alive], prepend=0),
+        demand=raw[0][alive],
+        supply=raw[1][alive],
+        smoothed_demand=smooth[0][alive],
+        smoothed_supply=smooth[1][alive],
+        multiplier_percent=percent[alive],
+    )
+
+
+def field_of(event: events_pb.SurgeUpdated, time_us: int, sequence: int) -> SurgeField:
+    """What a tick left behind."""
+    return SurgeField(
+        np.cumsum(np.array(event.cell_deltas, np.int64)),
+        np.array(event.smoothed_demand, np.int64),
+        np.array(event.smoothed_supply, np.int64),
+        np.array(event.multiplier_percent, np.int64),
+        time_us,
+        sequence,
+    )
+
+
+def save(field: SurgeField) -> events_pb.SurgeUpdated:
+    """The field as a tick would have left it; field_of is its reverse."""
+    return events_pb.SurgeUpdated(
+        cell_deltas=np.diff(field.cells, prepend=0),
+        smoothed_demand=field.demand,
+        smoothed_supply=field.supply,
+        multiplier_percent=field.percent,
+    )
+
+
+def _kept(before: SurgeField, policy: policy_pb.SurgePolicy, now_us: int) -> float:
+    """Share of the smoothed counts that is still the old."""
+    if not policy.HasField("half_life") or not before.time_us:
+        return 0.0
+    return float(0.5 ** ((now_us - before.time_us) / max(span(policy.half_life), 1)))
+
+
+def _at(cells: Ints, known: Ints, values: Ints, missing: int = 0) -> Ints:
+    """``values`` of the ``known`` cells, all of which are among ``cells``, as a column of ``cells``."""
+    column = np.full(cells.size, missing, np.int64)
+    column[np.searchsorted(cells, known)] = values
+    return column
+
+
+def _places(cells: Ints, neighbours: Ints) -> Ints:
+    """Row of each neighbour in ``cells``; one behind the last where it is missing."""
+    places = np.searchsorted(cells, neighbours)
+    found = np.append(cells, -1)[places] == neighbours
+    return np.where(found, places, cells.size)
+
+
+def _spread(column: Floats, nearby: Ints | None, share: float) -> Floats:
+    """Each cell keeps 1 - share of its count, and gives the rest in equal parts to its six neighbours."""
+    if nearby is None:
+        return column
+    padded = np.append(column, 0.0)
+    spread: Floats = (1 - share) * column + share / NEIGHBOURS * padded[nearby].sum(axis=1)
+    return spread
+
+
+def _percent(demand: Ints, supply: Ints, before: Ints, policy: policy_pb.SurgePolicy) -> Ints:
+    imbalance = (demand / SCALE) / (supply / SCALE + policy.prior_couriers)
+    wanted = 100 * policy.sensitivity * (imbalance - policy.balance)
+    step = policy.step_percent
+    stepped = NONE_PERCENT + step * np.floor(wanted / step + 0.5)
+    bounded = np.clip(stepped, policy.floor_percent, policy.cap_percent)
+    slow = np.clip(bounded, before - policy.max_change_percent, before + policy.max_change_percent)
+    percent: Ints = slow.astype(np.int64)
+    return percent

@@ -1,0 +1,280 @@
+"""Everything held about a person, as a ZIP of JSON Lines that is made while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, Any
+
+import asyncpg
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from dispatcher.decisions.explain import explain
+from dispatcher.log.erasure import check_known
+from dispatcher.log.sql import query
+from dispatcher.market import Market
+from dispatcher.market.accounts import level_of
+from dispatcher.times import SECOND, span
+from geo.units import from_e7
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import types_pb2 as types_pb
+from services.host.export_schema import SCHEMA_FILE, schema
+from services.host.market_host import MarketHost
+
+CHUNK = 64 * 1024
+READ = 5_000
+PHASES = ("offline", "waiting", "to_pickup", "at_pickup", "with_job")
+
+Row = dict[str, Any]
+
+
+class _Sink:
+    """Takes what the archive writes until it is sent."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: all is in memory."""
+
+    def take(self) -> bytes:
+        taken = b"".join(self._parts)
+        self._parts, self.size = [], 0
+        return taken
+
+
+async def export(host: MarketHost, person_id: str) -> AsyncIterator[bytes]:
+    """Chunks of the archive. Raises NotFound where nothing is held."""
+    pool, market_id = await host.projected(), host.market_id
+    await check_known(pool, market_id, person_id)
+    sink = _Sink()
+    with tempfile.TemporaryFile("w+") as locations, tempfile.TemporaryFile("w+") as offers:
+        if person_id in host.market.state.numbers:
+            await _scan(pool, market_id, _Trail(person_id, locations, offers))
+        files = {
+            "profile.jsonl": _once(_profile(host.market, person_id, host.clock.now())),
+            "locations.jsonl": _lines(locations),
+            "offers.jsonl": _lines(offers),
+            "jobs.jsonl": _jobs(pool, market_id, person_id),
+            "shifts.jsonl": _shifts(pool, market_id, person_id),
+            "pay.jsonl": _pay(pool, market_id, person_id),
+            "ratings_received.jsonl": _ratings(pool, market_id, person_id, received=True),
+            "ratings_given.jsonl": _ratings(pool, market_id, person_id, received=False),
+            "decisions.jsonl": _decisions(pool, market_id, person_id, host.market.state.policy.standing),
+            "reviews.jsonl": _reviews(pool, market_id, person_id),
+            "reviews_decided.jsonl": _opinions(pool, market_id, person_id),
+        }
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+            archive.writestr(SCHEMA_FILE, json.dumps(schema(), indent=1))
+            for name, rows in files.items():
+                with archive.open(name, "w") as entry:
+                    async for row in rows:
+                        entry.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+                        if sink.size >= CHUNK:
+                            yield sink.take()
+        yield sink.take()
+
+
+def _plain(message: Message) -> Row:
+    plain: Row = MessageToDict(message, preserving_proto_field_name=True)
+    return plain
+
+
+async def _once(row: Row) -> AsyncIterator[Row]:
+    yield row
+
+
+async def _lines(file: IO[str]) -> AsyncIterator[Row]:
+    file.seek(0)
+    for line in file:
+        yield json.loads(line)
+
+
+async def _rows(pool: asyncpg.Pool, name: str, *arguments: Any) -> AsyncIterator[asyncpg.Record]:
+    async with pool.acquire() as connection, connection.transaction():
+        async for row in connection.cursor(query(name), *arguments, prefetch=500):
+            yield row
+
+
+def _profile(market: Market, person_id: str, now_us: int) -> Row:
+    state = market.state
+    account, book = state.account(person_id), state.book_of(person_id)
+    row: Row = {
+        "person_id": person_id,
+        "standing": policy_pb.StandingLevel.Name(level_of(account.level)),
+        "score": book.score(person_id, now_us / SECOND, state.score_rules()),
+        "ratings": book.rated[person_id].ratings if person_id in book.rated else 0,
+        "blocked_with": sorted(state.blocked.get(person_id, ()))
+        + sorted(client for client, couriers in state.blocked.items() if person_id in couriers),
+    }
+    if person_id in state.couriers:
+        row["courier"] = _plain(market.courier_view(person_id))
+    return row
+
+
+async def _jobs(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "jobs_of_person", market_id, person_id):
+        job = job_pb.Job.FromString(row["body"])
+        if job.client_id != person_id:  # who the client is, is the client's
+            job.ClearField("client_id")
+        yield _plain(job)
+
+
+async def _shifts(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "phases_of_person", market_id, person_id):
+        yield {"time": _moment(row["time"]), "phase": PHASES[row["phase"]]}
+
+
+async def _pay(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "statement", market_id, person_id, None, None, ""):
+        yield {
+            "sequence": row["sequence"],
+            "time": _moment(row["time"]),
+            "job_id": row["job_id"],
+            "review_id": row["review_id"],
+            "kind": types_pb.PriceLineKind.Name(row["kind"]),
+            "minor_units": row["minor_units"],
+            "currency_code": row["currency_code"],
+            "rule": row["rule"],
+        }
+
+
+async def _ratings(pool: asyncpg.Pool, market_id: str, person_id: str, *, received: bool) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "ratings_of_person", market_id, person_id):
+        if (row["rated_id"] == person_id) == received:
+            rating = rating_pb.Rating.FromString(row["body"])
+            rating.ClearField("rater_id" if received else "rated_id")
+            yield _plain(rating)
+
+
+async def _decisions(
+    pool: asyncpg.Pool, market_id: str, person_id: str, policy: policy_pb.StandingPolicy
+) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "decisions_of_person", market_id, person_id):
+        event = events_pb.Event.FromString(row["body"])
+        decision = explain(event, row["decision_id"], person_id, span(policy.contest_within))
+        yield _plain(for_person(decision))
+
+
+def for_person(decision: transparency_pb.Decision) -> transparency_pb.Decision:
+    """What the person whom a decision is about may see of others in it: nothing that names them."""
+    if decision.HasField("rating"):
+        decision.rating.ClearField("rater_id")
+    for place, other in enumerate(decision.offer.reason.alternatives if decision.HasField("offer") else (), start=1):
+        other.courier_id = f"another courier ({place})"
+        if other.chosen_for_job_id:
+            other.chosen_for_job_id = "another job"
+    return decision
+
+
+async def _reviews(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "reviews_of_person", market_id, person_id):
+        review = transparency_pb.Review.FromString(row["body"])
+        review.ClearField("rating")
+        yield _plain(review)
+
+
+async def _opinions(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    async for row in _rows(pool, "opinions_of_person", market_id, person_id):
+        yield {
+            "review_id": row["review_id"],
+            "time": _moment(row["time"]),
+            "time_spent_s": row["spent"].total_seconds(),
+            "outcome": transparency_pb.ReviewOutcome.Name(row["outcome"]),
+        }
+
+
+def _moment(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
+
+
+# --- what only the log itself holds
+
+
+@dataclass(slots=True)
+class _Trail:
+    """A courier's positions and offers, picked from the log in order."""
+
+    person_id: str
+    locations: IO[str]
+    offers: IO[str]
+    number: int = 0
+    latitude_e7: int = 0
+    longitude_e7: int = 0
+    open: dict[str, Row] = field(default_factory=dict)
+
+    def pick(self, bodies: Sequence[bytes]) -> None:
+        for body in bodies:
+            self._event(events_pb.Event.FromString(body))
+
+    def _event(self, event: events_pb.Event) -> None:
+        match event.WhichOneof("body"):
+            case "courier_online" if event.courier_online.courier_id == self.person_id:
+                online = event.courier_online
+                self.number, self.latitude_e7, self.longitude_e7 = (
+                    online.courier_number,
+                    online.latitude_e7,
+                    online.longitude_e7,
+                )
+                self._location(event)
+            case "round_settled" if self.number:
+                self._round(event)
+            case "offer_made" if event.offer_made.offer.courier_id == self.person_id:
+                offer = event.offer_made.offer
+                explained = transparency_pb.Decision(offer=offer)
+                self.open[offer.offer_id] = {"offer": _plain(for_person(explained).offer)}
+            case "offer_answered" if event.offer_answered.courier_id == self.person_id:
+                answered = event.offer_answered
+                row = self.open.pop(answered.offer_id, {})
+                row["outcome"] = courier_pb.OfferOutcome.Name(answered.outcome)
+                row["reason"], row["answer_time"] = answered.reason, event.time.ToJsonString()
+                self._write(self.offers, row)
+
+    def _round(self, event: events_pb.Event) -> None:
+        body = event.round_settled
+        numbers = np.cumsum(np.array(body.moved_number_deltas, np.int64))
+        place = int(np.searchsorted(numbers, self.number))
+        if place < numbers.size and int(numbers[place]) == self.number:
+            self.latitude_e7 += body.moved_latitude_e7_deltas[place]
+            self.longitude_e7 += body.moved_longitude_e7_deltas[place]
+            self._location(event)
+
+    def _location(self, event: events_pb.Event) -> None:
+        position = from_e7(self.latitude_e7), from_e7(self.longitude_e7)
+        row = {"time": event.time.ToJsonString(), "latitude": position[0], "longitude": position[1]}
+        self._write(self.locations, row)
+
+    def finish(self) -> None:
+        for row in self.open.values():
+            self._write(self.offers, row)
+
+    @staticmethod
+    def _write(file: IO[str], row: Row) -> None:
+        file.write(json.dumps(row) + "\n")
+
+
+async def _scan(pool: asyncpg.Pool, market_id: str, trail: _Trail) -> None:
+    """Through the whole log, decoded in a thread: other calls go on meanwhile."""
+    after = 0
+    while rows := await pool.fetch(query("read"), market_id, after, READ):
+        await asyncio.to_thread(trail.pick, [row["body"] for row in rows])
+        after += len(rows)
+    trail.finish()
