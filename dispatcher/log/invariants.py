@@ -9,7 +9,9 @@ from dispatcher.pay.ledger import balance
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
+from gig.v1 import policy_pb2 as policy_pb
 
+BY_HUMANS = (policy_pb.STANDING_LEVEL_RESTRICTED, policy_pb.STANDING_LEVEL_ENDED)
 ACCEPTED = courier_pb.OFFER_OUTCOME_ACCEPTED
 
 # Where a job may come from, for each event that moves it, as short words of its own.
@@ -33,8 +35,9 @@ class LogChecker:
     """Feed it every event in order; it yields a sentence for each broken invariant.
 
     A job is placed once, has one courier at a time and ends once; a courier has one offer at a time, and no more jobs
-    than the policy lets one courier hold; an offer is answered once, for all of its jobs;
-    postings sum to zero; sequences have no gap and times do not run backwards.
+    than the policy lets one courier hold; an offer is answered once, for all of its jobs; a side rates a job once; no
+    account is restricted or ended without a named human and their reason; postings sum to zero; sequences have no gap
+    and times do not run backwards.
     """
 
     jobs: dict[str, str] = field(default_factory=dict)
@@ -47,6 +50,8 @@ class LogChecker:
     open_offers: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     most_jobs: int = 1
     holders: dict[str, str] = field(default_factory=dict)
+    # (job, side) of every rating
+    rated: set[tuple[str, int]] = field(default_factory=set)
     sequence: int = 0
     time: tuple[int, int] = (0, 0)
 
@@ -94,6 +99,15 @@ class LogChecker:
                 sharing = body.policy.matching.sharing
                 limit = sharing.jobs_per_courier if sharing.under_way else sharing.jobs_per_offer
                 self.most_jobs = max(limit, 1)
+            case events_pb.StandingChanged():
+                change = body.change
+                if change.after in BY_HUMANS and not (change.decided_by and change.reason):
+                    yield f"the account of {change.person_id} is restricted or ended without a human and their reason"
+            case events_pb.JobRated():
+                given = (body.rating.job_id, body.rating.rater)
+                if given in self.rated:
+                    yield f"job {body.rating.job_id} is rated twice by the same side"
+                self.rated.add(given)
             case events_pb.CourierOnline():
                 if body.courier_id in self.hands:
                     yield f"courier {body.courier_id} is online already"
