@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -52,6 +53,25 @@ def generate(root: Path, out: Path) -> None:
         ):
             if protoc.main(["protoc", *args]) != 0:
                 raise RuntimeError("protoc failed; its message stands above")
+    comments = policy_comments((out / "gig.binpb").read_bytes())
+    (out / "gig/v1/policy_comments.json").write_text(json.dumps(comments, indent=1), encoding="utf-8")
+
+
+def policy_comments(descriptor_set: bytes) -> dict[str, str]:
+    """What the contract says of each field and message of the policy, by full name: for the policy's public page."""
+    from google.protobuf import descriptor_pb2
+
+    files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file
+    policy = next(file for file in files if file.name == "gig/v1/policy.proto")
+    found = {}
+    for location in policy.source_code_info.location:
+        # 4: a message of the file, 2: a field of the message; see descriptor.proto.
+        path, text = list(location.path), " ".join(location.leading_comments.split())
+        if text and len(path) in (2, 4) and path[0] == 4 and (len(path) == 2 or path[2] == 2):
+            message = policy.message_type[path[1]]
+            name = f".{message.field[path[3]].name}" if len(path) == 4 else ""
+            found[f"{policy.package}.{message.name}{name}"] = text
+    return found
 
 
 class GenerateProto(BuildHookInterface[Any]):

@@ -107,15 +107,6 @@ class AddTip(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateSurge(Command):
-    """``numbers``, ``latitude_e7``, ``longitude_e7``: couriers whose live position differs from the one on the log."""
-
-    numbers: Ints
-    latitude_e7: Ints
-    longitude_e7: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SetPolicy(Command):
     """``effective_us`` None: as soon as the present policy's notice period allows."""
 

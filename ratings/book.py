@@ -131,18 +131,28 @@ class RatingBook:
         self._change(person_id, counted, 1, rated_at_s, rules)
 
     def _change(self, person_id: str, stars: float, by: int, rated_at_s: float, rules: ScoreRules) -> None:
-        person = self.rated[person_id]
-        if not person.ratings:
-            person.as_of_s = rated_at_s
-        weight = _kept(person.as_of_s - rated_at_s, rules.half_life_s)
-        person.weighted_sum += stars * weight
-        person.weight += by * weight
-        person.ratings += by
-        person.excluded -= by
+        self.rated[person_id] = _changed(self.rated[person_id], stars, by, rated_at_s, rules)
         self.total += stars
         self.count += by
-        if not person.ratings:  # no dust of rounding
-            person.weighted_sum = person.weight = 0.0
+
+    def score_if(
+        self, person_id: str, counted: float, by: int, rated_at_s: float, at_s: float, rules: ScoreRules
+    ) -> float:
+        """What the score would be if a rating were taken out (``by`` -1) or put back (1)."""
+        trial = RatingBook({person_id: _changed(self.rated[person_id], by * counted, by, rated_at_s, rules)})
+        trial.total, trial.count = self.total + by * counted, self.count + by
+        return trial.score(person_id, at_s, rules)
+
+
+def _changed(person: Rated, stars: float, by: int, rated_at_s: float, rules: ScoreRules) -> Rated:
+    """With one rating more or less, which weighs what it would have weighed by now."""
+    as_of_s = person.as_of_s if person.ratings else rated_at_s
+    weight = _kept(as_of_s - rated_at_s, rules.half_life_s)
+    ratings = person.ratings + by
+    if not ratings:  # no dust of rounding
+        return Rated(as_of_s=as_of_s, excluded=person.excluded - by)
+    sums = person.weighted_sum + stars * weight, person.weight + by * weight
+    return Rated(*sums, ratings, as_of_s, person.excluded - by)
 
 
 def _kept(age_s: float, half_life_s: float | None) -> float:

@@ -34,10 +34,10 @@ class Bench:
         self.market = Market()
         self.log: list[events_pb.Event] = []
         self.now = START
-        self._take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones))
+        self.take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones))
 
     def do(self, command: commands.Command) -> list[events_pb.Event]:
-        return self._take(self.market.decide(command, self.now))
+        return self.take(self.market.decide(command, self.now))
 
     def wait(self, seconds: float) -> list[events_pb.Event]:
         """Time passes; what fell due happens."""
@@ -47,7 +47,7 @@ class Bench:
     def round(self) -> list[events_pb.Event]:
         """A batch round; its events."""
         opened = self.market.problem(MovedCouriers.none(), self.now)
-        return [] if opened is None else self._take(self.market.settle(opened, solve(opened.problem), self.now))
+        return [] if opened is None else self.take(self.market.settle(opened, solve(opened.problem), self.now))
 
     def place(self, job_id: str = "job", client_id: str = "ann", **more: object) -> job_pb2.Job:
         self.do(commands.PlaceJob(job_id=job_id, client_id=client_id, spec=spec(**more)))
@@ -95,7 +95,7 @@ class Bench:
         state = self.market.state.couriers[courier_id].state
         return courier_pb.CourierState.Name(state).removeprefix("COURIER_STATE_")
 
-    def _take(self, events: list[events_pb.Event]) -> list[events_pb.Event]:
+    def take(self, events: list[events_pb.Event]) -> list[events_pb.Event]:
         self.market.apply(events)
         self.log.extend(events)
         return events

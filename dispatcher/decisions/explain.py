@@ -117,7 +117,8 @@ def _revised(decision: pb.Decision, key: DecisionKey, body: events_pb.RatingRevi
     counts = key.kind == pb.DECISION_KIND_SCORE
     decision.sentence = (
         f"{body.decided_by} decided that the rating of job {body.rating.job_id} counts"
-        f" {'after all' if counts else 'no more'}: {body.reason}"
+        f" {'after all' if counts else 'no more'}: {body.reason}. Your score went from"
+        f" {body.rating.score_before:.2f} to {body.rating.score_after:.2f}."
     )
 
 

@@ -47,7 +47,6 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.CancelJob: jobs.cancel,
     commands.RateJob: ratings.rate,
     commands.AddTip: tips.add_tip,
-    commands.UpdateSurge: surge.update,
     commands.ContestDecision: review_work.contest,
     commands.OpenReview: review_work.open_by_operator,
     commands.ClaimReview: review_work.claim,
@@ -134,6 +133,16 @@ class Market:
         """The round's events: the round itself and its offers."""
         drafts = Drafts(self.state, now_us)
         rounds.settle_round(self.state, round_, assignment, now_us, drafts)
+        return drafts.events
+
+    def surge_is_due(self, now_us: int) -> bool:
+        """Whether the policy has surge, and its next tick is due."""
+        return surge.is_due(self.state, now_us)
+
+    def tick_surge(self, moved: rounds.MovedCouriers, now_us: int) -> list[Event]:
+        """The multipliers of all cells anew, from demand and supply of this moment."""
+        drafts = Drafts(self.state, now_us)
+        surge.update(self.state, moved, now_us, drafts)
         return drafts.events
 
     def check_plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +75,10 @@ class CourierApp:
         rng: np.random.Generator,
         tally: CourierTally,
         spots: dict[str, tuple[Spot, Spot]],
+        completed: Callable[[job_pb.Job, str], None] = lambda _job, _courier_id: None,
     ) -> None:
         self.courier_id = courier_id
+        self._completed = completed
         self._vehicle = vehicle
         self._city, self._clock, self._rng, self._tally = city, clock, rng, tally
         # Pickup and drop-off of each job as the city knows them, by the pickup's label.
@@ -221,6 +224,7 @@ class CourierApp:
             self._jobs[job.job_id] = job
         elif self._jobs.pop(job.job_id, None) is not None and job.state == job_pb.JOB_STATE_COMPLETED:
             self._tally.completed += 1
+            self._completed(job, self.courier_id)
 
     def _plan_changed(self, courier: pb.Courier) -> None:
         self._plan = list(courier.plan)

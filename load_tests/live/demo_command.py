@@ -103,6 +103,18 @@ def _called_as() -> str:
     return str(command.relative_to(Path.cwd())) if command.is_relative_to(Path.cwd()) else command.name
 
 
+def _decided(table: Table, market: oversight_pb.MarketView) -> None:
+    """Decisions about people, and how many of them a human took part in."""
+    rows = {row.kind: row for row in market.decisions}
+    total = sum(row.by_rule + row.by_solver + row.by_human for row in rows.values())
+    human = sum(row.by_human for row in rows.values())
+    table.add_row("decisions about people", f"{total:,}", f"{human} by a human")
+    rated = sum(row.by_rule for kind, row in rows.items() if kind in ("score", "exclusion"))
+    work = market.reviews
+    spent = f"{work.time_spent.seconds / 60:.0f} min, {view.money(work.pay_per_hour)} an hour"
+    table.add_row("ratings", f"{rated:,}", f"{work.opened} reviews, {work.decided} decided by reviewers: {spent}")
+
+
 def _draw(account: Account, city: City, path: Path) -> None:
     console = Console(record=True, width=112, file=io.StringIO(), force_terminal=True)
     console.print(view.render(account.market, city.name, 1.0, ""))
@@ -201,6 +213,10 @@ class Run:
             "fares_minor": market.fares.minor_units,
             "pay_minor": market.pay.minor_units,
             "currency": market.pay.currency_code,
+            "decisions": {row.kind: row.by_rule + row.by_solver + row.by_human for row in market.decisions},
+            "automation_rate": {row.kind: round(row.automation_rate, 4) for row in market.decisions},
+            "reviews_decided": market.reviews.decided,
+            "opinions_refused": sum(account.opinions.values()),
             "market_s": round(account.market_s, 1),
             "interrupted": account.interrupted,
             "market": market.market_id,
@@ -228,8 +244,10 @@ class Run:
         table.add_row("wait for pickup", f"{result['wait_for_pickup_mean_s'] / 60:.1f} min", pickup)
         table.add_row("clients paid", view.money(account.market.fares), "")
         table.add_row("couriers got", view.money(account.market.pay), f"over {result['offers']} offers")
+        _decided(table, account.market)
+        refusals = (*account.journal.refused.items(), *account.couriers.refusals.items(), *account.opinions.items())
         out.print(table)
-        for text, count in (*account.journal.refused.items(), *account.couriers.refusals.items()):
+        for text, count in refusals:
             out.print(f"[yellow]refused {count}x[/yellow] {text}", highlight=False)
         if target is None:
             gig = _called_as()
@@ -238,6 +256,7 @@ class Run:
             for text in (
                 f"{gig} log show {where} --last 20",
                 f"{gig} log export day.log.gz {where}",
+                f"{gig} ledger check {where}",
                 f"{gig} serve            the suite for your own clients, gRPC on port 50051",
                 f"{gig} replay --help    a recorded day under a policy of yours",
             ):

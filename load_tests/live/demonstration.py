@@ -19,6 +19,7 @@ from load_tests.cities.city import City, Spot
 from load_tests.live.clients import Clients, Journal, states_of
 from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally
+from load_tests.live.opinions import Opinions
 from load_tests.live.view import counts
 
 PING_EVERY_S = 1.0
@@ -55,6 +56,8 @@ class Account:
     couriers: CourierTally
     market_s: float
     interrupted: bool
+    # Ratings, tips, contests and reviews that were refused, by text.
+    opinions: dict[str, int]
 
 
 class Demonstration:
@@ -77,7 +80,8 @@ class Demonstration:
         rng = np.random.default_rng(self._plan.seed)
         spots: dict[str, tuple[Spot, Spot]] = {}
         tally = CourierTally()
-        apps = self._apps(clock, rng, tally, spots)
+        opinions = Opinions(self._channel, clock, np.random.default_rng([self._plan.seed, 1_000_000]))
+        apps = self._apps(clock, rng, tally, spots, opinions)
         clients = Clients(self._jobs, clock, rng, spots)
         demands = self._city.demands(rng, self._plan.jobs_per_minute)
         shifts = [asyncio.create_task(app.run(self._couriers)) for app in apps]
@@ -85,13 +89,14 @@ class Demonstration:
         placing = asyncio.create_task(clients.place_all(demands))
         ending = asyncio.create_task(self._end(clock, stop))
         watching = asyncio.create_task(self._look_on(clock))
+        reviewing = asyncio.create_task(opinions.answer_reviews())
         try:
             done, _ = await asyncio.wait(
-                {ending, watching, pinging, placing, *shifts}, return_when=asyncio.FIRST_COMPLETED
+                {ending, watching, pinging, placing, reviewing, *shifts}, return_when=asyncio.FIRST_COMPLETED
             )
             while ending not in done:
                 _raise_failure(done - {placing})
-                waiting = {ending, watching, pinging, *shifts}
+                waiting = {ending, watching, pinging, reviewing, *shifts}
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             placing.cancel()
             await clients.settle(SETTLE_LIMIT_S)
@@ -99,11 +104,12 @@ class Demonstration:
             states = await states_of(self._jobs, clients.journal)
             market = await self._look()
         finally:
-            tasks = [placing, pinging, watching, ending, *shifts]
+            await opinions.settle()
+            tasks = [placing, pinging, watching, ending, reviewing, *shifts]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return Account(market, states, clients.journal, tally, market_s, stop.is_set())
+        return Account(market, states, clients.journal, tally, market_s, stop.is_set(), opinions.failures)
 
     def _apps(
         self,
@@ -111,13 +117,15 @@ class Demonstration:
         rng: np.random.Generator,
         tally: CourierTally,
         spots: dict[str, tuple[Spot, Spot]],
+        opinions: Opinions,
     ) -> list[CourierApp]:
         apps = []
         for index, home in enumerate(self._city.homes(rng, self._plan.couriers)):
             bicycle = self._plan.bicycles and rng.random() < BICYCLE_SHARE
             vehicle = types_pb.VEHICLE_TYPE_BICYCLE if bicycle else types_pb.VEHICLE_TYPE_CAR
             own = np.random.default_rng([self._plan.seed, index])
-            apps.append(CourierApp(f"courier-{index}", home, vehicle, self._city, clock, own, tally, spots))
+            courier_id = f"courier-{index}"
+            apps.append(CourierApp(courier_id, home, vehicle, self._city, clock, own, tally, spots, opinions.tell))
         return apps
 
     async def _end(self, clock: RemoteClock, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dispatcher.money import text as read_money
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import types_pb2 as types_pb
 
@@ -77,7 +78,7 @@ def counts(states: Iterable[pb.StateCount]) -> dict[str, int]:
 
 
 def money(amount: types_pb.Money) -> str:
-    return f"{amount.minor_units / 100:,.2f} {amount.currency_code}"
+    return read_money(amount.minor_units, amount.currency_code)
 
 
 def _states(states: Iterable[pb.StateCount], order: tuple[tuple[str, str], ...]) -> Table:

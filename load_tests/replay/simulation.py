@@ -106,8 +106,11 @@ class Simulation:
         due = self.market.next_due()
         if due is not None and due <= now:
             self.decide(commands.CheckDue(), now)
+        moved = self.moved_couriers(now)
+        if self.market.surge_is_due(now):
+            self.take(self.market.tick_surge(moved, now))
         began = perf_counter()
-        round_ = self.market.problem(self.moved_couriers(now), now)
+        round_ = self.market.problem(moved, now)
         if round_ is None:
             return
         events = self.market.settle(round_, solve(round_.problem), now)

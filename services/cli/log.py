@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +14,11 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import Progress
 
-from dispatcher.errors import NotFound
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.files import open_log, read_log, write_event
-from dispatcher.log.store import LogStore, markets, open_pool
 from gig.v1 import events_pb2 as events_pb
 from services.cli import options
 from services.cli.failures import reported
+from services.cli.stored_log import length_of, stored_log
 from services.settings import Settings, resolve
 
 log_app = typer.Typer(help="The event log of a market: export it as a file, show it as text.", no_args_is_help=True)
@@ -72,44 +69,9 @@ def show(
             asyncio.run(_show(resolve(flags, file=config).values, after, last))
 
 
-@asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[LogStore]:
-    """The market's log, from a running database, or from an embedded one that runs for this command alone."""
-    running = settings.data_dir / "database.url"
-    postgres = None
-    if settings.database_url:
-        dsn = settings.database_url
-    elif running.exists():
-        dsn = running.read_text("utf-8")
-    else:
-        if not (settings.data_dir / "postgres").exists():
-            raise NotFound("log", str(settings.data_dir))
-        postgres = EmbeddedPostgres(settings.data_dir)
-        postgres.start()
-        dsn = postgres.dsn
-    try:
-        pool = await open_pool(dsn, size=1)
-        try:
-            yield LogStore(pool, settings.market)
-        finally:
-            await pool.close()
-    finally:
-        if postgres is not None:
-            postgres.stop()
-
-
-async def _length(store: LogStore) -> int:
-    """Events on the log. Raises NotFound, with the markets that there are."""
-    length = await store.length()
-    if not length:
-        known = ", ".join(await markets(store.pool)) or "none"
-        raise NotFound("market", f"{store.market_id} (markets here: {known})")
-    return length
-
-
 async def _export(settings: Settings, out: Path) -> int:
-    async with _store(settings) as store:
-        length = await _length(store)
+    async with stored_log(settings) as store:
+        length = await length_of(store)
         count = 0
         with Progress(console=Console(stderr=True), transient=True) as progress, open_log(out, "wb") as file:
             task = progress.add_task("exporting", total=length)
@@ -122,8 +84,8 @@ async def _export(settings: Settings, out: Path) -> int:
 
 
 async def _show(settings: Settings, after: int, last: int | None) -> None:
-    async with _store(settings) as store:
-        length = await _length(store)
+    async with stored_log(settings) as store:
+        length = await length_of(store)
         if last is not None:
             after = max(after, length - last)
         async for event in store.read(after):

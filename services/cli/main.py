@@ -7,7 +7,9 @@ from importlib.metadata import entry_points
 import typer
 
 from services.cli.config import config
+from services.cli.ledger import ledger_app
 from services.cli.log import log_app
+from services.cli.policy import policy_app
 from services.cli.serve import serve
 from services.cli.travel import travel_app
 
@@ -22,6 +24,8 @@ def app() -> typer.Typer:
     cli.command()(serve)
     cli.command()(config)
     cli.add_typer(log_app, name="log")
+    cli.add_typer(ledger_app, name="ledger")
+    cli.add_typer(policy_app, name="policy")
     cli.add_typer(travel_app, name="travel")
     for entry in sorted(entry_points(group="gig.commands"), key=lambda found: found.name):
         command = entry.load()

@@ -115,17 +115,10 @@ class Dispatch:
                 self._zone_queues.watch()
 
     def _surge(self, now: int) -> None:
-        host, state = self._host, self._host.market.state
-        if state.policy.HasField("surge") and now >= state.surge.time_us + span(state.policy.surge.tick):
-            moved = host.moved(state.columns.online_numbers())
-            host.take(
-                host.market.decide(
-                    commands.UpdateSurge(
-                        numbers=moved.numbers, latitude_e7=moved.latitude_e7, longitude_e7=moved.longitude_e7
-                    ),
-                    now,
-                )
-            )
+        market = self._host.market
+        if market.surge_is_due(now):
+            moved = self._host.moved(market.state.columns.online_numbers())
+            self._host.take(market.tick_surge(moved, now))
 
     def _end_silent_shifts(self, now: int) -> None:
         """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on."""

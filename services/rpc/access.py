@@ -26,10 +26,11 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``subject``: the request's field that names the person whom the call is about: they may call, and nobody else but
-    the ``roles``. Empty: the method checks what it has found."""
+    the ``roles``. Empty: the method checks what it has found, unless it is for the ``roles_only``."""
 
     subject: str
     roles: tuple[str, ...] = ()
+    roles_only: bool = False
 
 
 # Methods that are not in the table are open to everyone who reaches the port.
@@ -44,7 +45,7 @@ RULES = {
     "TransparencyService/ExportMyData": Rule("person_id"),
     "TransparencyService/EraseMyData": Rule("person_id"),
     "TransparencyService/ExplainNoOffer": Rule("courier_id", (OPERATOR,)),
-    "OversightService/ListReviews": Rule("", (OPERATOR, "reviewer")),
+    "OversightService/ListReviews": Rule("", (OPERATOR, "reviewer"), roles_only=True),
     "OversightService/OpenReview": Rule("operator_id"),
     "OversightService/ClaimReview": Rule("reviewer_id"),
     "OversightService/DecideReview": Rule("reviewer_id"),
@@ -75,8 +76,10 @@ def check(path: str, request: Any, caller: Caller | None) -> None:
     if caller is None:
         text = f"say who asks: metadata {CALLER_KEY}, for example courier:bo"
         raise NoCaller("NO_CALLER", text, method=path)
-    if caller.role in rule.roles or not rule.subject:
+    if caller.role in rule.roles or (not rule.subject and not rule.roles_only):
         return
+    if not rule.subject:
+        raise NotAllowed("NOT_YOURS", f"{path} is for these roles: {', '.join(rule.roles)}", method=path)
     roles = _ROLE_OF_FIELD.get(rule.subject, ROLES)
     if caller.person_id != getattr(request, rule.subject) or caller.role not in roles:
         raise NotAllowed("NOT_YOURS", f"{rule.subject}: {path} is about somebody else than the caller", method=path)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dispatcher import commands, policy
 from dispatcher.errors import PolicyError
-from dispatcher.market import Market
+from dispatcher.market import Market, MovedCouriers
 from dispatcher.pricing.surge import SurgeField, counted, field_of, tick
 from dispatcher.times import SECOND, timestamp
 from geo.cells import CellGrid, cell_at, cells_at
@@ -100,8 +100,7 @@ def crowded(bench: Bench, jobs: int = 30) -> None:
 
 
 def surge(bench: Bench) -> list[events_pb.Event]:
-    empty = np.zeros(0, np.int64)
-    return bench.do(commands.UpdateSurge(numbers=empty, latitude_e7=empty, longitude_e7=empty))
+    return bench.take(bench.market.tick_surge(MovedCouriers.none(), bench.now))
 
 
 def ticks(bench: Bench, count: int) -> None:

@@ -12,8 +12,9 @@ from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
-from dispatcher.times import duration, micros, span, timestamp
+from dispatcher.times import SECOND, duration, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
@@ -241,10 +242,10 @@ def _follow(
         )
         human_decides(state, change, now_us, drafts)
     elif review.HasField("rating") and overturned:
-        _revise(review, names, drafts)
+        _revise(state, review, names, now_us, drafts)
 
 
-def _revise(review: pb.Review, names: str, drafts: Drafts) -> None:
+def _revise(state: MarketState, review: pb.Review, names: str, now_us: int, drafts: Drafts) -> None:
     """A rating that counted does so no more, or the other way round."""
     counts_now = review.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
     event = drafts.add(
@@ -253,6 +254,13 @@ def _revise(review: pb.Review, names: str, drafts: Drafts) -> None:
         )
     )
     rating = event.rating_revised.rating
+    by_client = rating.rater == job_pb.ACTOR_CLIENT
+    book = state.ratings_of_couriers if by_client else state.ratings_of_clients
+    rules, now_s = state.score_rules(), now_us / SECOND
+    rated_at_s = micros(rating.rate_time) / SECOND
+    rating.score_before = book.score(rating.rated_id, now_s, rules)
+    change = rating.rated_id, rating.counted_stars, -1 if counts_now else 1
+    rating.score_after = book.score_if(*change, rated_at_s, now_s, rules)
     if counts_now:
         rating.cause, rating.excluded_because = policy_pb.EXCLUSION_CAUSE_REVIEW, review.answer
     else:

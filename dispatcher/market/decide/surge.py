@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from dispatcher import commands
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import Surge
@@ -15,21 +16,26 @@ from geo.units import Ints, from_e7_array
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
+if TYPE_CHECKING:
+    from dispatcher.market.rounds import MovedCouriers
+
 # What set a multiplier that does not come from demand and supply.
 BY_HAND = "set by an operator's zone"
 
 
-def update(state: MarketState, command: commands.UpdateSurge, now_us: int, drafts: Drafts) -> str:
-    """One tick. Nothing where the policy has no surge, or there is neither demand nor supply nor a field."""
-    if not state.policy.HasField("surge"):
-        return ""
+def is_due(state: MarketState, now_us: int) -> bool:
+    policy = state.policy
+    return policy.HasField("surge") and now_us >= state.surge.time_us + span(policy.surge.tick)
+
+
+def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts) -> None:
+    """One tick. Nothing where there is neither demand nor supply nor a field."""
     policy = state.policy.surge
-    demand, supply = _demand(state, policy, now_us), _supply(state, policy, command, now_us)
+    demand, supply = _demand(state, policy, now_us), _supply(state, policy, moved, now_us)
     if demand.size or supply.size or state.surge.cells.size:
         event = tick(state.surge, counted(demand), counted(supply), policy, now_us, state.grid)
         event.policy_version = state.policy.version
         drafts.add(surge_updated=event)
-    return ""
 
 
 def _demand(state: MarketState, policy: policy_pb.SurgePolicy, now_us: int) -> Ints:
@@ -43,14 +49,11 @@ def _demand(state: MarketState, policy: policy_pb.SurgePolicy, now_us: int) -> I
     return np.array(list(recent.values()), np.int64)
 
 
-def _supply(state: MarketState, policy: policy_pb.SurgePolicy, command: commands.UpdateSurge, now_us: int) -> Ints:
+def _supply(state: MarketState, policy: policy_pb.SurgePolicy, moved: MovedCouriers, now_us: int) -> Ints:
     """Cells of free couriers where they are, and of those who will soon be free where their plan ends."""
     columns = state.columns
     latitude, longitude = columns.latitude_e7.copy(), columns.longitude_e7.copy()
-    latitude[command.numbers], longitude[command.numbers] = (
-        command.latitude_e7,
-        command.longitude_e7,
-    )
+    latitude[moved.numbers], longitude[moved.numbers] = moved.latitude_e7, moved.longitude_e7
     free, busy = columns.available_numbers(), columns.under_way_numbers()
     soon = busy[columns.end_us[busy] <= now_us + span(policy.supply_horizon)]
     at = np.concatenate([latitude[free], columns.end_latitude_e7[soon]])
