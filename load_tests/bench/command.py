@@ -17,10 +17,13 @@ from load_tests.bench.ingest import bench_ingest
 from load_tests.bench.machine import machine
 from load_tests.bench.match import bench_match
 from load_tests.bench.place import bench_place
+from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
 from services.cli.failures import FAILED, fail, reported
 
-bench = typer.Typer(help="Benchmarks on this machine: the service, and the solvers.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Benchmarks on this machine: the service, the solvers, scores and surge.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 
@@ -78,6 +81,18 @@ def bundle(
 ) -> None:
     """Rounds of 50, 200 and 1,000 deliveries to bundle: cost against one a courier, gap to the bound, time."""
     _measured(lambda progress: bench_bundle(rounds, progress), as_json)
+
+
+@bench.command()
+def score(
+    ratings: Annotated[int, typer.Option(min=1000, max=10_000_000, help="Ratings to fold.")] = 1_000_000,
+    cells: Annotated[int, typer.Option(min=7, max=200_000, help="H3 cells with demand and supply.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Ratings folded one by one, checked against computing all scores anew; surge ticks (exit 1 if scores differ)."""
+    result = _measured(lambda progress: bench_score(ratings, cells, progress), as_json)
+    if not result["equal_to_recomputed"]:
+        fail("the folded scores are not those computed anew", FAILED)
 
 
 def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:

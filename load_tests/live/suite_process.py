@@ -23,7 +23,7 @@ class SuiteProcess:
 
     def __init__(self, *flags: str, data_dir: Path | None, output: Path) -> None:
         self._flags = flags
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
         self.grpc_port = 0
@@ -43,8 +43,8 @@ class SuiteProcess:
         with tempfile.TemporaryDirectory(prefix="gig-ready-") as folder:
             ready = Path(folder, "ready.json")
             flags = ["--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--ready-file", str(ready)]
-            if self._data_dir is not None:
-                flags += ["--data-dir", str(self._data_dir)]
+            if self.data_dir is not None:
+                flags += ["--data-dir", str(self.data_dir)]
             with self._output.open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "services", "serve"),

@@ -10,6 +10,8 @@ from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
+from dispatcher.pricing.job_price import waiting_terms
+from dispatcher.pricing.tariff import tariff_of
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
 from services.host.market_host import MarketHost
@@ -39,6 +41,8 @@ class JobService:
             trip_duration=job.trip_duration,
             expire_time=job.quote_expire_time,
             policy_version=job.policy_version,
+            surge=job.surge if job.HasField("surge") else None,
+            waiting=waiting_terms(tariff_of(self._host.market.state.policy.fares, job.spec.kind)),
         )
         return pb.QuoteJobResponse(quote=quote)
 

@@ -9,22 +9,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from dispatcher import commands
+from dispatcher.decisions.explain import explain
+from dispatcher.decisions.index import decisions_of
 from dispatcher.errors import DispatchError
 from dispatcher.log.invariants import LogChecker
 from dispatcher.market import Market, MovedCouriers, plans
 from dispatcher.market.lifecycle import HELD, TERMINAL
 from dispatcher.market.queue import needed_load
+from dispatcher.pay.ledger_check import LedgerCheck
 from dispatcher.policy import load
 from dispatcher.times import SECOND, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2, types_pb2
 from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as pb
 from matching.solve import solve
 from tests.kit import Bench, spec
 
+REVIEWERS = st.sampled_from(["ria", "sam", "tia", "olu"])
 COURIERS = st.sampled_from([f"courier-{index}" for index in range(6)])
 NEAR = st.tuples(st.floats(40.74, 40.77), st.floats(-73.99, -73.96))
-STEPS = st.sampled_from(["ARRIVED", "PICKED_UP", "COMPLETED", "FAILED"])
+STEPS = st.sampled_from(["ARRIVED", "PICKED_UP", "COMPLETED", "FAILED", "NO_SHOW"])
+CLOCKS = ("waiting", "to_pickup", "at_pickup", "with_job")
 
 
 class MarketModel(RuleBasedStateMachine):
@@ -34,6 +41,7 @@ class MarketModel(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench()
         self.checker = LogChecker()
+        self.ledger = LedgerCheck()
         self.checked = 0
         self.count = 0
 
@@ -41,9 +49,20 @@ class MarketModel(RuleBasedStateMachine):
         with contextlib.suppress(DispatchError):
             self.bench.do(command)
 
-    @initialize(policy=st.sampled_from(["plain", "shared"]), learned=st.booleans(), revise=st.booleans())
+    @initialize(
+        policy=st.sampled_from(["plain", "shared", "prop22", "nyc-tlc", "fairwork"]),
+        learned=st.booleans(),
+        revise=st.booleans(),
+    )
     def open(self, policy, learned, revise):
         chosen = load(policy)
+        chosen.ClearField("notice_period")
+        chosen.reviews.second_opinion_basis_points = 5000
+        # Rules that find something soon, and a pay period that ends.
+        for rule_ in chosen.standing.rules:
+            rule_.min_count = 1
+        if chosen.floor.HasField("engaged"):
+            chosen.floor.engaged.period.seconds = 3600
         if revise:
             chosen.matching.commitment.revise_when_better_by.seconds = 30
         if learned:
@@ -110,6 +129,68 @@ class MarketModel(RuleBasedStateMachine):
         with contextlib.suppress(DispatchError):
             self.bench.progress(step, job, courier)
 
+    @rule(job=jobs, stars=st.integers(1, 5), by_client=st.booleans(), tags=st.sampled_from([(), ("app",), ("safety",)]))
+    def rate(self, job, stars, by_client, tags):
+        kept = self.bench.market.state.jobs.get(job)
+        rater = "ann" if by_client or kept is None else kept.courier_id
+        side = job_pb2.ACTOR_CLIENT if by_client else job_pb2.ACTOR_COURIER
+        rating = rating_pb.Rating(job_id=job, rater=side, rater_id=rater, stars=stars, tags=tags)
+        self._try(commands.RateJob(rating=rating))
+
+    @rule(job=jobs)
+    def tip(self, job):
+        self._try(commands.AddTip(client_id="ann", job_id=job, minor_units=100))
+
+    @rule()
+    def tick(self):
+        bench = self.bench
+        if bench.market.surge_is_due(bench.now):
+            bench.take(bench.market.tick_surge(MovedCouriers.none(), bench.now))
+
+    @rule(data=st.data())
+    def contest(self, data):
+        """Any decision that anybody could contest."""
+        found = [(event, key) for event in self.bench.log for key in decisions_of(event)]
+        if found:
+            event, key = data.draw(st.sampled_from(found))
+            decision = explain(event, key.decision_id, key.person_id, 86_400 * SECOND)
+            before = any(event.review_opened.review.decision_id == key.decision_id for event in self.bench.log)
+            self._try(
+                commands.ContestDecision(
+                    person_id=key.person_id, decision=decision, statement="no", contested_before=before
+                )
+            )
+
+    @rule(courier=COURIERS)
+    def ask_about(self, courier):
+        self._try(commands.OpenReview(operator_id="olu", subject_id=courier, statement="a complaint"))
+
+    @rule(reviewer=REVIEWERS, overturn=st.booleans(), level=st.sampled_from([2, 4, 5]))
+    def review(self, reviewer, overturn, level):
+        state = self.bench.market.state
+        self._try(commands.ClaimReview(reviewer_id=reviewer))
+        held = next((kept for kept in state.reviews.values() if kept.claimed_by == reviewer), None)
+        if held is not None:
+            standing = held.kind == pb.REVIEW_KIND_STANDING
+            outcome = pb.REVIEW_OUTCOME_OVERTURNED if overturn else pb.REVIEW_OUTCOME_UPHELD
+            self._try(
+                commands.DecideReview(
+                    reviewer_id=reviewer,
+                    review_id=held.review_id,
+                    outcome=outcome,
+                    reason="looked at it",
+                    level=level if standing and not overturn else 0,
+                    compensation_minor_units=50 if overturn else 0,
+                )
+            )
+
+    @rule(policy=st.sampled_from(["plain", "prop22", "colorado"]), notice=st.sampled_from([0, 60]))
+    def change_policy(self, policy, notice):
+        chosen = load(policy)
+        chosen.ClearField("notice_period")
+        effective = self.bench.now + notice * SECOND
+        self._try(commands.SetPolicy(policy=chosen, operator_id="olu", effective_us=effective))
+
     @rule()
     def solve_while_the_market_moves_on(self):
         """A solution comes back after couriers left and time passed."""
@@ -130,6 +211,9 @@ class MarketModel(RuleBasedStateMachine):
         """One live offer and one courier a job, one job a courier, one end a job, postings that balance."""
         for event in self.bench.log[self.checked :]:
             assert list(self.checker.check(event)) == []
+            assert list(self.ledger.check(event)) == []
+            for key in decisions_of(event):
+                assert explain(event, key.decision_id, key.person_id, 0).sentence
         self.checked = len(self.bench.log)
 
     @invariant()
@@ -147,6 +231,23 @@ class MarketModel(RuleBasedStateMachine):
                 assert job.HasField("end_time")
             if job.state in HELD:
                 assert job_id in state.couriers[job.courier_id].job_ids
+
+    @invariant()
+    def the_clocks_of_a_shift_add_up(self):
+        """Whatever a courier does, and the running phase included, all time online goes into one phase."""
+        state = self.bench.market.state
+        for courier_id, courier in state.couriers.items():
+            view = self.bench.market.courier_view(courier_id)
+            if courier.state != courier_pb.COURIER_STATE_OFFLINE:
+                spent = sum(getattr(view.shift, name).ToMicroseconds() for name in CLOCKS)
+                assert spent == state.time_us - courier.online_time.ToMicroseconds()
+
+    @invariant()
+    def nobody_is_barred_but_by_a_human(self):
+        for account in self.bench.market.state.accounts.values():
+            if account.barred:
+                assert account.change.decided_by
+                assert account.change.reason
 
     @invariant()
     def plans_are_complete_and_capacity_is_never_exceeded(self):
@@ -182,4 +283,4 @@ class MarketModel(RuleBasedStateMachine):
 
 
 TestMarketModel = MarketModel.TestCase
-TestMarketModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMarketModel.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

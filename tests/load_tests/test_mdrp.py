@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,15 @@ import pytest
 from dispatcher import policy
 from dispatcher.log.files import LogFileError, read_log
 from dispatcher.log.invariants import violations as log_violations
+from dispatcher.pay.ledger_check import check_ledger
+from gig.v1 import events_pb2 as events_pb
 from load_tests.replay.mdrp_check import read_solution, violations
 from load_tests.replay.mdrp_day import MdrpSimulation
 from load_tests.replay.mdrp_policy import under_instance
 from load_tests.replay.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS, write_solution
 from load_tests.replay.mdrp_summary import summarise
 from load_tests.traces.errors import TraceError
-from load_tests.traces.mdrp import read_instance
+from load_tests.traces.mdrp import Instance, read_instance
 
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
 GIG = str(Path(sys.executable).with_name("gig"))
@@ -124,6 +128,26 @@ def test_every_recorded_day_is_solved_feasibly_by_the_command(name: str, tmp_pat
     events = list(read_log(tmp_path / "events.log.gz"))
     assert len(events) == summary["log_events"]
     assert log_violations(events) == []
+    ledger, faults = check_ledger(events)
+    assert faults == []
+    assert sum(ledger.accounts.values()) == 0
+    assert ledger.workers == expected_pay(read_instance(REAL / name), events)
+
+
+def expected_pay(instance: Instance, events: list[events_pb.Event]) -> dict[str, int]:
+    """By the problem's own words: the larger of pay for each order and the guarantee for each hour of the shift."""
+    delivered = Counter(event.job_completed.courier_id for event in events if event.HasField("job_completed"))
+    parameters = instance.parameters
+    found = {}
+    for shift in instance.shifts:
+        guaranteed = round(parameters.guaranteed_pay_per_hour * 100) * Fraction(
+            round((shift.off - shift.on) * 60), 3600
+        )
+        paid = round(parameters.pay_per_order * 100) * delivered[shift.name]
+        amount = max(paid, (guaranteed + Fraction(1, 2)).__floor__())
+        if amount:
+            found[shift.name] = amount
+    return found
 
 
 def test_a_damaged_log_file_says_where(folder: Path, tmp_path: Path) -> None:
