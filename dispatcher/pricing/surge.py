@@ -34,15 +34,11 @@ class SurgeField:
     percent: Ints = field(default_factory=_no_cells)
     time_us: int = 0
     sequence: int = 0
+    # The cells whose percent is another than 100, for a look at one of them.
+    surging: dict[int, int] = field(default_factory=dict)
 
     def percent_of(self, cell: int) -> int:
-        place = int(np.searchsorted(self.cells, cell))
-        if place < self.cells.size and int(self.cells[place]) == cell:
-            return int(self.percent[place])
-        return NONE_PERCENT
-
-    def above_none(self) -> bool:
-        return bool((self.percent != NONE_PERCENT).any())
+        return self.surging.get(cell, NONE_PERCENT)
 
 
 def counted(cells: Ints) -> tuple[Ints, Ints]:
@@ -90,13 +86,16 @@ def tick(
 
 def field_of(event: events_pb.SurgeUpdated, time_us: int, sequence: int) -> SurgeField:
     """What a tick left behind."""
+    cells, percent = np.cumsum(np.array(event.cell_deltas, np.int64)), np.array(event.multiplier_percent, np.int64)
+    rows = percent != NONE_PERCENT
     return SurgeField(
-        np.cumsum(np.array(event.cell_deltas, np.int64)),
+        cells,
         np.array(event.smoothed_demand, np.int64),
         np.array(event.smoothed_supply, np.int64),
-        np.array(event.multiplier_percent, np.int64),
+        percent,
         time_us,
         sequence,
+        dict(zip(cells[rows].tolist(), percent[rows].tolist(), strict=True)),
     )
 
 

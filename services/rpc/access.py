@@ -68,11 +68,9 @@ def caller_of(metadata: Iterable[tuple[str, Any]] | None) -> Caller | None:
 
 
 def check(path: str, request: Any, caller: Caller | None) -> None:
-    """Raises NoCaller or NotAllowed where the table says no; else the caller is known to the method."""
+    """For a method of the table. Raises NoCaller or NotAllowed where the table says no; else the caller is known to the method."""
     _caller.set(caller)
-    rule = RULES.get(path)
-    if rule is None:
-        return
+    rule = RULES[path]
     if caller is None:
         text = f"say who asks: metadata {CALLER_KEY}, for example courier:bo"
         raise NoCaller("NO_CALLER", text, method=path)

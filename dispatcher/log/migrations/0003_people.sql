@@ -5,7 +5,7 @@ TRUNCATE job, job_history;
 DROP TABLE pay_line;
 
 ALTER TABLE job ADD COLUMN courier_id text NOT NULL;
-CREATE INDEX job_by_courier ON job (market_id, courier_id, entered);
+CREATE INDEX job_by_courier ON job (market_id, courier_id, entered) WHERE courier_id <> '';
 
 -- Every amount that a courier or a reviewer was paid, with its arithmetic.
 CREATE TABLE pay_line (
@@ -56,9 +56,8 @@ CREATE TABLE decision (
     decision_id text NOT NULL,
     kind smallint NOT NULL,
     job_id text NOT NULL,
-    PRIMARY KEY (market_id, sequence, person_id, decision_id)
+    PRIMARY KEY (market_id, person_id, sequence, decision_id)
 );
-CREATE INDEX decision_by_person ON decision (market_id, person_id, sequence);
 CREATE INDEX decision_by_id ON decision (market_id, decision_id, sequence);
 
 -- Each review as it stands: gig.v1.Review, serialized.

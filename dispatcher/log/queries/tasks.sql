@@ -1,6 +1,6 @@
 -- Jobs that a courier held for a time between $4 and $5, and those named.
 SELECT body FROM job
-WHERE market_id = $1 AND courier_id = $2 AND (
+WHERE market_id = $1 AND courier_id = $2 AND courier_id <> '' AND (
     job_id = ANY ($3)
     OR EXISTS (
         SELECT FROM job_history AS past

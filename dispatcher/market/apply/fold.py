@@ -35,9 +35,10 @@ def _forget(state: MarketState) -> None:
         state.jobs.pop(state.ended.popleft()[1], None)
     while state.rated and (given := next(iter(state.rated.items())))[1][1] < before:
         del state.rated[given[0]]
-    demanded = state.time_us - span(state.policy.surge.demand_window)
-    while state.recent_demand and (joined := next(iter(state.recent_demand.items())))[1][0] < demanded:
-        del state.recent_demand[joined[0]]
+    if state.recent_demand:
+        before = state.time_us - span(state.policy.surge.demand_window)
+        while state.recent_demand and (joined := next(iter(state.recent_demand.items())))[1][0] < before:
+            del state.recent_demand[joined[0]]
     while state.requests and (oldest := next(iter(state.requests.items())))[1][1] < before:
         del state.requests[oldest[0]]
     while state.closed_offers and (first := next(iter(state.closed_offers.items())))[1].time_us < before:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What set a multiplier that does not come from demand and supply.
 BY_HAND = "set by an operator's zone"
+NO_SURGE = Surge(NONE_PERCENT)
 
 
 def is_due(state: MarketState, now_us: int) -> bool:
@@ -74,10 +75,13 @@ def surge_at(state: MarketState, latitude: float, longitude: float, now_us: int)
         return Surge(NONE_PERCENT) if override is None else Surge(round(100 * override), rule=BY_HAND)
     policy = state.policy.surge
     cell = cell_at(latitude, longitude, policy.resolution)
+    percent = state.surge.percent_of(cell) if override is None else round(100 * override)
+    if percent == NONE_PERCENT:
+        return NO_SURGE
     if override is not None:
-        found = Surge(round(100 * override), cell_name(cell), BY_HAND)
+        found = Surge(percent, cell_name(cell), BY_HAND)
     else:
-        found = Surge(state.surge.percent_of(cell), cell_name(cell), "demand", state.surge.sequence)
+        found = Surge(percent, cell_name(cell), "demand", state.surge.sequence)
     names = {zone.name for zone in zones.at(latitude, longitude)} if policy.emergency_caps else set()
     for cap in policy.emergency_caps:
         if found.percent > cap.cap_percent and _holds(cap, names, now_us):
