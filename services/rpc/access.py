@@ -68,7 +68,7 @@ def caller_of(metadata: Iterable[tuple[str, Any]] | None) -> Caller | None:
 
 
 def check(path: str, request: Any, caller: Caller | None) -> None:
-    """For a method of the table. Raises NoCaller or NotAllowed where the table says no; else the caller is known to the method."""
+    """For a method of the table: raises NoCaller or NotAllowed, or lets the method know who calls."""
     _caller.set(caller)
     rule = RULES[path]
     if caller is None:
