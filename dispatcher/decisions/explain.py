@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dispatcher.decisions import sentences
-from dispatcher.decisions.index import DecisionKey, decisions_of
+from dispatcher.decisions.index import NOT_OFFERED, DecisionKey, decisions_of
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
 
@@ -52,6 +53,8 @@ def _priced(decision: pb.Decision, key: DecisionKey, body: events_pb.JobQuoted |
         decision.surge.CopyFrom(job.surge)
         decision.rule = job.surge.rule
         _input(decision, "surge_multiplier", job.surge.multiplier_percent, "%")
+        _input(decision, "demand", job.surge.demand, "jobs")
+        _input(decision, "supply", job.surge.supply, "couriers")
     if key.kind == pb.DECISION_KIND_SURGE:
         decision.sentence = sentences.surge(job.surge, job.fare)
         return
@@ -64,6 +67,9 @@ def _offered(decision: pb.Decision, key: DecisionKey, body: events_pb.OfferMade)
     """The courier's side: the offer, its pay, and the surge in it."""
     offer = body.offer
     decision.policy_version = offer.policy_version
+    if key.decision_id.startswith(NOT_OFFERED):
+        _not_offered(decision, key, offer)
+        return
     if key.kind == pb.DECISION_KIND_OFFER:
         decision.decider = pb.DECIDER_SOLVER
         decision.offer.CopyFrom(offer)
@@ -87,8 +93,22 @@ def _offered(decision: pb.Decision, key: DecisionKey, body: events_pb.OfferMade)
         decision.sentence = sentences.price("pay", offered.pay, offer.policy_version)
 
 
+def _not_offered(decision: pb.Decision, key: DecisionKey, offer: offer_pb.Offer) -> None:
+    """The side of somebody who was compared, and not chosen: their own cost, and nothing that names the other."""
+    decision.decider = pb.DECIDER_SOLVER
+    decision.rule = "least total cost of the round"
+    own = next(other for other in offer.reason.alternatives if other.courier_id == key.person_id)
+    _input(decision, "pickup_duration", own.pickup_duration.seconds, "s")
+    _input(decision, "cost", own.cost / 1000, "s")
+    _input(decision, "cost_of_the_chosen", offer.reason.cost / 1000, "s")
+    for term in own.terms:
+        _input(decision, f"cost.{term.name}", term.cost / 1000, "s")
+    decision.sentence = sentences.not_offered(own, offer.reason.cost)
+
+
 def _cancelled(decision: pb.Decision, key: DecisionKey, body: events_pb.JobCancelled) -> None:
     decision.rule = "cancellations"
+    decision.policy_version = body.policy_version
     amount = sum(leg.minor_units for leg in body.postings.legs if leg.holder_id == key.person_id)
     _input(decision, "amount", amount, f"minor units of {body.postings.currency_code}")
     decision.sentence = sentences.cancellation(body, amount)
@@ -97,6 +117,7 @@ def _cancelled(decision: pb.Decision, key: DecisionKey, body: events_pb.JobCance
 def _rated(decision: pb.Decision, _key: DecisionKey, body: events_pb.JobRated) -> None:
     rating = body.rating
     decision.rating.CopyFrom(rating)
+    decision.policy_version = rating.policy_version
     _input(decision, "stars", rating.stars, "stars")
     _input(decision, "leniency_of_rater", rating.leniency, "stars")
     _input(decision, "counted_stars", rating.counted_stars, "stars")
@@ -111,6 +132,7 @@ def _revised(decision: pb.Decision, key: DecisionKey, body: events_pb.RatingRevi
     decision.decider = pb.DECIDER_HUMAN
     decision.decided_by = body.decided_by
     decision.rating.CopyFrom(body.rating)
+    decision.policy_version = body.rating.policy_version
     decision.rule = f"review {body.review_id}"
     _input(decision, "stars", body.rating.stars, "stars")
     _input(decision, "counted_stars", body.rating.counted_stars, "stars")

@@ -14,6 +14,8 @@ from gig.v1 import types_pb2 as types_pb
 
 OFFER, PRICE, SURGE = pb.DECISION_KIND_OFFER, pb.DECISION_KIND_PRICE, pb.DECISION_KIND_SURGE
 SCORE, STANDING = pb.DECISION_KIND_SCORE, pb.DECISION_KIND_STANDING
+# In front of an offer's id: the same decision, for somebody who was compared and not chosen.
+NOT_OFFERED = "not-offered:"
 EXCLUSION, CONTEST = pb.DECISION_KIND_EXCLUSION, pb.DECISION_KIND_CONTEST
 
 
@@ -56,6 +58,8 @@ def _offered(body: events_pb.OfferMade, _sequence: int) -> Iterator[DecisionKey]
         yield DecisionKey(offer.courier_id, f"price:{offered.job_id}", PRICE, offered.job_id)
         if any(line.kind == types_pb.PRICE_LINE_KIND_SURGE for line in offered.pay.lines):
             yield DecisionKey(offer.courier_id, f"surge:{offered.job_id}", SURGE, offered.job_id)
+    for other in offer.reason.alternatives:
+        yield DecisionKey(other.courier_id, f"{NOT_OFFERED}{offer.offer_id}", OFFER, offer.jobs[0].job_id)
 
 
 def _cancelled(body: events_pb.JobCancelled, sequence: int) -> Iterator[DecisionKey]:

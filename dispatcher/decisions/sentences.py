@@ -27,6 +27,16 @@ def offer(made: offer_pb.Offer) -> str:
     return f"{text}; {len(nearer)} would have cost less, of whom {busy} were chosen for other jobs of the same round."
 
 
+def not_offered(own: offer_pb.Alternative, chosen_cost: int) -> str:
+    """For somebody who was among the best alternatives."""
+    start = f"You were compared for this job, at a cost of {own.cost / 1000:.1f} s; it went to another courier"
+    if own.chosen_for_job_id:
+        return f"{start}, for you were chosen for another job of the same round."
+    if own.cost >= chosen_cost:
+        return f"{start}, at {chosen_cost / 1000:.1f} s."
+    return f"{start} at {chosen_cost / 1000:.1f} s, for the round's total was less that way."
+
+
 def price(what: str, made: types_pb.Price, policy_version: int) -> str:
     currency = made.total.currency_code
     lines = " + ".join(

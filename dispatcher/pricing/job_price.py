@@ -18,12 +18,15 @@ ALL = 10_000  # hundredths of a percent
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """The multiplier where and when a job is priced; ``rule``: what set it; ``sequence``: of the tick, or 0."""
+    """The multiplier where and when a job is priced; ``rule``: what set it; ``sequence``: of the tick, or 0;
+    ``demand`` and ``supply`` of the cell at that tick, in jobs and couriers."""
 
     percent: int
     cell: str = ""
     rule: str = "demand"
     sequence: int = 0
+    demand: float = 0.0
+    supply: float = 0.0
 
 
 def price_job(
@@ -52,6 +55,7 @@ def price_job(
         surge.rule,
         surge.sequence,
     )
+    applied.demand, applied.supply = surge.demand, surge.supply
     applied.base_fare_minor_units, applied.base_pay_minor_units = job.fare.total.minor_units, job.pay.total.minor_units
     applied.mode = policy.surge.mode if policy.HasField("surge") else job_pb.SURGE_MODE_MULTIPLICATIVE
     additive = applied.mode == job_pb.SURGE_MODE_ADDITIVE

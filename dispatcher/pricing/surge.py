@@ -37,6 +37,11 @@ class SurgeField:
     # The cells whose percent is another than 100, for a look at one of them.
     surging: dict[int, int] = field(default_factory=dict)
 
+    def counts_of(self, cell: int) -> tuple[float, float]:
+        """Smoothed demand and supply of a cell that has either, in jobs and couriers."""
+        row = int(np.searchsorted(self.cells, cell))
+        return int(self.demand[row]) / SCALE, int(self.supply[row]) / SCALE
+
     def percent_of(self, cell: int) -> int:
         return self.surging.get(cell, NONE_PERCENT)
 

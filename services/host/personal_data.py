@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from dispatcher.decisions.explain import explain
+from dispatcher.decisions.privacy import for_person, offer_for_courier
 from dispatcher.log.erasure import check_known
 from dispatcher.log.sql import query
 from dispatcher.market import Market
@@ -174,21 +175,12 @@ async def _decisions(
         yield _plain(for_person(decision))
 
 
-def for_person(decision: transparency_pb.Decision) -> transparency_pb.Decision:
-    """What the person whom a decision is about may see of others in it: nothing that names them."""
-    if decision.HasField("rating"):
-        decision.rating.ClearField("rater_id")
-    for place, other in enumerate(decision.offer.reason.alternatives if decision.HasField("offer") else (), start=1):
-        other.courier_id = f"another courier ({place})"
-        if other.chosen_for_job_id:
-            other.chosen_for_job_id = "another job"
-    return decision
-
-
 async def _reviews(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
     async for row in _rows(pool, "reviews_of_person", market_id, person_id):
         review = transparency_pb.Review.FromString(row["body"])
         review.ClearField("rating")
+        if not review.HasField("decide_time"):
+            del review.opinions[:]
         yield _plain(review)
 
 
@@ -239,8 +231,7 @@ class _Trail:
                 self._round(event)
             case "offer_made" if event.offer_made.offer.courier_id == self.person_id:
                 offer = event.offer_made.offer
-                explained = transparency_pb.Decision(offer=offer)
-                self.open[offer.offer_id] = {"offer": _plain(for_person(explained).offer)}
+                self.open[offer.offer_id] = {"offer": _plain(offer_for_courier(offer))}
             case "offer_answered" if event.offer_answered.courier_id == self.person_id:
                 answered = event.offer_answered
                 row = self.open.pop(answered.offer_id, {})

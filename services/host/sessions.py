@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from dispatcher.decisions import sentences
+from dispatcher.decisions.privacy import offer_for_courier
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -160,7 +161,8 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
         return
     number = event.sequence * SPREAD
     if kind == "offer_made":
-        yield event.offer_made.offer.courier_id, Message(number=number, offer=event.offer_made.offer)
+        offer = event.offer_made.offer
+        yield offer.courier_id, Message(number=number, offer=offer_for_courier(offer))
     elif kind == "offer_answered":
         answered = event.offer_answered
         closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from dispatcher import commands
+from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import InvalidField, WrongState
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
@@ -83,9 +84,10 @@ class CourierService:
     async def get_courier(self, call: pb.GetCourierRequest) -> pb.GetCourierResponse:
         def view(market: Market) -> pb.GetCourierResponse:
             courier = market.courier_view(call.courier_id)
+            offer = market.state.offers.get(courier.offer_id)
             return pb.GetCourierResponse(
                 courier=courier,
-                offer=market.state.offers.get(courier.offer_id),
+                offer=offer_for_courier(offer) if offer is not None else None,
                 jobs=[market.state.jobs[job_id] for job_id in courier.job_ids],
             )
 

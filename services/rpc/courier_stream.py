@@ -9,6 +9,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from dispatcher import commands
+from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import DispatchError
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
@@ -82,7 +83,7 @@ class CourierStream:
             live = None
             if offer is not None:
                 number = market.state.jobs[offer.jobs[0].job_id].sequence * SPREAD
-                live = pb.ConnectResponse(number=number, offer=offer)
+                live = pb.ConnectResponse(number=number, offer=offer_for_courier(offer))
             return pb.Welcome(courier=courier, jobs=jobs), live
 
         welcome, live = await self._host.read(view)

@@ -25,6 +25,7 @@ from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
 from services.host.market_host import MarketHost
 from services.rpc.requests import DEFAULT_PAGE, page_position, page_token, request_of
+from services.rpc.reviews import blind
 
 SURGE_SHOWN = 100
 
@@ -150,7 +151,7 @@ class OversightService:
         def view(market: Market) -> pb.ListReviewsResponse:
             waiting = sorted(market.state.reviews.values(), key=lambda review: micros(review.answer_by_time))
             more = page_token(skip + size) if len(waiting) > skip + size else ""
-            shown = [_blind(review) for review in waiting[skip : skip + size]]
+            shown = [blind(review) for review in waiting[skip : skip + size]]
             return pb.ListReviewsResponse(reviews=shown, next_page_token=more)
 
         return await self._host.read(view)
@@ -193,7 +194,7 @@ class OversightService:
         def view(market: Market) -> transparency_pb.Review | str:
             review_id = market.subject(command.request) or ""
             review = market.state.reviews.get(review_id)
-            return _blind(review) if review is not None else review_id
+            return blind(review) if review is not None else review_id
 
         found = await self._host.submit(command, view)
         if isinstance(found, transparency_pb.Review):
@@ -238,14 +239,6 @@ class OversightService:
 
     def _money(self, minor_units: int) -> types_pb.Money:
         return types_pb.Money(minor_units=minor_units, currency_code=self._host.measures.currency)
-
-
-def _blind(review: transparency_pb.Review) -> transparency_pb.Review:
-    """A review that waits, without the answers given so far: a second opinion is formed without the first."""
-    shown = transparency_pb.Review()
-    shown.CopyFrom(review)
-    del shown.opinions[:]
-    return shown
 
 
 def _decisions(measures: Measures) -> list[pb.DecisionCount]:

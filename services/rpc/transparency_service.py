@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from dispatcher import commands
 from dispatcher.decisions.explain import explain
+from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
@@ -15,9 +16,10 @@ from gig.v1 import transparency_service_pb2 as pb
 from services.host.erasure import erase
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
-from services.host.personal_data import export, for_person
+from services.host.personal_data import export
 from services.rpc import access
 from services.rpc.requests import DEFAULT_PAGE, page_token_of, place_in_pages, request_of
+from services.rpc.reviews import blind
 
 
 class TransparencyService:
@@ -47,7 +49,11 @@ class TransparencyService:
         if found is None:
             raise NotFound("decision", call.decision_id)
         access.check_subject(found.person_id, access.OPERATOR, "reviewer")
-        return pb.ExplainDecisionResponse(decision=self._explained(found))
+        decision = self._explained(found)
+        for review in await lookups.reviews_of_decision(pool, market_id, call.decision_id):
+            if review.subject_id == found.person_id and not decision.HasField("review"):
+                decision.review.CopyFrom(blind(review))
+        return pb.ExplainDecisionResponse(decision=decision)
 
     async def contest_decision(self, call: pb.ContestDecisionRequest) -> pb.ContestDecisionResponse:
         request = request_of(call.person_id, call.request_id, call)

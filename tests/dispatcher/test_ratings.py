@@ -12,6 +12,7 @@ from gig.v1 import job_pb2, types_pb2
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from tests.kit import Bench
+from tests.ratings.test_book import SlowBook
 
 CLIENT, COURIER = job_pb2.ACTOR_CLIENT, job_pb2.ACTOR_COURIER
 
@@ -133,6 +134,25 @@ def test_one_star_in_answer_to_one_star_is_set_aside_and_looked_at_by_a_human() 
     assert rating.cause == policy_pb.EXCLUSION_CAUSE_RETALIATION
     review = next(iter(bench.market.state.reviews.values()))
     assert (review.subject_id, review.decision_id) == ("bo", rating.decision_id)
+
+
+def test_scores_are_those_that_the_definition_gives_for_the_ratings_on_the_log() -> None:
+    """By the slow book, which keeps every rating and sums everything anew."""
+    bench = Bench(policy.load("plain"))
+    bench.online()
+    for number in range(15):
+        client = ("ann", "ben", "cleo")[number % 3]
+        bench.serve(f"job-{number}", "bo", client_id=client)
+        given = rating_pb.Rating(job_id=f"job-{number}", rater=CLIENT, rater_id=client, stars=1 + number * 2 % 5)
+        given.tags.extend(["price"] if number % 5 == 4 else [])
+        bench.do(commands.RateJob(rating=given))
+    slow = SlowBook(bench.market.state.score_rules())
+    for event in bench.log:
+        rating = event.job_rated.rating
+        if event.HasField("job_rated") and rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED:
+            slow.add(rating.rated_id, rating.rater_id, rating.stars, event.time.ToMicroseconds() / SECOND)
+    assert len(slow.all) < 15
+    assert score(bench) == pytest.approx(slow.score("bo", bench.now / SECOND))
 
 
 def test_folding_the_log_gives_the_same_scores() -> None:

@@ -150,6 +150,8 @@ def test_the_courier_gets_the_policys_share_of_what_surge_adds_and_the_job_says_
     charged = job.fare.total.minor_units - job.surge.base_fare_minor_units
     paid = job.pay.total.minor_units - job.surge.base_pay_minor_units
     assert paid == round(0.8 * charged)
+    ratio = job.surge.demand / (job.surge.supply + 2.0)
+    assert ratio > 1.2  # demand and supply, as they were, are on the job
     for number in range(30):
         bench.do(commands.CancelJob(job_id=f"crowd-{number}", client_id="crowd"))
     bench.online()

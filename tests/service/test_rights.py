@@ -170,6 +170,9 @@ async def test_a_contest_is_answered_by_a_human_in_writing_made_good_and_told_on
     contest.request_id = "again"
     await refused(transparency.ContestDecision(contest, metadata=own), grpc.StatusCode.FAILED_PRECONDITION)
     ria, reviewer = caller("reviewer", f"{name}-ria"), f"{name}-ria"
+    asked = pb.ExplainDecisionRequest(decision_id=score.decision_id)
+    pending = (await transparency.ExplainDecision(asked, metadata=own)).decision.review
+    assert (pending.review_id, pending.HasField("decide_time")) == (opened.review_id, False)
     waiting = (await oversight.ListReviews(oversight_pb.ListReviewsRequest(page_size=500), metadata=ria)).reviews
     assert opened.review_id in [review.review_id for review in waiting]
     claim = oversight_pb.ClaimReviewRequest(request_id="claim", reviewer_id=reviewer, review_id=opened.review_id)
@@ -269,6 +272,10 @@ async def test_why_a_job_near_me_was_not_offered_to_me(jobs, transparency, conne
         assert answer.rounds_in_all == len(answer.rounds) >= 1
         assert all(one.verified for one in answer.rounds)
     told = answers[0].rounds[-1]
+    mine = await listed(transparency, far.courier_id)
+    assert [decision.decision_id for decision in mine] == [f"not-offered:{offer.offer_id}"]
+    assert "it went to another courier, at" in mine[0].sentence
+    assert {entry.name for entry in mine[0].inputs} >= {"cost", "cost_of_the_chosen", "cost.pickup_time"}
     assert told.chosen_cost < told.cost == sum(term.cost for term in told.terms)
     assert "the courier who was chosen cost" in told.sentence
     assert "room" in answers[1].sentence or "vehicle" in answers[1].sentence

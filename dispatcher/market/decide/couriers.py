@@ -225,6 +225,7 @@ def _no_show(state: MarketState, job: job_pb.Job, reason: str, now_us: int) -> e
         fault=job_pb.FAULT_CLIENT,
         fault_reason=f"the courier waited {waited} s at the pickup, and the client did not come",
         courier_id=job.courier_id,
+        policy_version=state.policy.version,
     )
 
 

@@ -84,6 +84,7 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
             fault=found.fault,
             fault_reason=found.reason,
             courier_id=job.courier_id if held else "",
+            policy_version=state.policy.version,
         )
     )
     if job.state in lifecycle.HELD and ends_shift(state.courier(job.courier_id)):

@@ -39,6 +39,7 @@ def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Dra
     others = _stars_given(state, job.job_id, COURIER if by_client else CLIENT, command.past)
     rating.rated_id = job.courier_id if by_client else job.client_id
     rating.rate_time.CopyFrom(timestamp(now_us))
+    rating.policy_version = state.policy.version
     book = state.ratings_of_couriers if by_client else state.ratings_of_clients
     rules = state.score_rules()
     rating.leniency = book.leniency(rating.rater_id, rules)

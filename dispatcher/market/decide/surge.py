@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,11 +82,12 @@ def surge_at(state: MarketState, latitude: float, longitude: float, now_us: int)
     if override is not None:
         found = Surge(percent, cell_name(cell), BY_HAND)
     else:
-        found = Surge(percent, cell_name(cell), "demand", state.surge.sequence)
+        counts = state.surge.counts_of(cell)
+        found = Surge(percent, cell_name(cell), "demand", state.surge.sequence, *counts)
     names = {zone.name for zone in zones.at(latitude, longitude)} if policy.emergency_caps else set()
     for cap in policy.emergency_caps:
         if found.percent > cap.cap_percent and _holds(cap, names, now_us):
-            found = Surge(cap.cap_percent, found.cell, f"emergency cap: {cap.reason}", found.sequence)
+            found = replace(found, percent=cap.cap_percent, rule=f"emergency cap: {cap.reason}")
     return found
 
 
