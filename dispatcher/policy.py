@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import protovalidate
 from google.protobuf import json_format
@@ -27,7 +28,7 @@ def presets() -> list[str]:
 def load(name_or_path: str) -> policy_pb.Policy:
     """A preset by name, or a TOML file by path. Raises PolicyError that names the field and the fault."""
     if name_or_path in presets():
-        text = resources.files("dispatcher.policies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+        text = _preset(name_or_path)
     else:
         try:
             text = Path(name_or_path).read_text("utf-8")
@@ -39,12 +40,35 @@ def load(name_or_path: str) -> policy_pb.Policy:
 
 
 def parse(text: str, origin: str) -> policy_pb.Policy:
-    """The Policy that a TOML text holds; its keys are the message's field names, durations are like "2s"."""
+    """The Policy that a TOML text holds; its keys are the message's field names, durations are like "2s".
+
+    ``extends = "plain"`` starts from a preset: tables are merged, everything else is replaced.
+    """
     try:
-        policy = json_format.ParseDict(tomllib.loads(text), policy_pb.Policy())
+        policy = json_format.ParseDict(_tables(text, origin), policy_pb.Policy())
     except (tomllib.TOMLDecodeError, json_format.ParseError) as fault:
         raise PolicyError(f"{origin}: {fault}") from fault
     return checked(policy, origin)
+
+
+def _tables(text: str, origin: str) -> dict[str, Any]:
+    """The TOML's tables, on top of the preset's that it extends."""
+    own = tomllib.loads(text)
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    if base not in presets():
+        raise PolicyError(f"{origin}: extends: there is no preset {base!r}; presets are: {', '.join(presets())}")
+    return _merged(_tables(_preset(base), base), own)
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    both = [key for key in own if isinstance(own[key], dict) and isinstance(base.get(key), dict)]
+    return base | own | {key: _merged(base[key], own[key]) for key in both}
+
+
+def _preset(name: str) -> str:
+    return resources.files("dispatcher.policies").joinpath(f"{name}.toml").read_text("utf-8")
 
 
 def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Policy:

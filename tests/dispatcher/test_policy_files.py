@@ -54,3 +54,16 @@ def test_a_learned_models_straight_line_has_one_speed_or_one_an_hour() -> None:
     chosen.travel.learned.straight_line.speeds_mps.extend([5.0, 6.0])
     with pytest.raises(PolicyError, match=r"travel\.learned\.straight_line\.speeds_mps"):
         policy.checked(chosen)
+
+
+def test_a_file_that_extends_a_preset_says_only_what_differs() -> None:
+    text = (
+        'extends = "plain"\nname = "mine"\n[offers]\ntime_to_answer = "45s"\n[[cancellations]]\nfee_minor_units = 7\n'
+    )
+    mine, plain = policy.parse(text, "mine"), policy.load("plain")
+    assert mine.offers.time_to_answer.seconds == 45
+    assert mine.offers.reoffer_after == plain.offers.reoffer_after
+    assert [row.fee_minor_units for row in mine.cancellations] == [7]
+    assert mine.matching == plain.matching
+    with pytest.raises(PolicyError, match=r"presets are: .*plain"):
+        policy.parse('extends = "plainer"\n', "mine")
