@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,12 +48,43 @@ class Reruns:
     # state sequence -> the round's event
     rounds: dict[int, events_pb.Event]
     found: list[pb.NoOffer] = field(default_factory=list)
+    # Sequences of rounds that did offer the job to the courier.
+    offered: set[int] = field(default_factory=set)
 
-    def look(self, market: Market) -> None:
+    def look(self, market: Market, last: events_pb.Event) -> None:
         """After each event: where a round was opened on this very state, run it anew."""
+        if last.HasField("offer_made"):
+            offer = last.offer_made.offer
+            if offer.courier_id == self.courier_id and any(job.job_id == self.job_id for job in offer.jobs):
+                self.offered.add(offer.round_sequence)
         event = self.rounds.get(market.sequence)
         if event is not None and self._waits(market):
             self.found.append(self._rerun(market, event))
+
+    def answer(self) -> pb.ExplainNoOfferResponse:
+        """All rounds in a sentence, the last ones one by one."""
+        for one in self.found:
+            if one.round_sequence in self.offered:
+                one.sentence = "It was offered to you."
+        return pb.ExplainNoOfferResponse(
+            rounds=self.found[-MOST_ROUNDS:], sentence=self._in_all(), rounds_in_all=len(self.found)
+        )
+
+    def _in_all(self) -> str:
+        if not self.found:
+            return "The job waited in no round: no courier was free, or it was cancelled before the first one."
+        if len(self.found) == 1:
+            return self.found[0].sentence
+        kinds = Counter(self._kind(one) for one in self.found)
+        counts = ", ".join(f"{kind} in {count}" for kind, count in kinds.items())
+        return f"The job waited in {len(self.found)} rounds; you were {counts}. In the last: {self.found[-1].sentence}"
+
+    def _kind(self, one: pb.NoOffer) -> str:
+        if one.round_sequence in self.offered:
+            return "offered it"
+        if one.gate:
+            return f"kept out by the gate {offer_pb.Gate.Name(one.gate).removeprefix('GATE_').lower()}"
+        return "compared" if one.terms else "no supply"
 
     def _waits(self, market: Market) -> bool:
         job = market.state.jobs.get(self.job_id)
@@ -147,21 +179,3 @@ def _compared(body: events_pb.RoundSettled, opened: Round, job: int, number: int
     return (
         f"{start}; another courier was chosen at {answer.chosen_cost / 1000:.1f} s, where the round's total was least."
     )
-
-
-def answer_of(found: list[pb.NoOffer]) -> pb.ExplainNoOfferResponse:
-    """All rounds in a sentence, the last ones one by one."""
-    shown = found[-MOST_ROUNDS:]
-    if not found:
-        text = "The job waited in no round."
-    elif len(found) == 1:
-        text = found[0].sentence
-    else:
-        kinds: dict[str, int] = {}
-        for one in found:
-            name = str(offer_pb.Gate.Name(one.gate)).removeprefix("GATE_").lower() if one.gate else ""
-            kind = f"kept out by the gate {name}" if name else "compared" if one.terms else "no supply"
-            kinds[kind] = kinds.get(kind, 0) + 1
-        counts = ", ".join(f"{kind} in {count}" for kind, count in kinds.items())
-        text = f"The job waited in {len(found)} rounds; you were {counts}. In the last: {found[-1].sentence}"
-    return pb.ExplainNoOfferResponse(rounds=shown, sentence=text, rounds_in_all=len(found))

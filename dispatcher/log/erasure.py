@@ -20,6 +20,25 @@ from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 
+# Fields of the contract that name people; no other is touched, whatever it happens to hold.
+NAMES_PEOPLE = frozenset(
+    {
+        "client_id",
+        "courier_id",
+        "rater_id",
+        "rated_id",
+        "person_id",
+        "reviewer_id",
+        "operator_id",
+        "holder_id",
+        "subject_id",
+        "decided_by",
+        "claimed_by",
+        # Of a request: actor:request_id.
+        "key",
+    }
+)
+
 Record = TypeVar("Record", bound=Message)
 
 
@@ -39,11 +58,8 @@ def severed(record: Record, erased: Erased) -> Record:
         if field.message_type is not None:
             for inner in value if field.is_repeated else (value,):
                 severed(inner, erased)
-        elif field.cpp_type == field.CPPTYPE_STRING and field.type != field.TYPE_BYTES:
-            if field.is_repeated:
-                value[:] = [_renamed(text, erased) for text in value]
-            else:
-                setattr(record, field.name, _renamed(value, erased))
+        elif field.name in NAMES_PEOPLE:
+            setattr(record, field.name, _renamed(value, erased))
     return record
 
 

@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
-from dispatcher.decisions.no_offer import Reruns, answer_of
+from dispatcher.decisions.no_offer import Reruns
 from dispatcher.errors import MarketUnavailable, NotFound
 from dispatcher.log.sql import query
 from dispatcher.log.store import LogStore, open_pool
@@ -62,10 +62,10 @@ async def _explain(dsn: str, market_id: str, job_id: str, courier_id: str, netwo
         asked = Reruns(job_id, courier_id, rounds)
         async for event in store.read(market.sequence):
             market.apply([event])
-            asked.look(market)
+            asked.look(market, event)
             if event.sequence >= last:
                 break
-        answer: bytes = answer_of(asked.found).SerializeToString()
+        answer: bytes = asked.answer().SerializeToString()
         return answer
     finally:
         await pool.close()

@@ -13,6 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from dispatcher.measures.histogram import Histogram
+from dispatcher.times import micros
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost
 
@@ -81,6 +82,9 @@ class MarketCollector(Collector):
         counts = {"opened": work.opened, "decided": work.decided, "overturned": work.overturned}
         yield self._counter("gig_reviews", "Reviews by humans, by what became of them", "result", counts)
         yield self._gauge("gig_reviews_open", "Reviews that wait", "", {"": len(self._host.market.state.reviews)})
+        now, waiting = self._host.clock.now(), self._host.market.state.reviews.values()
+        late = sum(micros(review.answer_by_time) < now for review in waiting)
+        yield self._gauge("gig_reviews_overdue", "Reviews that wait beyond their deadline", "", {"": late})
         yield self._counter("gig_review_opinions", "Answers of reviewers", "", {"": work.opinions})
         yield self._counter("gig_review_time_seconds", "Time spent on reviews", "", {"": work.seconds})
         currency = {self._host.measures.currency: work.pay_minor}

@@ -38,6 +38,7 @@ def place(state: MarketState, command: commands.PlaceJob, now_us: int, drafts: D
 
 
 def take_quote(state: MarketState, command: commands.TakeQuote, now_us: int, drafts: Drafts) -> str:
+    check_barred(state.account(command.client_id))
     quoted = _own_job(state, command.quote_id, command.client_id)
     next_state(quoted, Step.PLACE)
     if now_us >= micros(quoted.quote_expire_time):
