@@ -9,6 +9,7 @@ from dispatcher import commands
 from dispatcher.errors import RequestReused
 from dispatcher.market import apply, plan_checks, rounds, snapshot, waits
 from dispatcher.market.decide import (
+    contests,
     couriers,
     due,
     jobs,
@@ -47,8 +48,8 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.CancelJob: jobs.cancel,
     commands.RateJob: ratings.rate,
     commands.AddTip: tips.add_tip,
-    commands.ContestDecision: review_work.contest,
-    commands.OpenReview: review_work.open_by_operator,
+    commands.ContestDecision: contests.contest,
+    commands.OpenReview: contests.open_by_operator,
     commands.ClaimReview: review_work.claim,
     commands.DecideReview: review_work.decide,
     commands.ErasePerson: people.erase,

@@ -6,31 +6,28 @@ import asyncio
 import json
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import IO, Any
 
 import asyncpg
-import numpy as np
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from dispatcher.decisions.explain import explain
-from dispatcher.decisions.privacy import for_person, offer_for_courier
+from dispatcher.decisions.privacy import for_person
 from dispatcher.log.erasure import check_known
 from dispatcher.log.sql import query
 from dispatcher.market import Market
 from dispatcher.market.accounts import level_of
 from dispatcher.times import SECOND, span
-from geo.units import from_e7
-from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
+from services.host.courier_trail import CourierTrail
 from services.host.export_schema import SCHEMA_FILE, schema
 from services.host.market_host import MarketHost
 
@@ -69,7 +66,7 @@ async def export(host: MarketHost, person_id: str) -> AsyncIterator[bytes]:
     sink = _Sink()
     with tempfile.TemporaryFile("w+") as locations, tempfile.TemporaryFile("w+") as offers:
         if person_id in host.market.state.numbers:
-            await _scan(pool, market_id, _Trail(person_id, locations, offers))
+            await _scan(pool, market_id, CourierTrail(person_id, locations, offers))
         files = {
             "profile.jsonl": _once(_profile(host.market, person_id, host.clock.now())),
             "locations.jsonl": _lines(locations),
@@ -198,71 +195,7 @@ def _moment(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-# --- what only the log itself holds
-
-
-@dataclass(slots=True)
-class _Trail:
-    """A courier's positions and offers, picked from the log in order."""
-
-    person_id: str
-    locations: IO[str]
-    offers: IO[str]
-    number: int = 0
-    latitude_e7: int = 0
-    longitude_e7: int = 0
-    open: dict[str, Row] = field(default_factory=dict)
-
-    def pick(self, bodies: Sequence[bytes]) -> None:
-        for body in bodies:
-            self._event(events_pb.Event.FromString(body))
-
-    def _event(self, event: events_pb.Event) -> None:
-        match event.WhichOneof("body"):
-            case "courier_online" if event.courier_online.courier_id == self.person_id:
-                online = event.courier_online
-                self.number, self.latitude_e7, self.longitude_e7 = (
-                    online.courier_number,
-                    online.latitude_e7,
-                    online.longitude_e7,
-                )
-                self._location(event)
-            case "round_settled" if self.number:
-                self._round(event)
-            case "offer_made" if event.offer_made.offer.courier_id == self.person_id:
-                offer = event.offer_made.offer
-                self.open[offer.offer_id] = {"offer": _plain(offer_for_courier(offer))}
-            case "offer_answered" if event.offer_answered.courier_id == self.person_id:
-                answered = event.offer_answered
-                row = self.open.pop(answered.offer_id, {})
-                row["outcome"] = courier_pb.OfferOutcome.Name(answered.outcome)
-                row["reason"], row["answer_time"] = answered.reason, event.time.ToJsonString()
-                self._write(self.offers, row)
-
-    def _round(self, event: events_pb.Event) -> None:
-        body = event.round_settled
-        numbers = np.cumsum(np.array(body.moved_number_deltas, np.int64))
-        place = int(np.searchsorted(numbers, self.number))
-        if place < numbers.size and int(numbers[place]) == self.number:
-            self.latitude_e7 += body.moved_latitude_e7_deltas[place]
-            self.longitude_e7 += body.moved_longitude_e7_deltas[place]
-            self._location(event)
-
-    def _location(self, event: events_pb.Event) -> None:
-        position = from_e7(self.latitude_e7), from_e7(self.longitude_e7)
-        row = {"time": event.time.ToJsonString(), "latitude": position[0], "longitude": position[1]}
-        self._write(self.locations, row)
-
-    def finish(self) -> None:
-        for row in self.open.values():
-            self._write(self.offers, row)
-
-    @staticmethod
-    def _write(file: IO[str], row: Row) -> None:
-        file.write(json.dumps(row) + "\n")
-
-
-async def _scan(pool: asyncpg.Pool, market_id: str, trail: _Trail) -> None:
+async def _scan(pool: asyncpg.Pool, market_id: str, trail: CourierTrail) -> None:
     """Through the whole log, decoded in a thread: other calls go on meanwhile."""
     after = 0
     while rows := await pool.fetch(query("read"), market_id, after, READ):

@@ -15,7 +15,7 @@ from gig.v1 import types_pb2 as types_pb
 from services.host.market_host import MarketHost
 from services.host.past_jobs import past_job
 from services.rpc.requests import request_of
-from services.rpc.statement import Worked, statement, statement_line
+from services.rpc.statement import Worked, phases_of, statement, statement_line
 
 LATEST_US = 253_402_300_800_000_000
 
@@ -32,7 +32,7 @@ class PayService:
         lines = await lookups.statement(pool, market_id, worker, start, end, call.job_id)
         if call.job_id:
             jobs = await lookups.jobs_of_courier(pool, market_id, worker, 0, 0, [call.job_id])
-            worked = Worked(lines, jobs, {}, [])
+            worked = Worked(lines, jobs, phases_of(jobs[0]) if jobs else {}, [])
         else:
             since = start or 0
             named = list(dict.fromkeys(line.job_id for line in lines if line.job_id))

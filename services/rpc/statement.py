@@ -54,6 +54,21 @@ def statement(worked: Worked, usual_currency: str) -> pb.GetStatementResponse:
     return found
 
 
+def phases_of(job: job_pb.Job) -> dict[int, timedelta]:
+    """What one job's time went into, from acceptance to its end; without an arrival the way lasts until the pickup."""
+    moments = [
+        getattr(job, name).ToDatetime() if job.HasField(name) else None
+        for name in ("assign_time", "arrive_time", "pickup_time", "end_time")
+    ]
+    accepted, arrived, picked_up, ended = moments
+    if accepted is None:
+        return {}
+    last = ended or picked_up or arrived or accepted
+    arrived = arrived or picked_up or last
+    picked_up = picked_up or last
+    return {TO_PICKUP: arrived - accepted, AT_PICKUP: picked_up - arrived, WITH_JOB: last - picked_up}
+
+
 def statement_line(line: PayLine) -> pb.StatementLine:
     found = pb.StatementLine(
         job_id=line.job_id,

@@ -68,6 +68,10 @@ async def test_a_day_a_week_and_a_job_are_parts_of_the_same_ledger(jobs, pay, ov
     assert sum(part.total.minor_units for part in parts) == whole.total.minor_units
     one = await statement(pay, bo.courier_id, job_id=job.job_id)
     assert (one.total, [task.job_id for task in one.tasks]) == (whole.total, [job.job_id])
+    engaged = one.to_pickup.ToMicroseconds() + one.with_job.ToMicroseconds()
+    assert engaged == job.end_time.ToMicroseconds() - job.assign_time.ToMicroseconds()
+    assert one.waiting.ToMicroseconds() == 0
+    assert one.per_engaged_hour == one.per_online_hour
     week = pb.CalendarPeriod(length=pb.PERIOD_LENGTH_WEEK, date="2025-03-12", time_zone="America/New_York")
     past = await statement(pay, bo.courier_id, period=week)
     # A week that holds the change to summer time is an hour short.

@@ -1,4 +1,4 @@
-"""A reviewer's commands: claim a review, decide it; and the commands that ask for one."""
+"""A reviewer's commands: claim a review, and decide it; and what follows from a decision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dispatcher import commands
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market.accounts import level_of
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
@@ -19,7 +18,6 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
 from gig.v1 import types_pb2 as types_pb
-from ratings.standing import Level
 
 UPHELD, OVERTURNED = pb.REVIEW_OUTCOME_UPHELD, pb.REVIEW_OUTCOME_OVERTURNED
 GOOD, UNSPECIFIED = policy_pb.STANDING_LEVEL_GOOD, policy_pb.STANDING_LEVEL_UNSPECIFIED
@@ -30,56 +28,6 @@ SANCTIONS = (
     policy_pb.STANDING_LEVEL_ENDED,
 )
 MOST_OPINIONS = 3
-
-
-def contest(state: MarketState, command: commands.ContestDecision, now_us: int, drafts: Drafts) -> str:
-    decision = command.decision
-    about = decision.decision_id
-    if decision.person_id != command.person_id:
-        raise NotYours("NOT_YOUR_DECISION", "the decision is about somebody else", decision_id=about)
-    if decision.kind == pb.DECISION_KIND_CONTEST:
-        raise WrongState("ANSWERED", "this is the answer to a contest: a human has given it, and it stands")
-    if not decision.HasField("contest_by_time") or now_us > micros(decision.contest_by_time):
-        raise WrongState("CONTEST_CLOSED", "the time to contest this decision is over", decision_id=about)
-    open_already = any(
-        kept.decision_id == about and kept.kind != pb.REVIEW_KIND_STANDING for kept in state.reviews.values()
-    )
-    if command.contested_before or open_already:
-        raise WrongState("CONTESTED", "a human looks or has looked at this decision already", decision_id=about)
-    wanted = pb.Review(
-        kind=pb.REVIEW_KIND_CONTEST,
-        subject_id=command.person_id,
-        decision_id=about,
-        job_id=decision.job_id,
-        statement=command.statement,
-    )
-    if decision.HasField("rating"):
-        wanted.rating.CopyFrom(decision.rating)
-    return str(open_review(state, drafts, now_us, wanted).review_id)
-
-
-def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: int, drafts: Drafts) -> str:
-    """Asks another human: the account is under review, and nothing follows for the person until they decide."""
-    account = state.account(command.subject_id)
-    if account.level is Level.UNDER_REVIEW:
-        raise WrongState("UNDER_REVIEW", "a review of this account waits already", person_id=command.subject_id)
-    change = rating_pb.StandingChange(
-        person_id=command.subject_id,
-        before=level_of(account.level),
-        after=policy_pb.STANDING_LEVEL_UNDER_REVIEW,
-        decided_by=command.operator_id,
-        reason=command.statement,
-        policy_version=state.policy.version,
-    )
-    # Who is restricted or ended stays so while the question is open.
-    decision_id = account.decision_id if account.barred else human_decides(state, change, now_us, drafts)
-    wanted = pb.Review(
-        kind=pb.REVIEW_KIND_STANDING,
-        subject_id=command.subject_id,
-        decision_id=decision_id,
-        statement=command.statement,
-    )
-    return str(open_review(state, drafts, now_us, wanted).review_id)
 
 
 def claim(state: MarketState, command: commands.ClaimReview, now_us: int, drafts: Drafts) -> str:
