@@ -20,6 +20,8 @@ MIGRATION_LOCK = 7_164_190_001
 READ_BATCH = 5_000
 # Sorts behind every sequence.
 FROM_THE_END = 2**63 - 1
+# A few megabytes each for a large market, and tens of thousands of events apart.
+SNAPSHOTS_KEPT = 50
 
 
 # A statement that has no answer by then has a dead connection.
@@ -99,13 +101,14 @@ class LogStore:
         return int(await self.pool.fetchval(query("last_sequence"), self.market_id) or 0)
 
     async def save_snapshot(self, snapshot: bytes, measures: str, sequence: int) -> None:
-        """Keep the serialized market and measures of a durable sequence; the ones before it go."""
+        """Keep the serialized market and measures of a durable sequence; the oldest ones go."""
         packed = [zlib.compress(part, 1) for part in (snapshot, measures.encode())]
-        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, *packed)
+        kept = SNAPSHOTS_KEPT - 2  # beside this one, counted from 0
+        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, *packed, kept)
 
-    async def latest_snapshot(self) -> tuple[snapshot_pb.MarketSnapshot, str] | None:
-        """The market and the measures of the last snapshot, or None."""
-        row = await self.pool.fetchrow(query("latest_snapshot"), self.market_id)
+    async def latest_snapshot(self, before: int = FROM_THE_END) -> tuple[snapshot_pb.MarketSnapshot, str] | None:
+        """The market and the measures of the last snapshot with a sequence below ``before``, or None."""
+        row = await self.pool.fetchrow(query("snapshot_before"), self.market_id, before)
         if row is None:
             return None
         market = snapshot_pb.MarketSnapshot.FromString(zlib.decompress(row["body"]))

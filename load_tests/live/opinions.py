@@ -77,7 +77,8 @@ class Opinions:
                 job_id=job_id,
                 minor_units=50 * int(rng.integers(1, 9)),
             )
-            await self._call(self._pay.AddTip, tip, "client", client_id)
+            # A market may take no tips.
+            await self._call(self._pay.AddTip, tip, "client", client_id, expected=True)
 
     async def _rate(self, job_id: str, side: job_pb.Actor, rater_id: str) -> rating_pb.Rating | None:
         rng = self._rng

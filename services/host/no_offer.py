@@ -56,9 +56,8 @@ async def _explain(dsn: str, market_id: str, job_id: str, courier_id: str, netwo
                 break
             if event.HasField("round_settled"):
                 rounds[event.round_settled.state_sequence] = event
-        saved = await store.latest_snapshot()
-        usable = saved is not None and saved[0].sequence < first
-        market = Market.restore(saved[0], networks) if saved is not None and usable else Market.new(networks)
+        saved = await store.latest_snapshot(before=first)
+        market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
         asked = Reruns(job_id, courier_id, rounds)
         async for event in store.read(market.sequence):
             market.apply([event])

@@ -83,7 +83,7 @@ async def test_a_gap_or_a_repetition_is_refused_whole(store: LogStore) -> None:
     assert await store.length() == 3
 
 
-async def test_only_the_latest_snapshot_is_kept_and_only_by_the_writer(pool, store: LogStore) -> None:
+async def test_the_latest_snapshot_is_found_and_the_one_before_a_moment_of_the_past(store: LogStore) -> None:
     bench = worked()
     await store.append(bench.log)
     for upto in (4, len(bench.log)):
@@ -92,7 +92,18 @@ async def test_only_the_latest_snapshot_is_kept_and_only_by_the_writer(pool, sto
     saved, measures = await store.latest_snapshot()
     assert saved == bench.market.snapshot()
     assert measures == "{}"
-    assert await pool.fetchval("SELECT count(*) FROM snapshot WHERE market_id = $1", store.market_id) == 1
+    past = await store.latest_snapshot(before=len(bench.log))
+    assert past is not None
+    assert past[0] == Market.fold(bench.log[: past[0].sequence]).snapshot()
+
+
+async def test_the_latest_snapshots_are_kept_and_the_oldest_go(pool, store: LogStore, monkeypatch) -> None:
+    monkeypatch.setattr("dispatcher.log.store.SNAPSHOTS_KEPT", 3)
+    await store.append(worked().log)
+    for sequence in range(1, 8):
+        await store.save_snapshot(b"", "{}", sequence)
+    rows = await pool.fetch("SELECT sequence FROM snapshot WHERE market_id = $1 ORDER BY sequence", store.market_id)
+    assert [row["sequence"] for row in rows] == [5, 6, 7]
 
 
 async def test_the_projections_show_jobs_history_and_pay(pool, store: LogStore) -> None:

@@ -199,6 +199,17 @@ def test_an_emergency_cap_binds_in_its_zone_and_period_alone() -> None:
     assert bench.place("after").surge.multiplier_percent > 110
 
 
+def test_an_emergency_cap_does_not_wait_for_the_notice_that_a_policy_promises() -> None:
+    chosen = policy.load("colorado")
+    bench = Bench(chosen)
+    chosen.surge.emergency_caps.add(cap_percent=100, reason="flood")
+    bench.do(commands.SetPolicy(policy=chosen, operator_id="olu"))
+    assert bench.market.state.policy.surge.emergency_caps[0].reason == "flood"
+    chosen.surge.cap_percent = 200
+    bench.do(commands.SetPolicy(policy=chosen, operator_id="olu"))
+    assert (bench.market.state.policy.version, bench.market.state.announced is None) == (2, False)
+
+
 def test_an_operators_zone_goes_before_demand_and_without_a_surge_policy_all_of_it_is_the_couriers() -> None:
     zone = (
         '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"name":"stadium",'

@@ -21,7 +21,8 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
     if state.policy.version and command.policy.currency_code != state.policy.currency_code:
         raise InvalidField("policy.currency_code", "a market keeps its currency; open another market")
     travel_model(command.policy, state.networks)
-    earliest_us = now_us + span(state.policy.notice_period) if state.policy.version else now_us
+    urgent = not state.policy.version or _differs_in_emergency_caps_alone(state.policy, command.policy)
+    earliest_us = now_us if urgent else now_us + span(state.policy.notice_period)
     effective_us = max(earliest_us, now_us) if command.effective_us is None else command.effective_us
     if effective_us - now_us > LONGEST_NOTICE_US:
         raise InvalidField("effective_time", "lies more than a year ahead", "NOTICE_TOO_LONG")
@@ -37,6 +38,16 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
     else:
         enforce(state, command.policy, command.operator_id, drafts)
     return str(state.policy.version + 1)
+
+
+def _differs_in_emergency_caps_alone(present: policy_pb.Policy, wanted: policy_pb.Policy) -> bool:
+    """An emergency does not wait for a notice period."""
+    with_caps = policy_pb.Policy()
+    with_caps.CopyFrom(wanted)
+    with_caps.version = present.version
+    del with_caps.surge.emergency_caps[:]
+    with_caps.surge.emergency_caps.extend(present.surge.emergency_caps)
+    return bool(with_caps == present)
 
 
 def enforce(state: MarketState, chosen: policy_pb.Policy, operator_id: str, drafts: Drafts) -> None:
