@@ -19,6 +19,7 @@ from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
+from services.rpc.server import SERVICES
 from tests.service.stream import caller, place_request
 
 
@@ -371,3 +372,22 @@ async def test_erasure_severs_the_identity_and_keeps_the_ledger(
     another = connect(f"{name}-cy")
     await another.online(island)
     await asyncio.wait_for(serve(jobs, another, f"{name}-2", island), 30)
+
+
+async def test_no_position_is_taken_off_duty_and_the_contract_asks_for_no_moods(
+    couriers, connect, name, island
+) -> None:
+    bo = connect(f"{name}-bo")
+    await bo.online(island)
+    await bo.done(go_offline=courier_pb.GoOffline())
+    where = courier_pb.LocationBatch(latitudes=[island[0]], longitudes=[island[1]])
+    report = courier_pb.ReportLocationsRequest(courier_id=bo.courier_id, locations=where)
+    assert "offline" in await refused(couriers.ReportLocations(report), grpc.StatusCode.FAILED_PRECONDITION)
+    names = {
+        field.name
+        for module, _, _ in SERVICES
+        for message in module.DESCRIPTOR.message_types_by_name.values()
+        for field in message.fields
+    }
+    for word in ("emotion", "mood", "health", "union", "religion", "ethnic", "biometric", "voice", "contacts"):
+        assert not any(word in field for field in names)
