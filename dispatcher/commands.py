@@ -65,8 +65,11 @@ class GoOnline(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoOffline(Command):
+    """``fault``: whose it is that accepted jobs go back to the queue."""
+
     courier_id: str
     reason: str = ""
+    fault: job_pb.Fault = job_pb.FAULT_COURIER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,8 @@ def _forget_words(record: Message, erased: Erased) -> None:
             _clear(record, "reason")
         case rating_pb.Rating() if record.rater_id == who:
             _clear(record, "comment")
+        case events_pb.ReviewStatementAdded() if record.person_id == who:
+            _clear(record, "statement")
         case transparency_pb.Review() if record.subject_id == who:
             _clear(record, "statement")
         case (

@@ -151,5 +151,6 @@ def _percent(demand: Ints, supply: Ints, before: Ints, policy: policy_pb.SurgePo
     stepped = NONE_PERCENT + step * np.floor(wanted / step + 0.5)
     bounded = np.clip(stepped, policy.floor_percent, policy.cap_percent)
     slow = np.clip(bounded, before - policy.max_change_percent, before + policy.max_change_percent)
-    percent: Ints = slow.astype(np.int64)
+    # A cap that a new policy lowers binds at once, whatever the limit of change.
+    percent: Ints = np.clip(slow, policy.floor_percent, policy.cap_percent).astype(np.int64)
     return percent

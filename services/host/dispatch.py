@@ -10,6 +10,7 @@ from dispatcher.errors import DispatchError
 from dispatcher.market import Round
 from dispatcher.market.rounds import stranded
 from dispatcher.times import SECOND, span
+from gig.v1 import job_pb2 as job_pb
 from matching.assignment import Assignment
 from matching.solve import fall_back
 from matching.solver_processes import FAULTS, SolverProcesses
@@ -132,7 +133,9 @@ class Dispatch:
             quiet = host.index.last_ms(state.numbers[courier_id]) < before_ms
             if quiet and not host.sessions.connected(courier_id) and not state.couriers[courier_id].closing:
                 try:
-                    events = host.market.decide(commands.GoOffline(courier_id=courier_id, reason="not heard of"), now)
+                    events = host.market.decide(
+                        commands.GoOffline(courier_id=courier_id, reason="not heard of", fault=job_pb.FAULT_NOBODY), now
+                    )
                 except DispatchError:
                     continue  # went offline in this very moment
                 host.take(events)

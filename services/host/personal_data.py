@@ -1,4 +1,4 @@
-"""Everything held about a person, as a ZIP of JSON Lines that is made while it is sent."""
+"""Everything held about a person, as a ZIP of JSON Lines with its schema, sent in chunks."""
 
 from __future__ import annotations
 
@@ -38,32 +38,26 @@ PHASES = ("offline", "waiting", "to_pickup", "at_pickup", "with_job")
 Row = dict[str, Any]
 
 
-class _Sink:
-    """Takes what the archive writes until it is sent."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        self.size += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing: all is in memory."""
-
-    def take(self) -> bytes:
-        taken = b"".join(self._parts)
-        self._parts, self.size = [], 0
-        return taken
+# Archives that are being put together at a time: each takes a connection to the database.
+_building = asyncio.Semaphore(2)
 
 
 async def export(host: MarketHost, person_id: str) -> AsyncIterator[bytes]:
-    """Chunks of the archive. Raises NotFound where nothing is held."""
+    """Chunks of the archive. Raises NotFound where nothing is held.
+
+    It is put together first, so that a slow reader keeps nobody else from the database.
+    """
+    with tempfile.TemporaryFile() as file:
+        async with _building:
+            await _build(host, person_id, file)
+        file.seek(0)
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+async def _build(host: MarketHost, person_id: str, file: IO[bytes]) -> None:
     pool, market_id = await host.projected(), host.market_id
     await check_known(pool, market_id, person_id)
-    sink = _Sink()
     with tempfile.TemporaryFile("w+") as locations, tempfile.TemporaryFile("w+") as offers:
         if person_id in host.market.state.numbers:
             await _scan(pool, market_id, CourierTrail(person_id, locations, offers))
@@ -80,15 +74,12 @@ async def export(host: MarketHost, person_id: str) -> AsyncIterator[bytes]:
             "reviews.jsonl": _reviews(pool, market_id, person_id),
             "reviews_decided.jsonl": _opinions(pool, market_id, person_id),
         }
-        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(SCHEMA_FILE, json.dumps(schema(), indent=1))
             for name, rows in files.items():
                 with archive.open(name, "w") as entry:
                     async for row in rows:
                         entry.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
-                        if sink.size >= CHUNK:
-                            yield sink.take()
-        yield sink.take()
 
 
 def _plain(message: Message) -> Row:

@@ -14,10 +14,10 @@ from dispatcher.market.standing_rules import rule_sentence
 from dispatcher.measures import Measures
 from dispatcher.measures.review_work import ReviewWork
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2, types_pb2
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
-from gig.v1 import types_pb2
 from ratings.standing import Level, StandingCause, StandingRule
 from tests.kit import Bench
 
@@ -301,14 +301,57 @@ def test_a_contested_restriction_is_judged_by_somebody_else_and_undone() -> None
     bench.online()
 
 
+def test_overturning_an_old_decision_does_not_undo_a_later_one() -> None:
+    bench, review = under_review()
+    first = decision_of(bench, bench.market.state.account("bo").decision_id)
+    decide(bench, review.review_id, level=WATCH)
+    contested = contest(bench, decision_of(bench, bench.market.state.account("bo").decision_id))
+    opened = commands.OpenReview(operator_id="olu", subject_id="bo", statement="a new complaint")
+    again = bench.do(opened)[-1].review_opened.review.review_id
+    decide(bench, again, "tia", level=ENDED)
+    decide(bench, contested, "sam", outcome=OVERTURNED)
+    assert level(bench) is Level.ENDED
+    assert first.kind == pb.DECISION_KIND_STANDING
+
+
+def test_who_revised_a_rating_does_not_judge_the_contest_of_it() -> None:
+    bench = Bench()
+    bench.online()
+    rated(bench, 1, 1, tags=("safety",))
+    decide(bench, next(iter(bench.market.state.reviews)), outcome=OVERTURNED)
+    revised = next(event.rating_revised.rating for event in bench.log if event.HasField("rating_revised"))
+    review_id = contest(bench, decision_of(bench, revised.decision_id))
+    with pytest.raises(NotYours, match="own decision"):
+        bench.do(commands.ClaimReview(reviewer_id="ria", review_id=review_id))
+    decide(bench, review_id, "sam", outcome=OVERTURNED)
+    assert bench.market.state.ratings_of_couriers.rated["bo"].ratings == 0
+
+
+def test_a_job_that_goes_back_because_of_a_humans_decision_is_not_the_couriers_fault() -> None:
+    bench, review = under_review()
+    bench.place("last")
+    bench.round()
+    bench.answer(bench.job("last").offer_id)
+    events = decide(bench, review.review_id, level=ENDED)
+    released = next(event.job_released for event in events if event.HasField("job_released"))
+    assert released.fault == job_pb2.FAULT_PLATFORM
+    assert bench.market.state.account("bo").conduct.released == 0
+
+
 def test_contests_are_for_ones_own_decisions_while_the_time_for_them_lasts() -> None:
     bench, _ = under_review()
     own = decision_of(bench, bench.market.state.account("bo").decision_id)
     with pytest.raises(NotYours):
         bench.do(commands.ContestDecision(person_id="eve", decision=own, statement="no"))
-    contest(bench, own)
+    # A human is being asked already: what the courier has to say goes to that review.
+    said = commands.ContestDecision(person_id="bo", decision=own, statement="the app froze twice")
+    assert bench.do(said)[0].HasField("review_statement_added")
+    assert len(bench.market.state.reviews) == 1
+    assert next(iter(bench.market.state.reviews.values())).statement.endswith("the app froze twice")
+    score = decision_of(bench, next(e.job_rated.rating.decision_id for e in bench.log if e.HasField("job_rated")))
+    contest(bench, score)
     with pytest.raises(WrongState, match="looked at"):
-        contest(bench, own)
+        contest(bench, score)
     bench.wait(181 * 86_400)
     with pytest.raises(WrongState, match="over"):
         contest(bench, own)

@@ -52,6 +52,18 @@ def test_every_multiplier_stays_in_its_bounds_and_moves_no_faster_than_allowed(t
         field = after
 
 
+def test_a_cap_that_is_lowered_binds_at_the_next_tick() -> None:
+    rules, grid, field = surge_policy(), CellGrid(), SurgeField()
+    crowd = counted(np.repeat(CELLS[:1], 500))
+    for number in range(1, 9):
+        event = tick(field, crowd, nobody(), rules, number * MINUTE, grid)
+        field = field_of(event, number * MINUTE, number)
+    assert field.percent_of(int(CELLS[0])) == 250
+    rules.cap_percent = 120
+    lowered = field_of(tick(field, crowd, nobody(), rules, 9 * MINUTE, grid), 9 * MINUTE, 9)
+    assert lowered.percent_of(int(CELLS[0])) == 120
+
+
 @given(COUNTS, COUNTS)
 def test_spreading_moves_demand_between_neighbours_and_loses_none(demand, supply) -> None:
     rules = surge_policy()

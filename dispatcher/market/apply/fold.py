@@ -77,6 +77,7 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "period_settled": couriers.period_settled,
     "standing_changed": people.standing_changed,
     "review_opened": people.review_opened,
+    "review_statement_added": people.review_statement_added,
     "review_claimed": people.review_claimed,
     "review_opinion_given": people.review_opinion_given,
     "review_decided": people.review_decided,

@@ -60,7 +60,8 @@ def job_released(state: MarketState, event: Event) -> None:
     enqueue(state, changed(state, body.job_id, event), event)
     exclude(state, body.job_id, body.courier_id)
     hand_back(state, body.courier_id, body.job_id, event)
-    note_conduct(state, body.courier_id, released=1.0)
+    if body.fault == job_pb.FAULT_COURIER:
+        note_conduct(state, body.courier_id, released=1.0)
 
 
 def job_failed(state: MarketState, event: Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dispatcher.market.accounts import Account
+from dispatcher.market.opinions import opinions_needed
 from dispatcher.market.standing_rules import found_by_rules
 from dispatcher.market.state import Due, MarketState
 from dispatcher.times import SECOND, micros
@@ -97,6 +98,12 @@ def review_opened(state: MarketState, event: Event) -> None:
     state.reviews[review.review_id] = review
 
 
+def review_statement_added(state: MarketState, event: Event) -> None:
+    body = event.review_statement_added
+    review = state.reviews[body.review_id]
+    review.statement = f"{review.statement}\n\n{body.statement}"
+
+
 def review_claimed(state: MarketState, event: Event) -> None:
     body = event.review_claimed
     review = state.reviews[body.review_id]
@@ -112,9 +119,7 @@ def review_opinion_given(state: MarketState, event: Event) -> None:
     review.claimed_by = ""
     review.ClearField("claim_time")
     review.ClearField("claim_expire_time")
-    differ = len({(opinion.outcome, opinion.level) for opinion in review.opinions}) > 1
-    if differ:
-        review.opinions_needed = max(review.opinions_needed, len(review.opinions) + 1)
+    review.opinions_needed = opinions_needed(review.opinions_needed, review.opinions)
 
 
 def review_decided(state: MarketState, event: Event) -> None:

@@ -10,6 +10,7 @@ from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.state import MarketState
 from dispatcher.times import micros
+from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
@@ -25,10 +26,15 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
         raise WrongState("ANSWERED", "this is the answer to a contest: a human has given it, and it stands")
     if not decision.HasField("contest_by_time") or now_us > micros(decision.contest_by_time):
         raise WrongState("CONTEST_CLOSED", "the time to contest this decision is over", decision_id=about)
-    open_already = any(
-        kept.decision_id == about and kept.kind != pb.REVIEW_KIND_STANDING for kept in state.reviews.values()
-    )
-    if command.contested_before or open_already:
+    asked = [review for review in state.reviews.values() if review.decision_id == about]
+    standing = next((review for review in asked if review.kind == pb.REVIEW_KIND_STANDING), None)
+    if standing is not None and standing.subject_id == command.person_id:
+        added = events_pb.ReviewStatementAdded(
+            review_id=standing.review_id, person_id=command.person_id, statement=command.statement
+        )
+        drafts.add(review_statement_added=added)
+        return str(standing.review_id)
+    if command.contested_before or any(review.subject_id == command.person_id for review in asked):
         raise WrongState("CONTESTED", "a human looks or has looked at this decision already", decision_id=about)
     wanted = pb.Review(
         kind=pb.REVIEW_KIND_CONTEST,
@@ -36,6 +42,7 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
         decision_id=about,
         job_id=decision.job_id,
         statement=command.statement,
+        decided_by=decision.decided_by,
     )
     if decision.HasField("rating"):
         wanted.rating.CopyFrom(decision.rating)
@@ -55,6 +62,7 @@ def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: i
         reason=command.statement,
         policy_version=state.policy.version,
     )
+    before = account.change.decided_by if account.barred and account.change is not None else ""
     # Who is restricted or ended stays so while the question is open.
     decision_id = account.decision_id if account.barred else human_decides(state, change, now_us, drafts)
     wanted = pb.Review(
@@ -62,5 +70,6 @@ def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: i
         subject_id=command.subject_id,
         decision_id=decision_id,
         statement=command.statement,
+        decided_by=", ".join(name for name in (command.operator_id, before) if name),
     )
     return str(open_review(state, drafts, now_us, wanted).review_id)

@@ -23,6 +23,11 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 
+_OFFLINE_WITH_A_JOB = {
+    job_pb.FAULT_COURIER: "the courier went offline with the job accepted",
+    job_pb.FAULT_NOBODY: "the courier was not heard of any more",
+    job_pb.FAULT_PLATFORM: "the courier's account was restricted or ended with the job accepted",
+}
 OFFLINE, FREE = courier_pb.COURIER_STATE_OFFLINE, courier_pb.COURIER_STATE_FREE
 
 
@@ -77,8 +82,8 @@ def go_offline(state: MarketState, command: commands.GoOffline, now_us: int, dra
                     job_id=job_id,
                     courier_id=courier.courier_id,
                     reason="the courier went offline",
-                    fault=job_pb.FAULT_COURIER,
-                    fault_reason="the courier went offline with the job accepted",
+                    fault=command.fault,
+                    fault_reason=_OFFLINE_WITH_A_JOB[command.fault],
                 )
             )
     leave_zone_queues(state, courier.courier_id, "went offline", drafts)

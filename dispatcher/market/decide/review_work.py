@@ -9,6 +9,7 @@ from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market.accounts import level_of
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.standing import human_decides
+from dispatcher.market.opinions import opinions_needed
 from dispatcher.market.state import MarketState
 from dispatcher.pay import ledger
 from dispatcher.times import SECOND, duration, micros, span, timestamp
@@ -27,7 +28,6 @@ SANCTIONS = (
     policy_pb.STANDING_LEVEL_RESTRICTED,
     policy_pb.STANDING_LEVEL_ENDED,
 )
-MOST_OPINIONS = 3
 
 
 def claim(state: MarketState, command: commands.ClaimReview, now_us: int, drafts: Drafts) -> str:
@@ -36,12 +36,12 @@ def claim(state: MarketState, command: commands.ClaimReview, now_us: int, drafts
             raise WrongState("CLAIMS_ANOTHER", f"decide {held.review_id!r} first", review_id=held.review_id)
     if command.review_id:
         review = _open(state, command.review_id)
-        fault = _why_not(state, review, command.reviewer_id, now_us)
+        fault = _why_not(review, command.reviewer_id, now_us)
         if fault is not None:
             raise fault
     else:
         queue = sorted(state.reviews.values(), key=lambda kept: micros(kept.answer_by_time))
-        fit = (kept for kept in queue if _why_not(state, kept, command.reviewer_id, now_us) is None)
+        fit = (kept for kept in queue if _why_not(kept, command.reviewer_id, now_us) is None)
         found = next(fit, None)
         if found is None:
             raise NotFound("review", "that waits for this reviewer")
@@ -83,15 +83,9 @@ def decide(state: MarketState, command: commands.DecideReview, now_us: int, draf
         review_opinion_given=events_pb.ReviewOpinionGiven(review_id=review.review_id, opinion=opinion, postings=piece)
     )
     opinions = [*review.opinions, opinion]
-    if len(opinions) >= needed(review.opinions_needed, opinions):
+    if len(opinions) >= opinions_needed(review.opinions_needed, opinions):
         _end(state, review, opinions, now_us, drafts)
     return str(review.review_id)
-
-
-def needed(at_first: int, opinions: list[pb.ReviewOpinion]) -> int:
-    """Two that differ need a third."""
-    differ = len({(opinion.outcome, opinion.level) for opinion in opinions}) > 1
-    return MOST_OPINIONS if differ else at_first
 
 
 def _open(state: MarketState, review_id: str) -> pb.Review:
@@ -105,15 +99,13 @@ def _holds(review: pb.Review, reviewer_id: str, now_us: int) -> bool:
     return review.claimed_by == reviewer_id and now_us < micros(review.claim_expire_time)
 
 
-def _why_not(state: MarketState, review: pb.Review, reviewer_id: str, now_us: int) -> WrongState | NotYours | None:
+def _why_not(review: pb.Review, reviewer_id: str, now_us: int) -> WrongState | NotYours | None:
     """Why this reviewer may not have this review: nobody judges their own case, nor twice."""
     if reviewer_id == review.subject_id:
         return NotYours("OWN_CASE", "nobody decides a review about themselves", review_id=review.review_id)
     if any(opinion.reviewer_id == reviewer_id for opinion in review.opinions):
         return WrongState("DECIDED_BEFORE", "this reviewer has given their opinion", review_id=review.review_id)
-    change = state.account(review.subject_id).change
-    contested = change is not None and review.decision_id == state.account(review.subject_id).decision_id
-    if change is not None and contested and reviewer_id in change.decided_by.split(", "):
+    if reviewer_id in review.decided_by.split(", "):
         return NotYours("OWN_DECISION", "nobody reviews their own decision", review_id=review.review_id)
     if review.claimed_by and review.claimed_by != reviewer_id and now_us < micros(review.claim_expire_time):
         return WrongState("CLAIMED", "another reviewer has claimed it", review_id=review.review_id)
@@ -176,8 +168,8 @@ def _follow(
     """What a decided review changes: the standing, or whether a rating counts."""
     account = state.account(review.subject_id)
     overturned = review.outcome == OVERTURNED
-    if review.kind == pb.REVIEW_KIND_CONTEST and review.decision_id.startswith("standing:") and overturned:
-        level = GOOD
+    if review.kind == pb.REVIEW_KIND_CONTEST and review.decision_id == account.decision_id and overturned:
+        level = GOOD  # an older decision about the account has no effect any more that could be undone
     if level != UNSPECIFIED:
         change = rating_pb.StandingChange(
             person_id=review.subject_id,

@@ -11,6 +11,7 @@ from dispatcher.market.state import MarketState
 from dispatcher.times import span, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
@@ -41,7 +42,8 @@ def human_decides(state: MarketState, change: rating_pb.StandingChange, now_us: 
     barred = change.after in (policy_pb.STANDING_LEVEL_RESTRICTED, policy_pb.STANDING_LEVEL_ENDED)
     if barred and courier is not None and courier.state != courier_pb.COURIER_STATE_OFFLINE and not courier.closing:
         reason = "the account was restricted or ended by a human"
-        couriers.go_offline(state, commands.GoOffline(courier_id=change.person_id, reason=reason), now_us, drafts)
+        leave = commands.GoOffline(courier_id=change.person_id, reason=reason, fault=job_pb.FAULT_PLATFORM)
+        couriers.go_offline(state, leave, now_us, drafts)
     return decision_id
 
 
