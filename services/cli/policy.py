@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import grpc
@@ -84,7 +84,9 @@ def publish(
             return
         request = pb.SetPolicyRequest(request_id=secrets.token_hex(8), operator_id=operator, policy=new)
         if notice is not None:
-            request.effective_time.FromDatetime(datetime.now(UTC) + timedelta(days=notice))
+            # By the market's clock, which a demonstration's runs ahead of ours.
+            now = stub.GetMarket(pb.GetMarketRequest(), timeout=CALL_LIMIT_S).market.time
+            request.effective_time.FromDatetime(now.ToDatetime() + timedelta(days=notice))
         answer = stub.SetPolicy(request, timeout=CALL_LIMIT_S)
     moment = answer.effective_time.ToJsonString()
     if as_json:

@@ -35,6 +35,8 @@ class Rule:
 
 # Methods that are not in the table are open to everyone who reaches the port.
 RULES = {
+    # It tells the shift's pay and hours.
+    "CourierService/GetCourier": Rule("courier_id", (OPERATOR,)),
     "PayService/GetStatement": Rule("worker_id", (OPERATOR,)),
     "PayService/AddTip": Rule("client_id"),
     "RatingService/ListRatings": Rule("person_id", (OPERATOR,)),

@@ -406,6 +406,8 @@ def test_a_policy_with_notice_is_announced_and_comes_into_force_at_its_time() ->
     early = commands.SetPolicy(policy=policy.load("fairwork"), operator_id="olu", effective_us=tomorrow)
     with pytest.raises(InvalidField, match="notice of 1209600 s"):
         bench.do(early)
+    with pytest.raises(InvalidField, match="past"):
+        bench.do(commands.SetPolicy(policy=chosen, operator_id="olu", effective_us=bench.now - 1))
     bench.do(commands.SetPolicy(policy=policy.load("fairwork"), operator_id="olu"))
     announced = bench.market.state.announced
     assert announced.policy.name == "fairwork"

@@ -257,7 +257,8 @@ async def test_the_unary_twins_do_what_the_stream_does(jobs, couriers, name, isl
     while (await watch.read()).job.state != job_pb2.JOB_STATE_OFFERED:
         pass
     watch.cancel()
-    offer = (await couriers.GetCourier(pb.GetCourierRequest(courier_id=courier_id))).offer
+    asked = pb.GetCourierRequest(courier_id=courier_id)
+    offer = (await couriers.GetCourier(asked, metadata=caller("courier", courier_id))).offer
     answer = pb.OfferAnswer(offer_id=offer.offer_id, answer=pb.ANSWER_ACCEPT)
     taken = pb.AnswerOfferRequest(request_id="a", courier_id=courier_id, answer=answer)
     assert [held.job_id for held in (await couriers.AnswerOffer(taken)).jobs] == [job.job_id]

@@ -28,7 +28,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
 from load_tests.live.suite_process import SuiteProcess, descendants
-from tests.service.stream import CourierClient, place_request
+from tests.service.stream import CourierClient, caller, place_request
 
 GIG = str(Path(sys.executable).with_name("gig"))
 
@@ -149,7 +149,8 @@ async def test_a_courier_who_is_not_heard_of_goes_offline_and_the_job_goes_back(
         assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
         bo.cut()
         assert (await watch.read()).job.state == job_pb2.JOB_STATE_QUEUED
-        gone = await couriers.GetCourier(courier_pb.GetCourierRequest(courier_id="bo"))
+        asked = courier_pb.GetCourierRequest(courier_id="bo")
+        gone = await couriers.GetCourier(asked, metadata=caller("courier", "bo"))
         assert gone.courier.state == courier_pb.COURIER_STATE_OFFLINE
 
 

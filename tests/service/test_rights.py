@@ -97,7 +97,7 @@ async def test_every_decision_about_me_is_listed_and_explained(
 
 
 async def test_nobody_reads_anothers_statement_decisions_ratings_standing_or_data(
-    jobs, pay, ratings, transparency, oversight, connect, name, island
+    jobs, couriers, pay, ratings, transparency, oversight, connect, name, island
 ) -> None:
     bo = connect(f"{name}-bo")
     await bo.online(island)
@@ -105,6 +105,7 @@ async def test_nobody_reads_anothers_statement_decisions_ratings_standing_or_dat
     rating = await rate(ratings, job, 4)
     decision_id = (await listed(transparency, bo.courier_id))[0].decision_id
     calls = [
+        (couriers.GetCourier, courier_pb.GetCourierRequest(courier_id=bo.courier_id)),
         (pay.GetStatement, pay_pb.GetStatementRequest(worker_id=bo.courier_id)),
         (pay.AddTip, pay_pb.AddTipRequest(request_id="t", client_id=name, job_id=job.job_id, minor_units=100)),
         (ratings.ListRatings, rating_pb.ListRatingsRequest(person_id=bo.courier_id)),

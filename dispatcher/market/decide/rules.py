@@ -26,6 +26,8 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
     effective_us = max(earliest_us, now_us) if command.effective_us is None else command.effective_us
     if effective_us - now_us > LONGEST_NOTICE_US:
         raise InvalidField("effective_time", "lies more than a year ahead", "NOTICE_TOO_LONG")
+    if effective_us < now_us:
+        raise InvalidField("effective_time", "lies in the past", "PAST_EFFECT")
     if effective_us < earliest_us:
         notice = span(state.policy.notice_period) // SECOND
         raise InvalidField("effective_time", f"the policy in force promises a notice of {notice} s", "NOTICE_TOO_SHORT")
