@@ -17,6 +17,7 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from dispatcher.log.files import write_log
+from dispatcher.pay.ledger_check import check_ledger
 from load_tests.replay import cargo_check, cargo_summary, mdrp_check, mdrp_summary
 from load_tests.replay.cargo_day import CargoSimulation
 from load_tests.replay.cargo_policy import limits_of, on_network
@@ -68,8 +69,8 @@ def replay(
 
     mdrp: a day of meal deliveries under the rules of the Meal Delivery Routing Problem; writes the three solution
     files. cargo: half an hour of taxi requests on a road network under the rules of the Cargo benchmark; writes
-    routes.txt. Both write events.log.gz and summary.json too, and check the outcome against every rule; exit code 1
-    if one is broken.
+    routes.txt. Both write events.log.gz and summary.json too, and check the outcome against every rule, and the money
+    of the log as `gig ledger check` does; exit code 1 if anything is wrong.
     """
     began = time.perf_counter()
     with reported():
@@ -103,7 +104,9 @@ def _mdrp(path: Path, chosen: Any, out: Path) -> Replayed:
     write_solution(day, out)
     write_log(out / "events.log.gz", day.events)
     broken = mdrp_check.violations(instance, mdrp_check.read_solution(out))
-    return {"feasible": not broken, "violations": len(broken), **mdrp_summary.summarise(day)}, broken
+    _, wrong = check_ledger(day.events)
+    verdict = {"feasible": not broken, "violations": len(broken), "ledger_faults": len(wrong)}
+    return {**verdict, **mdrp_summary.summarise(day)}, [*broken, *wrong]
 
 
 def _cargo(path: Path, chosen: Any, out: Path, vehicles: int | None) -> Replayed:
@@ -116,11 +119,13 @@ def _cargo(path: Path, chosen: Any, out: Path, vehicles: int | None) -> Replayed
     write_routes(day.waypoints, out)
     write_log(out / "events.log.gz", day.events)
     broken = cargo_check.violations(instance, read_routes(out), limits_of(ruled))
-    summary = {"valid": not broken, "violations": len(broken), **cargo_summary.summarise(day)}
+    _, wrong = check_ledger(day.events)
+    verdict = {"valid": not broken, "violations": len(broken), "ledger_faults": len(wrong)}
+    summary = {**verdict, **cargo_summary.summarise(day)}
     # Everything between the first request and the last drop-off: roads, rounds, and the Market's own work.
     summary["dispatch_s"] = round(dispatch_s, 3)
     summary["ms_per_request"] = round(dispatch_s / max(len(instance.customers), 1) * 1000, 3)
-    return summary, broken
+    return summary, [*broken, *wrong]
 
 
 @contextmanager

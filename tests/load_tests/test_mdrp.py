@@ -124,6 +124,7 @@ def test_every_recorded_day_is_solved_feasibly_by_the_command(name: str, tmp_pat
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["feasible"]
+    assert summary["ledger_faults"] == 0
     assert summary["delivered"] == summary["orders"]
     events = list(read_log(tmp_path / "events.log.gz"))
     assert len(events) == summary["log_events"]
