@@ -70,8 +70,15 @@ class LogWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._failed is not None:
+                raise self._failed
             while self._pending:
                 await self._append_some()
+
+    def give_up(self, failure: MarketUnavailable) -> None:
+        """What is in memory may differ from the log: ``run`` raises, and everyone who waits is told."""
+        self._fail(failure)
+        self._wake.set()
 
     async def _append_some(self) -> None:
         batch = [self._pending.popleft() for _ in range(min(len(self._pending), LARGEST_APPEND))]

@@ -67,6 +67,7 @@ class MarketHost:
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
         self.accepting = False
+        self._stopping = False
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
         # The latest snapshot that is saved.
@@ -107,7 +108,7 @@ class MarketHost:
 
     async def stop(self) -> None:
         """Take nothing more, make everything durable, leave a snapshot."""
-        self.accepting = False
+        self.accepting, self._stopping = False, True
         self.watches.end()
         self.sessions.end_streams()
         try:
@@ -181,7 +182,8 @@ class MarketHost:
     async def sever(self, person_id: str, pseudonym: str) -> int:
         """Replace a person's id by a pseudonym in log, tables, snapshot and memory; returns how many events named them.
 
-        Nothing is taken meanwhile. A new epoch keeps a snapshot that is being made from bringing the name back.
+        Nothing is taken meanwhile. A new epoch keeps a snapshot that is being made from bringing the name back. Where
+        the database fails, nobody knows how far it came: memory is dropped, and loaded from what the log says then.
         """
         self.check_accepting()
         self.accepting = False
@@ -197,9 +199,12 @@ class MarketHost:
             self.sessions.drop(person_id)
             self.generation += 1
             await self._save_snapshot()
-            return events
-        finally:
-            self.accepting = True
+        except STORE_FAULTS as fault:
+            failure = MarketUnavailable("ERASURE_FAILED", f"the database failed ({fault}); ask again")
+            self._writer.give_up(failure)
+            raise failure from fault
+        self.accepting = not self._stopping
+        return events
 
     # --- commands and reads
 

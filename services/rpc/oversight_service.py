@@ -39,7 +39,7 @@ class OversightService:
 
         def view(market: Market) -> pb.SetPolicyResponse:
             announced = market.state.announced
-            if announced is not None:
+            if announced is not None and announced.policy == call.policy:
                 return pb.SetPolicyResponse(policy=announced.policy, effective_time=announced.effective_time)
             return pb.SetPolicyResponse(policy=market.state.policy, effective_time=timestamp(self._host.clock.now()))
 
@@ -112,7 +112,8 @@ class OversightService:
         request = request_of(call.reviewer_id, call.request_id, call)
         command = commands.ClaimReview(request=request, reviewer_id=call.reviewer_id, review_id=call.review_id)
         review = await self._review_after(command)
-        found = await lookups.decision(await self._host.projected(), self._host.market_id, review.decision_id)
+        pool, market_id = await self._host.projected(), self._host.market_id
+        found = await lookups.decision(pool, market_id, review.decision_id, review.subject_id)
         within = span(self._host.market.state.policy.standing.contest_within)
         return pb.ClaimReviewResponse(
             review=review,

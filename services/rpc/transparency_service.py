@@ -10,10 +10,10 @@ from dispatcher.decisions.explain import explain
 from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
+from dispatcher.log.erasure import check_known
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.times import span
 from gig.v1 import transparency_service_pb2 as pb
-from services.host.erasure import erase
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
 from services.host.personal_data import export
@@ -91,8 +91,11 @@ class TransparencyService:
             person_id=call.person_id,
             pseudonym=f"erased-{secrets.token_hex(8)}",
         )
-        events = await erase(self._host, command)
-        return pb.EraseMyDataResponse(pseudonym=command.pseudonym, events=events)
+        await check_known(await self._host.projected(), self._host.market_id, call.person_id)
+        # A repetition, after a failure half-way, goes on with the name that is on the log.
+        pseudonym = await self._host.submit(command, lambda market: market.subject(command.request) or "")
+        events = await self._host.sever(call.person_id, pseudonym)
+        return pb.EraseMyDataResponse(pseudonym=pseudonym, events=events)
 
     async def explain_no_offer(self, call: pb.ExplainNoOfferRequest) -> pb.ExplainNoOfferResponse:
         self._host.market.state.courier(call.courier_id)

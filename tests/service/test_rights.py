@@ -213,6 +213,24 @@ async def test_a_contest_is_answered_by_a_human_in_writing_made_good_and_told_on
     assert work.per_engaged_hour.minor_units > 0
 
 
+async def test_a_reviewer_sees_the_side_of_the_one_who_contests(
+    jobs, transparency, oversight, connect, name, island
+) -> None:
+    """A price has one id for the client who pays it and for the courier who is offered it."""
+    placed = (await jobs.PlaceJob(place_request(name, island))).job
+    bo = connect(f"{name}-bo")
+    await bo.online(island)
+    await bo.offer()
+    contest = pb.ContestDecisionRequest(
+        request_id="c", person_id=name, decision_id=f"price:{placed.job_id}", statement="too much"
+    )
+    opened = await transparency.ContestDecision(contest, metadata=caller("client", name))
+    reviewer = f"{name}-ria"
+    claim = oversight_pb.ClaimReviewRequest(request_id="c", reviewer_id=reviewer, review_id=opened.review_id)
+    evidence = (await oversight.ClaimReview(claim, metadata=caller("reviewer", reviewer))).decision
+    assert (evidence.person_id, evidence.fare.total) == (name, placed.fare.total)
+
+
 async def test_only_a_human_ends_an_account_and_the_worker_is_told_the_reason(
     ratings, oversight, connect, couriers, name, island
 ) -> None:
