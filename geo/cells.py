@@ -43,6 +43,9 @@ class CellGrid:
     def __init__(self) -> None:
         self._cells: Ints = np.zeros(0, np.int64)
         self._neighbours: Ints = np.zeros((0, NEIGHBOURS), np.int64)
+        # The last answer of ``places``, and for which cells.
+        self._placed: Ints = np.zeros(0, np.int64)
+        self._places: Ints = np.zeros((0, NEIGHBOURS), np.int64)
 
     def neighbours(self, cells: Ints) -> Ints:
         """Shape (n, 6), int64, of ascending distinct ``cells``: their neighbours; 0 where a pentagon has but five."""
@@ -54,6 +57,16 @@ class CellGrid:
             self._learn(cells[~known])
             places = np.searchsorted(self._cells, cells)
         return self._neighbours[places]
+
+    def places(self, cells: Ints) -> Ints:
+        """Shape (n, 6), int64, of ascending distinct ``cells``: the row in ``cells`` of each one's neighbours, n where one
+        is not among them. The same cells, asked again, cost a comparison."""
+        if not np.array_equal(cells, self._placed):
+            neighbours = self.neighbours(cells)
+            rows = np.searchsorted(cells, neighbours)
+            found = np.append(cells, -1)[rows] == neighbours
+            self._placed, self._places = cells, np.where(found, rows, cells.size)
+        return self._places
 
     def _learn(self, cells: Ints) -> None:
         rows = np.array([_ring(cell) for cell in cells.tolist()], np.int64)

@@ -101,6 +101,18 @@ class Measures:
             seconds[courier.phase] += max(now_us - courier.since_us, 0) / SECOND  # type: ignore[assignment]
         return seconds
 
+    def automation_rates(self) -> dict[str, float]:
+        """For each kind of decision the share that no human took part in: (by rule + by solver) / all of the kind.
+
+        After Casilli's question of how much of an automated service is (En attendant les robots, 2019).
+        """
+        kinds = sorted({name.partition("/")[0] for name in self.decisions})
+        found = {}
+        for kind in kinds:
+            machine = self.decisions[f"{kind}/rule"] + self.decisions[f"{kind}/solver"]
+            found[kind] = machine / (machine + self.decisions[f"{kind}/human"])
+        return found
+
     def to_json(self) -> str:
         plain = {name: _plain(getattr(self, name)) for name in self.__slots__}
         return json.dumps(plain, separators=(",", ":"))

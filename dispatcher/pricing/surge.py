@@ -67,10 +67,9 @@ def tick(
     from the one before than max_change. (A ratio of demand to supply shrunk by a prior, as for any small sample; the
     limits follow what surge pricing audits ask for, see docs/policy.md.)
     """
-    seen = np.union1d(demand[0], supply[0])
-    around = np.unique(grid.neighbours(seen)) if policy.spread_basis_points and seen.size else _no_cells()
-    cells = np.union1d(before.cells, np.union1d(seen, around[around != 0]))
-    nearby = _places(cells, grid.neighbours(cells)) if policy.spread_basis_points and cells.size else None
+    spreads = bool(policy.spread_basis_points)
+    cells = _cells(before.cells, np.union1d(demand[0], supply[0]), grid, spreads)
+    nearby = grid.places(cells) if spreads and cells.size else None
     kept = _kept(before, policy, now_us)
     raw = [_at(cells, *column) for column in (demand, supply)]
     smooth = []
@@ -114,6 +113,20 @@ def save(field: SurgeField) -> events_pb.SurgeUpdated:
     )
 
 
+def _cells(known: Ints, seen: Ints, grid: CellGrid, spreads: bool) -> Ints:
+    """All cells that a tick must hold: the known ones, those seen, and, where counts spread, their neighbours."""
+    if known.size:
+        rows = np.minimum(np.searchsorted(known, seen), known.size - 1)
+        held = bool((known[rows] == seen).all())
+        if held and (not spreads or bool((grid.places(known)[rows] < known.size).all())):
+            return known
+    if spreads and seen.size:
+        around = np.unique(grid.neighbours(seen))
+        seen = np.union1d(seen, around[around != 0])
+    together: Ints = np.union1d(known, seen)
+    return together
+
+
 def _kept(before: SurgeField, policy: policy_pb.SurgePolicy, now_us: int) -> float:
     """Share of the smoothed counts that is still the old."""
     if not policy.HasField("half_life") or not before.time_us:
@@ -126,13 +139,6 @@ def _at(cells: Ints, known: Ints, values: Ints, missing: int = 0) -> Ints:
     column = np.full(cells.size, missing, np.int64)
     column[np.searchsorted(cells, known)] = values
     return column
-
-
-def _places(cells: Ints, neighbours: Ints) -> Ints:
-    """Row of each neighbour in ``cells``; one behind the last where it is missing."""
-    places = np.searchsorted(cells, neighbours)
-    found = np.append(cells, -1)[places] == neighbours
-    return np.where(found, places, cells.size)
 
 
 def _spread(column: Floats, nearby: Ints | None, share: float) -> Floats:

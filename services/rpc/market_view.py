@@ -105,14 +105,16 @@ def _money(host: MarketHost, minor_units: int) -> types_pb.Money:
 
 
 def _decisions(measures: Measures) -> list[pb.DecisionCount]:
-    """By kind, with the automation rate: the share that no human took."""
-    kinds = sorted({name.partition("/")[0] for name in measures.decisions})
-    found = []
-    for kind in kinds:
-        rule, solver, human = (measures.decisions[f"{kind}/{decider}"] for decider in ("rule", "solver", "human"))
-        rate = (rule + solver) / max(rule + solver + human, 1)
-        found.append(pb.DecisionCount(kind=kind, by_rule=rule, by_solver=solver, by_human=human, automation_rate=rate))
-    return found
+    return [
+        pb.DecisionCount(
+            kind=kind,
+            by_rule=measures.decisions[f"{kind}/rule"],
+            by_solver=measures.decisions[f"{kind}/solver"],
+            by_human=measures.decisions[f"{kind}/human"],
+            automation_rate=rate,
+        )
+        for kind, rate in measures.automation_rates().items()
+    ]
 
 
 def _counts(counts: Mapping[str, int]) -> list[pb.StateCount]:
