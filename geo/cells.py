@@ -59,8 +59,8 @@ class CellGrid:
         return self._neighbours[places]
 
     def places(self, cells: Ints) -> Ints:
-        """Shape (n, 6), int64, of ascending distinct ``cells``: the row in ``cells`` of each one's neighbours, n where one
-        is not among them. The same cells, asked again, cost a comparison."""
+        """Shape (n, 6), int64, of ascending distinct ``cells``: the row in ``cells`` of each one's neighbours, n where
+        one is not among them. The same cells, asked again, cost a comparison."""
         if not np.array_equal(cells, self._placed):
             neighbours = self.neighbours(cells)
             rows = np.searchsorted(cells, neighbours)
