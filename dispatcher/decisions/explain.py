@@ -22,8 +22,10 @@ CONTESTABLE = frozenset(
 )
 
 
-def explain(event: events_pb.Event, decision_id: str, person_id: str, contest_within_us: int) -> pb.Decision:
-    """The event must hold this decision about this person. ``contest_within_us``: how long it can be contested."""
+def explain(
+    event: events_pb.Event, decision_id: str, person_id: str, standing: policy_pb.StandingPolicy
+) -> pb.Decision:
+    """The event must hold the decision about the person. ``standing``: of the policy: for how long one can contest."""
     key = next(
         key for key in decisions_of(event) if key.decision_id == decision_id and person_id in ("", key.person_id)
     )
@@ -37,7 +39,7 @@ def explain(event: events_pb.Event, decision_id: str, person_id: str, contest_wi
         sequence=event.sequence,
     )
     if key.kind in CONTESTABLE:
-        decision.contest_by_time.CopyFrom(timestamp(micros(event.time) + contest_within_us))
+        decision.contest_by_time.CopyFrom(timestamp(micros(event.time) + span(standing.contest_within)))
     body = event.WhichOneof("body")
     _FILL[body](decision, key, getattr(event, body))
     return decision

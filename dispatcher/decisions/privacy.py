@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.messages import copied
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
 
@@ -17,8 +18,7 @@ def for_person(decision: pb.Decision) -> pb.Decision:
 
 def offer_for_courier(offer: offer_pb.Offer) -> offer_pb.Offer:
     """A copy for the courier to whom it is made."""
-    copy = offer_pb.Offer()
-    copy.CopyFrom(offer)
+    copy = copied(offer)
     _blind(copy)
     return copy
 

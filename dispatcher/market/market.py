@@ -23,6 +23,7 @@ from dispatcher.market.decide import (
 )
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
+from dispatcher.messages import copied
 from dispatcher.times import timestamp
 from geo.travel import TravelTime
 from geo.units import E7
@@ -168,8 +169,7 @@ class Market:
 
     def courier_view(self, courier_id: str) -> courier_pb.Courier:
         """A copy of the courier's record with the position that is on the log."""
-        view = courier_pb.Courier()
-        view.CopyFrom(self.state.courier(courier_id))
+        view = copied(self.state.courier(courier_id))
         number = self.state.numbers[courier_id]
         view.position.latitude = int(self.state.columns.latitude_e7[number]) / E7
         view.position.longitude = int(self.state.columns.longitude_e7[number]) / E7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dispatcher.pricing.tariff import rounded
+from dispatcher.pricing.tariff import BASIS_POINTS, rounded
 from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
@@ -12,7 +12,6 @@ from gig.v1 import types_pb2 as types_pb
 METRES_PER_MILE = Fraction(1_609_344, 1000)
 # Monday, 5 January 1970, 00:00 UTC: where pay periods begin.
 FIRST_MONDAY_US = 4 * 86_400 * SECOND
-ALL = 10_000  # hundredths of a percent
 
 
 def online_hour(per_online_hour: int, online_us: int, earned: int) -> types_pb.PriceLine | None:
@@ -29,7 +28,7 @@ def engaged(floor: policy_pb.EngagedFloor, engaged_us: int, metres: int, earned:
     California Business and Professions Code 7453 (Proposition 22) has this form, with a share of 120 %.
     """
     seconds = engaged_us // SECOND
-    hours = Fraction(floor.per_hour * floor.share_basis_points * seconds, ALL * 3600)
+    hours = Fraction(floor.per_hour * floor.share_basis_points * seconds, BASIS_POINTS * 3600)
     miles = Fraction(floor.per_mile_thousandths, 1000) * metres / METRES_PER_MILE
     rule = (
         f"engaged-hour floor: {floor.share_basis_points / 100:g} % x {floor.per_hour} an hour x {seconds} s engaged"
@@ -47,7 +46,7 @@ def job(floor: policy_pb.JobFloor, metres: int, trip_us: int, earned: int) -> ty
     seconds = trip_us // SECOND
     miles = Fraction(floor.per_mile_thousandths, 1000) * metres / METRES_PER_MILE
     minutes = Fraction(floor.per_minute_thousandths * seconds, 60_000)
-    utilisation = Fraction(floor.utilisation_basis_points, ALL)
+    utilisation = Fraction(floor.utilisation_basis_points, BASIS_POINTS)
     guaranteed = max(_nearest((miles + minutes) / utilisation), floor.minimum)
     rule = (
         f"trip floor: ({_rate(floor.per_mile_thousandths)} a mile x {metres} m"

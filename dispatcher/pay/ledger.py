@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dispatcher.pricing.tariff import rounded
+from dispatcher.pricing.tariff import BASIS_POINTS, rounded
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
@@ -52,7 +52,7 @@ def cancellation(job: job_pb.Job, row: policy_pb.CancellationRow | None) -> type
     if row is None:
         return None
     line = types_pb.PRICE_LINE_KIND_CANCELLATION
-    share = rounded(row.fee_minor_units * row.courier_share_basis_points, 10_000) if job.courier_id else 0
+    share = rounded(row.fee_minor_units * row.courier_share_basis_points, BASIS_POINTS) if job.courier_id else 0
     compensation = row.compensation_minor_units if job.courier_id else 0
     shared = f"{row.courier_share_basis_points / 100:g} % of the client's fee of {row.fee_minor_units}"
     legs = [
@@ -131,7 +131,7 @@ def _surge(price: types_pb.Price) -> int:
 
 def tax_inside(fare: int, basis_points: int) -> int:
     """Tax contained in a fare that includes it: fare x rate / (1 + rate)."""
-    return rounded(fare * basis_points, 10_000 + basis_points)
+    return rounded(fare * basis_points, BASIS_POINTS + basis_points)
 
 
 def courier_amount(postings: types_pb.Postings, courier_id: str) -> int:

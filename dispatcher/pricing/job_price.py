@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.pricing.surge import NONE_PERCENT
-from dispatcher.pricing.tariff import add_line, price, rounded
+from dispatcher.pricing.tariff import BASIS_POINTS, add_line, price, rounded
 from dispatcher.times import SECOND, micros, span
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -13,7 +13,6 @@ from gig.v1 import types_pb2 as types_pb
 
 SURGE = types_pb.PRICE_LINE_KIND_SURGE
 WAITING = types_pb.PRICE_LINE_KIND_WAITING
-ALL = 10_000  # hundredths of a percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ def price_job(
     amount = max(amount, min(fare.minimum - job.fare.total.minor_units, 0))
     what = f"{basis}" if additive else f"{basis} fare"
     job.fare.total.minor_units += add_line(job.fare, SURGE, amount, f"{what} x {change} %")
-    share = policy.surge.pass_through_basis_points if policy.HasField("surge") else ALL
+    share = policy.surge.pass_through_basis_points if policy.HasField("surge") else BASIS_POINTS
     if amount > 0 and share:
-        passed = rounded(amount * share, ALL)
+        passed = rounded(amount * share, BASIS_POINTS)
         rule = f"{share / 100:g} % of the {amount} that surge adds to the fare"
         job.pay.total.minor_units += add_line(job.pay, SURGE, passed, rule)
 

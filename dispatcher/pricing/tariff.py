@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
 
+# A whole, in hundredths of a percent.
+BASIS_POINTS = 10_000
+
 
 def tariff_of(tariffs: Iterable[policy_pb.Tariff], kind: types_pb.JobKind) -> policy_pb.Tariff | None:
     """The schedule of a kind of job, or None where the market does not take that kind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.messages import copied
 from dispatcher.policy import checked
 from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
@@ -10,8 +11,7 @@ from load_tests.replay.cargo_check import Limits
 
 def on_network(policy: policy_pb.Policy, network: str) -> policy_pb.Policy:
     """Keeps the policy's matching; travel is the instance's road network."""
-    ruled = policy_pb.Policy()
-    ruled.CopyFrom(policy)
+    ruled = copied(policy)
     ruled.travel.roads.network = network
     return checked(ruled, "policy under the instance's rules")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.messages import copied
 from dispatcher.policy import checked
 from dispatcher.times import SECOND, duration
 from gig.v1 import policy_pb2 as policy_pb
@@ -13,8 +14,7 @@ MINUTE = 60 * SECOND
 
 def under_instance(policy: policy_pb.Policy, parameters: Parameters) -> policy_pb.Policy:
     """Keeps the policy's matching; travel, tariffs and floor are the instance's. Nobody's order expires in the day."""
-    ruled = policy_pb.Policy()
-    ruled.CopyFrom(policy)
+    ruled = copied(policy)
     ruled.currency_code = "USD"
     ruled.tax_basis_points = 0
     ruled.travel.planar.CopyFrom(

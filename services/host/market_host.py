@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import asyncpg
 import numpy as np
-from google.protobuf.message import Message
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
@@ -21,6 +20,7 @@ from dispatcher.market import Market, MovedCouriers
 from dispatcher.market.clocks import PHASE_OF
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
+from dispatcher.messages import copied
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
@@ -273,11 +273,11 @@ class MarketHost:
     def _applied(self, event: events_pb.Event) -> Applied:
         """With copies of the records: others will read them after the market has moved on."""
         state, kind = self.market.state, event.WhichOneof("body")
-        jobs = tuple(_copy(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
+        jobs = tuple(copied(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
         if kind == "tip_added" and not jobs:  # the job has left the memory
             jobs = (event.tip_added.job,)
         courier_id = plan_changed(event, jobs)
-        told = _copy(state.couriers[courier_id]) if courier_id else None
+        told = copied(state.couriers[courier_id]) if courier_id else None
         return Applied(event, kind, jobs, told, self._phase(courier_of(event, jobs)))
 
     def _phase(self, courier_id: str) -> tuple[str, int] | None:
@@ -303,12 +303,3 @@ class MarketHost:
         """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""
         market = self.market.snapshot().SerializeToString(deterministic=True)
         await self._store.save_snapshot(market, self.measures.to_json(), self.market.sequence)
-
-
-Record = TypeVar("Record", bound=Message)
-
-
-def _copy(record: Record) -> Record:
-    copy: Record = type(record)()
-    copy.CopyFrom(record)
-    return copy

@@ -20,7 +20,7 @@ from dispatcher.log.erasure import check_known
 from dispatcher.log.sql import query
 from dispatcher.market import Market
 from dispatcher.market.accounts import level_of
-from dispatcher.times import SECOND, span
+from dispatcher.times import SECOND
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -159,7 +159,7 @@ async def _decisions(
 ) -> AsyncIterator[Row]:
     async for row in _rows(pool, "decisions_of_person", market_id, person_id):
         event = events_pb.Event.FromString(row["body"])
-        decision = explain(event, row["decision_id"], person_id, span(policy.contest_within))
+        decision = explain(event, row["decision_id"], person_id, policy)
         yield _plain(for_person(decision))
 
 

@@ -8,11 +8,11 @@ from dispatcher import commands
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import InvalidField, WrongState
 from dispatcher.market import Market
+from dispatcher.messages import copied
 from gig.v1 import courier_service_pb2 as pb
 from services.host.locations import Waiting, shape_fault
 from services.host.market_host import MarketHost
 from services.rpc.courier_stream import CourierStream
-from services.rpc.job_service import copy_of
 from services.rpc.requests import request_of
 
 
@@ -60,7 +60,7 @@ class CourierService:
 
         def view(market: Market) -> pb.ReportProgressResponse:
             job = market.state.jobs.get(call.progress.job_id)
-            return pb.ReportProgressResponse(job=copy_of(job) if job is not None else None)
+            return pb.ReportProgressResponse(job=copied(job) if job is not None else None)
 
         return await self._host.submit(command, view)
 

@@ -10,18 +10,13 @@ from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
+from dispatcher.messages import copied
 from dispatcher.pricing.job_price import waiting_terms
 from dispatcher.pricing.tariff import tariff_of
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
 from services.host.market_host import MarketHost
 from services.rpc.requests import DEFAULT_PAGE, new_id, page_position, page_token, request_of
-
-
-def copy_of(job: job_pb.Job) -> job_pb.Job:
-    copy = job_pb.Job()
-    copy.CopyFrom(job)
-    return copy
 
 
 class JobService:
@@ -97,7 +92,7 @@ class JobService:
         def view(market: Market) -> job_pb.Job | str:
             subject = market.subject(command.request) or ""
             job = market.state.jobs.get(subject)
-            return copy_of(job) if job is not None else subject
+            return copied(job) if job is not None else subject
 
         found = await self._host.submit(command, view)
         # A repetition of a request whose job has left the memory.
@@ -108,7 +103,7 @@ class JobService:
 
         def view(market: Market) -> job_pb.Job | None:
             job = market.state.jobs.get(job_id)
-            return copy_of(job) if job is not None else None
+            return copied(job) if job is not None else None
 
         job = await self._host.read(view)
         if job is None:

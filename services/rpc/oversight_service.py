@@ -8,7 +8,7 @@ from dispatcher.errors import NotFound
 from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.market import Market, MovedCouriers
-from dispatcher.times import micros, span, timestamp
+from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from services.host.market_host import MarketHost
@@ -114,10 +114,12 @@ class OversightService:
         review = await self._review_after(command)
         pool, market_id = await self._host.projected(), self._host.market_id
         found = await lookups.decision(pool, market_id, review.decision_id, review.subject_id)
-        within = span(self._host.market.state.policy.standing.contest_within)
+        standing = self._host.market.state.policy.standing
         return pb.ClaimReviewResponse(
             review=review,
-            decision=explain(found.event, found.decision_id, review.subject_id, within) if found is not None else None,
+            decision=explain(found.event, found.decision_id, review.subject_id, standing)
+            if found is not None
+            else None,
         )
 
     async def decide_review(self, call: pb.DecideReviewRequest) -> pb.DecideReviewResponse:

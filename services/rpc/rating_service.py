@@ -8,6 +8,7 @@ from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.market import Market
 from dispatcher.market.accounts import level_of
+from dispatcher.messages import copied
 from dispatcher.times import SECOND, timestamp
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import rating_service_pb2 as pb
@@ -89,8 +90,7 @@ class RatingService:
 
 def _for_rater(rating: pb.Rating) -> pb.Rating:
     """What who rated may see of it: what they gave, and whether it counts."""
-    shown = pb.Rating()
-    shown.CopyFrom(rating)
+    shown = copied(rating)
     for hidden in ("score_before", "score_after", "decision_id"):
         shown.ClearField(hidden)
     return shown
@@ -98,8 +98,7 @@ def _for_rater(rating: pb.Rating) -> pb.Rating:
 
 def _for_rated(rating: pb.Rating) -> pb.Rating:
     """Couriers do not learn which client gave how many stars: the job tells enough to contest it."""
-    shown = pb.Rating()
-    shown.CopyFrom(rating)
+    shown = copied(rating)
     if shown.rater == job_pb.ACTOR_CLIENT:
         shown.ClearField("rater_id")
     return shown

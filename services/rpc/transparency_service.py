@@ -12,7 +12,6 @@ from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
 from dispatcher.log.erasure import check_known
 from dispatcher.log.store import FROM_THE_END
-from dispatcher.times import span
 from gig.v1 import transparency_service_pb2 as pb
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
@@ -68,7 +67,7 @@ class TransparencyService:
         command = commands.ContestDecision(
             request=request,
             person_id=call.person_id,
-            decision=explain(found.event, found.decision_id, found.person_id, self._contest_within()),
+            decision=explain(found.event, found.decision_id, found.person_id, self._host.market.state.policy.standing),
             statement=call.statement,
             contested_before=any(
                 review.kind != pb.REVIEW_KIND_STANDING and review.subject_id == call.person_id for review in reviews
@@ -108,7 +107,6 @@ class TransparencyService:
         return await host.read(lambda market: market.explain_wait(call.job_id, host.moved(online), now))
 
     def _explained(self, found: lookups.FoundDecision) -> pb.Decision:
-        return for_person(explain(found.event, found.decision_id, found.person_id, self._contest_within()))
-
-    def _contest_within(self) -> int:
-        return span(self._host.market.state.policy.standing.contest_within)
+        return for_person(
+            explain(found.event, found.decision_id, found.person_id, self._host.market.state.policy.standing)
+        )

@@ -153,7 +153,7 @@ class MarketModel(RuleBasedStateMachine):
         found = [(event, key) for event in self.bench.log for key in decisions_of(event)]
         if found:
             event, key = data.draw(st.sampled_from(found))
-            decision = explain(event, key.decision_id, key.person_id, 86_400 * SECOND)
+            decision = explain(event, key.decision_id, key.person_id, self.bench.market.state.policy.standing)
             before = any(event.review_opened.review.decision_id == key.decision_id for event in self.bench.log)
             self._try(
                 commands.ContestDecision(
@@ -213,7 +213,7 @@ class MarketModel(RuleBasedStateMachine):
             assert list(self.checker.check(event)) == []
             assert list(self.ledger.check(event)) == []
             for key in decisions_of(event):
-                assert explain(event, key.decision_id, key.person_id, 0).sentence
+                assert explain(event, key.decision_id, key.person_id, policy_pb.StandingPolicy()).sentence
         self.checked = len(self.bench.log)
 
     @invariant()

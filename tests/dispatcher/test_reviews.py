@@ -261,7 +261,7 @@ def contest(bench: Bench, decision: pb.Decision, statement: str = "the kitchen w
 def decision_of(bench: Bench, decision_id: str, person_id: str = "bo") -> pb.Decision:
     for event in reversed(bench.log):
         if any(key.decision_id == decision_id and key.person_id == person_id for key in decisions_of(event)):
-            return explain(event, decision_id, person_id, 180 * 86_400 * 1_000_000)
+            return explain(event, decision_id, person_id, bench.market.state.policy.standing)
     raise AssertionError(decision_id)
 
 

@@ -6,6 +6,7 @@ from dispatcher.market import lifecycle
 from dispatcher.market.apply.people import note_conduct
 from dispatcher.market.apply.records import advance, changed, end_job, enqueue, exclude, hand_back, pay
 from dispatcher.market.state import Due, MarketState
+from dispatcher.messages import copied
 from dispatcher.pay import ledger
 from dispatcher.times import SECOND, micros
 from geo.learned_travel import LearnedTravel
@@ -30,8 +31,7 @@ def job_placed(state: MarketState, event: Event) -> None:
 
 
 def _enter_job(state: MarketState, event: Event, record: job_pb.Job) -> job_pb.Job:
-    job = job_pb.Job()
-    job.CopyFrom(record)
+    job = copied(record)
     job.sequence = event.sequence
     state.jobs[job.job_id] = job
     return job

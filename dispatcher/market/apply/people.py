@@ -8,12 +8,12 @@ from dispatcher.market.accounts import Account
 from dispatcher.market.opinions import opinions_needed
 from dispatcher.market.standing_rules import found_by_rules
 from dispatcher.market.state import Due, MarketState
+from dispatcher.messages import copied
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
-from gig.v1 import transparency_service_pb2 as transparency_pb
 from ratings.book import RatingBook
 from ratings.standing import Conduct, Level
 
@@ -93,8 +93,7 @@ def standing_changed(state: MarketState, event: Event) -> None:
 
 
 def review_opened(state: MarketState, event: Event) -> None:
-    review = transparency_pb.Review()
-    review.CopyFrom(event.review_opened.review)
+    review = copied(event.review_opened.review)
     state.reviews[review.review_id] = review
 
 

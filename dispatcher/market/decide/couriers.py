@@ -11,6 +11,7 @@ from dispatcher.market.decide.shift import end_shift, ends_shift
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.state import MarketState
+from dispatcher.messages import copied
 from dispatcher.pay import floor, ledger
 from dispatcher.pay.cancellation import consequence
 from dispatcher.pricing.job_price import client_waits_from, waiting
@@ -39,8 +40,7 @@ def go_online(state: MarketState, command: commands.GoOnline, now_us: int, draft
         raise WrongState("ALREADY_ONLINE", "the courier is online already", courier_id=command.courier_id)
     if online.HasField("shift_end") and micros(online.shift_end) <= now_us:
         raise InvalidField("online.shift_end", "lies in the past", "PAST_SHIFT_END")
-    profile = courier_pb.CourierProfile()
-    profile.CopyFrom(online.profile)
+    profile = copied(online.profile)
     if not profile.HasField("capacity"):
         profile.capacity.CopyFrom(_usual_capacity(state, profile.vehicle_type))
     event = events_pb.CourierOnline(

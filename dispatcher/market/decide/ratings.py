@@ -9,6 +9,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.queue import wanted_us
 from dispatcher.market.state import MarketState
+from dispatcher.messages import copied
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -24,8 +25,7 @@ FLAGGED = (Cause.SAFETY_REPORT, Cause.RETALIATION)
 
 
 def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Drafts) -> str:
-    rating = rating_pb.Rating()
-    rating.CopyFrom(command.rating)
+    rating = copied(command.rating)
     job = ended_job(state, rating.job_id, command.past)
     by_client = rating.rater == CLIENT
     if rating.rater_id != (job.client_id if by_client else job.courier_id):

@@ -11,6 +11,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.opinions import opinions_needed
 from dispatcher.market.state import MarketState
+from dispatcher.messages import copied
 from dispatcher.pay import ledger
 from dispatcher.times import SECOND, duration, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
@@ -140,8 +141,7 @@ def _end(state: MarketState, review: pb.Review, opinions: list[pb.ReviewOpinion]
     votes = Counter((opinion.outcome, opinion.level) for opinion in opinions)
     outcome, level = min(votes, key=lambda vote: (-votes[vote], vote[1], -vote[0]))
     agreeing = [opinion for opinion in opinions if (opinion.outcome, opinion.level) == (outcome, level)]
-    decided = pb.Review()
-    decided.CopyFrom(review)
+    decided = copied(review)
     del decided.opinions[:]
     decided.opinions.extend(opinions)
     decided.opinions_needed = len(opinions)

@@ -6,11 +6,10 @@ import zlib
 
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
+from dispatcher.pricing.tariff import BASIS_POINTS
 from dispatcher.times import span, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
-
-ALL = 10_000  # hundredths of a percent
 
 
 def open_review(
@@ -24,6 +23,6 @@ def open_review(
     opened.answer_by_time.CopyFrom(timestamp(now_us + span(state.policy.reviews.answer_within)))
     opened.policy_version = state.policy.version
     # Drawn by its id, so that nobody chooses which reviews are checked.
-    drawn = zlib.crc32(opened.review_id.encode()) % ALL < state.policy.reviews.second_opinion_basis_points
+    drawn = zlib.crc32(opened.review_id.encode()) % BASIS_POINTS < state.policy.reviews.second_opinion_basis_points
     opened.opinions_needed = 2 if drawn else 1
     return opened

@@ -7,6 +7,7 @@ from dispatcher.errors import InvalidField
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.market.travel import travel_model
+from dispatcher.messages import copied
 from dispatcher.times import SECOND, span, timestamp
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
@@ -44,8 +45,7 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
 
 def _differs_in_emergency_caps_alone(present: policy_pb.Policy, wanted: policy_pb.Policy) -> bool:
     """An emergency does not wait for a notice period."""
-    with_caps = policy_pb.Policy()
-    with_caps.CopyFrom(wanted)
+    with_caps = copied(wanted)
     with_caps.version = present.version
     del with_caps.surge.emergency_caps[:]
     with_caps.surge.emergency_caps.extend(present.surge.emergency_caps)
@@ -54,8 +54,7 @@ def _differs_in_emergency_caps_alone(present: policy_pb.Policy, wanted: policy_p
 
 def enforce(state: MarketState, chosen: policy_pb.Policy, operator_id: str, drafts: Drafts) -> None:
     """A policy comes into force, with the next version."""
-    policy = policy_pb.Policy()
-    policy.CopyFrom(chosen)
+    policy = copied(chosen)
     policy.version = state.policy.version + 1
     drafts.add(policy_set=events_pb.PolicySet(policy=policy, operator_id=operator_id))
 
