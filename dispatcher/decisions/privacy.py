@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dispatcher.messages import copied
+from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
+
+# Decimals of a degree: about a hundred metres, a block and not a door.
+BLOCK_DIGITS = 3
 
 
 def for_person(decision: pb.Decision) -> pb.Decision:
@@ -14,6 +18,17 @@ def for_person(decision: pb.Decision) -> pb.Decision:
     if decision.HasField("offer"):
         _blind(decision.offer)
     return decision
+
+
+def job_for_courier(job: job_pb.Job) -> job_pb.Job:
+    """A copy for the records of the courier who did it: neither the client nor their door."""
+    copy = copied(job)
+    copy.ClearField("client_id")
+    for place in (copy.spec.pickup, copy.spec.dropoff):
+        place.ClearField("label")
+        place.position.latitude = round(place.position.latitude, BLOCK_DIGITS)
+        place.position.longitude = round(place.position.longitude, BLOCK_DIGITS)
+    return copy
 
 
 def offer_for_courier(offer: offer_pb.Offer) -> offer_pb.Offer:

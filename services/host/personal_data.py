@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from dispatcher.decisions.explain import explain
-from dispatcher.decisions.privacy import for_person
+from dispatcher.decisions.privacy import for_person, job_for_courier
 from dispatcher.log.erasure import check_known
 from dispatcher.log.sql import query
 from dispatcher.market import Market
@@ -122,9 +122,7 @@ def _profile(market: Market, person_id: str, now_us: int) -> Row:
 async def _jobs(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
     async for row in _rows(pool, "jobs_of_person", market_id, person_id):
         job = job_pb.Job.FromString(row["body"])
-        if job.client_id != person_id:  # who the client is, is the client's
-            job.ClearField("client_id")
-        yield _plain(job)
+        yield _plain(job if job.client_id == person_id else job_for_courier(job))
 
 
 async def _shifts(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:

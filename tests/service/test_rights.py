@@ -343,11 +343,13 @@ async def test_everything_held_about_me_comes_with_its_schema(
     assert [row["outcome"] for row in data["offers"]] == ["OFFER_OUTCOME_ACCEPTED"]
     assert [row["job_id"] for row in data["jobs"]] == [job.job_id]
     assert "client_id" not in data["jobs"][0]
+    assert "label" not in data["jobs"][0]["spec"]["pickup"]
     assert sum(row["minor_units"] for row in data["pay"]) == job.pay.total.minor_units
     assert [row["stars"] for row in data["ratings_received"]] == [3]
     assert {row["kind"] for row in data["decisions"]} >= {"DECISION_KIND_OFFER", "DECISION_KIND_SCORE"}
     assert [row["phase"] for row in data["shifts"]] == ["waiting", "to_pickup", "at_pickup", "with_job", "waiting"]
     client = await export(transparency, "client", name)
+    assert client["jobs"][0]["spec"]["pickup"]["position"]["latitude"] == island[0]
     assert [row["comment"] for row in client["ratings_given"]] == ["cold soup"]
     assert client["locations"] == []
     with pytest.raises(grpc.aio.AioRpcError) as fault:
