@@ -21,17 +21,19 @@ class ExclusionRules:
 
     preparation_wait_s: float | None
     assignment_wait_s: float | None
+    outage_s: float | None
     tags: dict[str, Cause]
     retaliation_stars: int
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Of the job: seconds that the courier waited at the pickup for the goods, that nobody accepted it; what the other
-    side gave before, None if nothing."""
+    """Of the job: seconds that the courier waited at the pickup for the goods, that nobody accepted it, that the
+    service was away; what the other side gave before, None if nothing."""
 
     waited_at_pickup_s: float
     waited_for_accept_s: float
+    away_s: float
     others_stars: int | None
 
 
@@ -56,6 +58,8 @@ def exclusion(
         return None  # what went wrong did not cost anything
     for tag, cause in named:
         return Exclusion(cause, f"tagged {tag!r}, which is not the worker's doing")
+    if rules.outage_s is not None and seen.away_s >= rules.outage_s:
+        return Exclusion(Cause.APP_FAULT, f"the service was away for {seen.away_s:.0f} s during the job")
     if not of_courier:
         return None
     if rules.preparation_wait_s is not None and seen.waited_at_pickup_s >= rules.preparation_wait_s:

@@ -119,7 +119,7 @@ async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str
         own = frozenset(row["job_id"] for row in jobs if row["client_id"] == person_id)
         erased = Erased(person_id, pseudonym, own)
         events = await connection.fetch(query("erase_events"), market_id, person_id.encode(), list(own))
-        await _update(connection, "event", "sequence", events, events_pb.Event, erased, market_id)
+        changed = await _update(connection, "event", "sequence", events, events_pb.Event, erased, market_id)
         await _update(connection, "job", "job_id", jobs, job_pb.Job, erased, market_id)
         ratings = await connection.fetch(query("erase_ratings"), market_id, person_id)
         await _update(connection, "rating", "sequence", ratings, rating_pb.Rating, erased, market_id)
@@ -128,7 +128,7 @@ async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str
         for name in ("job_client", "job_courier", "rater", "rated", "decision", "pay", "phase", "subject", "reviewer"):
             await connection.execute(query(f"rename_{name}"), market_id, person_id, pseudonym)
         await connection.execute(query("drop_snapshots"), market_id)
-        return len(events)
+        return changed
 
 
 async def _update(
@@ -139,11 +139,14 @@ async def _update(
     kind: type[Message],
     erased: Erased,
     market_id: str,
-) -> None:
-    changed = [(row[key], severed(kind.FromString(row["body"]), erased).SerializeToString()) for row in rows]
+) -> int:
+    """How many rows named the person; others, that hold the id's bytes by chance, are left as they are."""
+    rewritten = [(row[key], row["body"], severed(kind.FromString(row["body"]), erased)) for row in rows]
+    changed = [(key, new) for key, old, record in rewritten if (new := record.SerializeToString()) != old]
     if changed:
         keys, bodies = zip(*changed, strict=True)
         await connection.execute(query(f"rewrite_{table}"), market_id, list(keys), list(bodies))
+    return len(changed)
 
 
 async def check_known(pool: asyncpg.Pool, market_id: str, person_id: str) -> None:

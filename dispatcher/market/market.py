@@ -24,7 +24,7 @@ from dispatcher.market.decide import (
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
-from dispatcher.times import timestamp
+from dispatcher.times import duration, timestamp
 from geo.travel import TravelTime
 from geo.units import E7
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -98,6 +98,13 @@ class Market:
         rules.set_policy(self.state, commands.SetPolicy(policy=policy, operator_id="opening"), now_us, drafts)
         if zones_geojson:
             rules.set_zones(self.state, commands.SetZones(geojson=zones_geojson, operator_id="opening"), now_us, drafts)
+        return drafts.events
+
+    def resuming(self, now_us: int) -> list[Event]:
+        """The event of a market that is served again: what its people met meanwhile was not their doing."""
+        drafts = Drafts(self.state, now_us)
+        away = duration(max(now_us - self.state.time_us, 0))
+        drafts.add(market_resumed=events_pb.MarketResumed(away=away))
         return drafts.events
 
     @property

@@ -58,6 +58,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         surge=surge.save(state.surge),
         surge_time=timestamp(state.surge.time_us),
         surge_sequence=state.surge.sequence,
+        outages=[pb.Outage(start=timestamp(start), end=timestamp(end)) for start, end in state.outages],
         recent_demand=[
             pb.RecentDemand(job_id=job_id, time=timestamp(at), cell=cell)
             for job_id, (at, cell) in state.recent_demand.items()
@@ -148,6 +149,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
             for kept in saved.closed_offers
         },
     )
+    state.outages.extend((micros(kept.start), micros(kept.end)) for kept in saved.outages)
     state.ended.extend((micros(kept.time), kept.job_id) for kept in saved.ended)
     state.queue = {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in saved.queued_job_ids}
     for kept in saved.exclusions:

@@ -100,6 +100,8 @@ class MarketState:
     ratings_of_clients: RatingBook = field(default_factory=RatingBook)
     # "job_id/actor" of ratings given lately -> (stars, market time); in order of time
     rated: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # (from, until) in market time, when the market was away; for as long as a job of then can be rated
+    outages: deque[tuple[int, int]] = field(default_factory=deque)
     accounts: dict[str, Account] = field(default_factory=dict)
     # person -> what a rule has found, to be decided in the next moment
     found: dict[str, rating_pb.StandingChange] = field(default_factory=dict)

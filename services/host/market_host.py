@@ -90,7 +90,9 @@ class MarketHost:
         if not self.market.sequence:
             opening = self._opening
             self.take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
-            await self._writer.durable(self.market.sequence)
+        else:
+            self.take(self.market.resuming(self.clock.now()))
+        await self._writer.durable(self.market.sequence)
         self.accepting = True
 
     def supervised(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -176,6 +178,7 @@ class MarketHost:
                 log.warning("the log cannot be read yet: %s", fault)
                 await asyncio.sleep(RELOAD_RETRY_S)
                 continue
+            self.take(self.market.resuming(self.clock.now()))
             self.accepting = True
             return
 

@@ -127,6 +127,22 @@ def test_a_job_that_waited_long_for_anybody_is_not_the_workers_fault() -> None:
     assert rate(bench, 2).cause == policy_pb.EXCLUSION_CAUSE_LATE_ASSIGNMENT
 
 
+def test_a_job_during_which_the_service_was_away_is_nobodys_fault() -> None:
+    bench = Bench()
+    bench.assign()
+    bench.progress("PICKED_UP")
+    bench.now += 90 * SECOND
+    bench.take(bench.market.resuming(bench.now))
+    bench.wait(60)
+    bench.progress("COMPLETED")
+    rating = rate(bench, 1)
+    assert rating.cause == policy_pb.EXCLUSION_CAUSE_APP_FAULT
+    assert "away for 90 s" in rating.excluded_because
+    bench.serve("after")
+    assert rate(bench, 1, job_id="after").cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
+    assert Market.restore(bench.market.snapshot()).state.outages == bench.market.state.outages
+
+
 def test_one_star_in_answer_to_one_star_is_set_aside_and_looked_at_by_a_human() -> None:
     bench = served()
     rate(bench, 1, COURIER)

@@ -47,6 +47,7 @@ def _forget(state: MarketState) -> None:
 
 _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "market_opened": market.market_opened,
+    "market_resumed": market.market_resumed,
     "policy_set": market.policy_set,
     "zones_set": market.zones_set,
     "job_quoted": jobs.job_quoted,

@@ -8,7 +8,7 @@ from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
 from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pricing.surge import SurgeField, field_of
-from dispatcher.times import micros
+from dispatcher.times import micros, span
 from geo.geojson import zones_from_geojson
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
@@ -18,6 +18,14 @@ Event = events_pb.Event
 
 def market_opened(state: MarketState, event: Event) -> None:
     state.market_id = event.market_opened.market_id
+
+
+def market_resumed(state: MarketState, event: Event) -> None:
+    away_us = span(event.market_resumed.away)
+    state.outages.append((state.time_us - away_us, state.time_us))
+    kept_since = state.time_us - span(state.policy.ratings.window) - span(state.policy.jobs.max_wait)
+    while state.outages[0][1] < kept_since:
+        state.outages.popleft()
 
 
 def policy_set(state: MarketState, event: Event) -> None:

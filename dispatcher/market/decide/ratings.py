@@ -94,10 +94,13 @@ def _exclusion(state: MarketState, job: job_pb.Job, rating: rating_pb.Rating, ot
     goods = job.spec.kind == types_pb.JOB_KIND_DELIVERY and job.HasField("arrive_time")
     waited = micros(job.pickup_time) - micros(job.arrive_time) if goods else 0
     wanted = max(wanted_us(job) - span(state.policy.matching.lead_time), micros(job.place_time))
-    seen = Circumstances(waited / SECOND, (micros(job.assign_time) - wanted) / SECOND, others)
+    began, ended = micros(job.place_time), micros(job.end_time)
+    away = sum(max(min(end, ended) - max(start, began), 0) for start, end in state.outages)
+    seen = Circumstances(waited / SECOND, (micros(job.assign_time) - wanted) / SECOND, away / SECOND, others)
     rules = ExclusionRules(
         span(policy.preparation_wait) / SECOND if policy.HasField("preparation_wait") else None,
         span(policy.assignment_wait) / SECOND if policy.HasField("assignment_wait") else None,
+        span(policy.outage) / SECOND if policy.HasField("outage") else None,
         {row.tag: cause_of(row.cause) for row in policy.tags},
         policy.retaliation_stars,
     )
