@@ -81,6 +81,7 @@ def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Polic
         raise PolicyError(f"{origin}: {faults}") from fault
     _check_speeds(policy, origin)
     _check_surge(policy, origin)
+    _check_nudges(policy, origin)
     _check_standing(policy, origin)
     sharing = policy.matching.sharing
     if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
@@ -113,6 +114,16 @@ def _fill_in(policy: policy_pb.Policy) -> None:
         policy.reviews.claim_limit.seconds = 15 * 60
     if not policy.standing.HasField("contest_within"):
         policy.standing.contest_within.seconds = 180 * DAY_S
+
+
+def _check_nudges(policy: policy_pb.Policy, origin: str) -> None:
+    if not policy.HasField("nudges"):
+        return
+    if not policy.HasField("surge"):
+        raise PolicyError(f"{origin}: nudges: they tell of surge, and the policy has none")
+    for name in ("reach", "valid_for"):
+        if not policy.nudges.HasField(name):
+            raise PolicyError(f"{origin}: nudges.{name}: say how long")
 
 
 def _check_surge(policy: policy_pb.Policy, origin: str) -> None:

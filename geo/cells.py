@@ -32,6 +32,12 @@ def cells_at(latitudes: Floats, longitudes: Floats, resolution: int) -> Ints:
     return np.fromiter((cell(lat, lng, resolution) for lat, lng in pairs), np.int64, latitudes.size)
 
 
+def centre_of(cell: int) -> tuple[float, float]:
+    """Latitude and longitude of an H3 cell's centre, degrees."""
+    latitude, longitude = h3_int.cell_to_latlng(cell)
+    return float(latitude), float(longitude)
+
+
 def cell_name(cell: int) -> str:
     """An H3 cell as H3 writes it, hexadecimal."""
     return str(h3_int.int_to_str(cell))

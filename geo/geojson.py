@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from shapely.geometry import shape
 from geo.zones import EVERY_VEHICLE, VEHICLES, Rule, Zone, ZoneError, ZoneSet
 
 SURGE_LIMITS = (1.0, 10.0)
+# Classes are labels of metrics: few, and short.
+CLASS = re.compile(r"^[a-z0-9_]{1,40}$")
+MOST_CLASSES = 50
 
 
 def zones_from_geojson(text: str) -> ZoneSet:
@@ -30,6 +34,9 @@ def zones_from_geojson(text: str) -> ZoneSet:
         raise ZoneError('"features" must be a list')
     zones = tuple(_zone(index, feature) for index, feature in enumerate(features))
     _check_names(zones)
+    classes = {zone.kind for zone in zones} - {""}
+    if len(classes) > MOST_CLASSES:
+        raise ZoneError(f"{len(classes)} classes of zones: at most {MOST_CLASSES} can be told apart")
     return ZoneSet(zones)
 
 
@@ -57,6 +64,7 @@ def _zone(index: int, feature: object) -> Zone:
         polygon,
         _vehicles(where, properties) if rule is Rule.NO_ENTRY else 0,
         _multiplier(where, properties) if rule is Rule.SURGE_OVERRIDE else 1.0,
+        _class(where, properties),
     )
 
 
@@ -67,6 +75,13 @@ def _rule(where: str, properties: dict[str, Any]) -> Rule:
     except ValueError as fault:
         known = ", ".join(rule.value for rule in Rule)
         raise ZoneError(f"{where}: the rule must be one of {known}, not {given!r}") from fault
+
+
+def _class(where: str, properties: dict[str, Any]) -> str:
+    given = properties.get("class", "")
+    if not isinstance(given, str) or (given and not CLASS.match(given)):
+        raise ZoneError(f"{where}: the class must be a word of a-z, 0-9 and _, up to 40 long, not {given!r}")
+    return given
 
 
 def _vehicles(where: str, properties: dict[str, Any]) -> int:

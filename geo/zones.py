@@ -34,13 +34,15 @@ class ZoneError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """``vehicles``: bits of the vehicles that a no-entry zone keeps out. ``multiplier`` of a surge override."""
+    """``vehicles``: bits of the vehicles that a no-entry zone keeps out. ``multiplier`` of a surge override.
+    ``kind``: what places of its sort are called where people are compared by area; empty: nothing."""
 
     name: str
     rule: Rule
     polygon: Any  # shapely geometry; shapely ships no types
     vehicles: int = 0
     multiplier: float = 1.0
+    kind: str = ""
 
     def holds(self, latitudes: Floats, longitudes: Floats) -> Bools:
         """Shape (n,): which points lie inside; a border belongs to its zone."""
@@ -58,6 +60,7 @@ class ZoneSet:
         self.zones = zones
         self._tree = shapely.STRtree([zone.polygon for zone in zones])
         self._has_service_area = any(zone.rule is Rule.SERVICE_AREA for zone in zones)
+        self._has_classes = any(zone.kind for zone in zones)
         self._queues = [zone for zone in zones if zone.rule is Rule.QUEUE]
         self.queue_names = tuple(zone.name for zone in self._queues)
 
@@ -67,6 +70,12 @@ class ZoneSet:
             return []
         hits = self._tree.query(shapely.Point(longitude, latitude), predicate="intersects")
         return [self.zones[index] for index in sorted(hits.tolist())]
+
+    def class_of(self, latitude: float, longitude: float) -> str:
+        """The class of the first zone here that has one, or nothing."""
+        if not self._has_classes:
+            return ""
+        return next((zone.kind for zone in self.at(latitude, longitude) if zone.kind), "")
 
     def membership(self, latitudes: Floats, longitudes: Floats) -> Bools:
         """Shape (zones, n): which points lie in which zones."""

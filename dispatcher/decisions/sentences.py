@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dispatcher import money
 from dispatcher.market.standing_rules import rule_sentence
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -55,6 +56,14 @@ def surge(applied: job_pb.JobSurge, fare: types_pb.Price) -> str:
         "by demand and supply around the pickup" if applied.rule == "demand" else f"because of this: {applied.rule}"
     )
     return f"Surge of {applied.multiplier_percent} % {verb} {amount}, {origin}."
+
+
+def nudge(made: courier_pb.Nudge) -> str:
+    minutes = max(round(made.travel_duration.seconds / 60), 1)
+    return (
+        f"Surge is {made.multiplier_percent} % about {minutes} min away. Going there is up to you;"
+        " nothing follows from staying."
+    )
 
 
 def surge_share(pay: types_pb.Price) -> str:

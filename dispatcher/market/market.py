@@ -13,6 +13,7 @@ from dispatcher.market.decide import (
     couriers,
     due,
     jobs,
+    nudges,
     people,
     ratings,
     review_work,
@@ -149,8 +150,9 @@ class Market:
         return surge.is_due(self.state, now_us)
 
     def tick_surge(self, moved: rounds.MovedCouriers, now_us: int) -> list[Event]:
-        """The multipliers of all cells anew, from demand and supply of this moment."""
+        """The multipliers of all cells anew, from demand and supply of this moment; and nudges by those in force."""
         drafts = Drafts(self.state, now_us)
+        nudges.update(self.state, moved, now_us, drafts)
         surge.update(self.state, moved, now_us, drafts)
         return drafts.events
 

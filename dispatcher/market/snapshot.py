@@ -58,6 +58,10 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         surge=surge.save(state.surge),
         surge_time=timestamp(state.surge.time_us),
         surge_sequence=state.surge.sequence,
+        nudges=state.nudges.values(),
+        last_nudges=[
+            pb.LastNudge(courier_id=courier_id, time=timestamp(at)) for courier_id, at in state.last_nudges.items()
+        ],
         outages=[pb.Outage(start=timestamp(start), end=timestamp(end)) for start, end in state.outages],
         recent_demand=[
             pb.RecentDemand(job_id=job_id, time=timestamp(at), cell=cell)
@@ -143,6 +147,8 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         found={change.person_id: change for change in saved.found},
         clocks={kept.courier_id: people.restore_clock(kept) for kept in saved.clocks},
         surge=field_of(saved.surge, micros(saved.surge_time), saved.surge_sequence),
+        nudges={nudge.courier_id: nudge for nudge in saved.nudges},
+        last_nudges={kept.courier_id: micros(kept.time) for kept in saved.last_nudges},
         recent_demand={kept.job_id: (micros(kept.time), kept.cell) for kept in saved.recent_demand},
         closed_offers={
             kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time), tuple(kept.job_ids))

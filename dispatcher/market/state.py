@@ -110,6 +110,9 @@ class MarketState:
     announced: oversight_pb.AnnouncedPolicy | None = None
     clocks: dict[str, Clock] = field(default_factory=dict)
     surge: SurgeField = field(default_factory=SurgeField)
+    # courier -> the open nudge; courier -> market time of the last one, in order of time
+    nudges: dict[str, courier_pb.Nudge] = field(default_factory=dict)
+    last_nudges: dict[str, int] = field(default_factory=dict)
     # Jobs that joined the queue within the surge policy's window: (market time, H3 cell); in order of time
     recent_demand: dict[str, tuple[int, int]] = field(default_factory=dict)
     # Of no state: what follows from cells alone.

@@ -79,6 +79,10 @@ class City(Protocol):
         """Where couriers come online."""
         ...
 
+    def nearest(self, latitude: float, longitude: float) -> Spot:
+        """Where somebody stops who heads there."""
+        ...
+
     def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:
         """How far it really is, and how long it really takes."""
         ...

@@ -21,7 +21,7 @@ WAYS = StraightLine(circuity=1.3, speeds_mps=(5.5,))
 class GeneratedCity:
     name = "a generated city"
     source = "everything is drawn from the seed; install the data of Manhattan (make setup) for a real one"
-    policy = "plain"
+    policy = "city"
     length_s = None
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -40,6 +40,9 @@ class GeneratedCity:
 
     def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:
         return [self._spot(rng, CENTRE, SPREAD) for _ in range(couriers)]
+
+    def nearest(self, latitude: float, longitude: float) -> Spot:
+        return Spot(latitude, longitude, 0)
 
     def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:
         return Leg(*WAYS.leg(start.latitude, start.longitude, end.latitude, end.longitude, at_s))

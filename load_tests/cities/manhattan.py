@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import Transformer
+from scipy.spatial import cKDTree
 from shapely.geometry import mapping, shape
 
 from load_tests.cities.city import Demand, Leg, Spot
@@ -46,7 +47,7 @@ def data_folder() -> Path | None:
 class Manhattan:
     name = "Manhattan, a Friday of 2018 from 18:00"
     source = "trips drawn from New York's taxi counts of 2018, at the speeds of then; deliveries are added on top"
-    policy = "plain"
+    policy = "city"
     length_s = None
 
     def __init__(self, folder: Path, rng: np.random.Generator) -> None:
@@ -95,6 +96,15 @@ class Manhattan:
         """Where trips end: that is where vehicles are."""
         return [self._ride(rng)[1] for _ in range(couriers)]
 
+    def nearest(self, latitude: float, longitude: float) -> Spot:
+        spots, tree = self._all_spots
+        return spots[int(tree.query((latitude, longitude))[1])]
+
+    @cached_property
+    def _all_spots(self) -> tuple[list[Spot], cKDTree]:
+        spots = [spot for inside in self._spots.values() for spot in inside]
+        return spots, cKDTree([(spot.latitude, spot.longitude) for spot in spots])
+
     def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:  # noqa: ARG002 - one hour's speeds
         """Along the street grid, at the mean speed between the two zones."""
         km = float(np.abs(self._grid[start.latitude, start.longitude] - self._grid[end.latitude, end.longitude]).sum())
@@ -139,12 +149,17 @@ def _on_grid(points: np.ndarray) -> np.ndarray:
     return along
 
 
+def _part(latitude: float) -> str:
+    """Of Manhattan, by the street that the zone's middle lies north of: 14th, 59th."""
+    return "downtown" if latitude < 40.737 else "midtown" if latitude < 40.768 else "uptown"
+
+
 def _geojson(names: list[str], polygons: list[Any]) -> str:
     """A hair wider than drawn, so that points on a border do not fall between two zones."""
     features = [
         {
             "type": "Feature",
-            "properties": {"name": name, "rule": "service_area"},
+            "properties": {"name": name, "rule": "service_area", "class": _part(polygon.centroid.y)},
             "geometry": mapping(polygon.buffer(2e-5).simplify(1e-5)),
         }
         for name, polygon in zip(names, polygons, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,10 @@ THINK_S = (1.0, 6.0)
 # At the door of the restaurant or of the rider, market seconds.
 DWELL_S = (20.0, 90.0)
 RECONNECT_S = 0.5
+# Of hints where surge is, the share that is followed.
+FOLLOW_SHARE = 0.4
+# Market seconds after which somebody whose account a human has restricted tries again.
+RETRY_S = (300.0, 900.0)
 
 
 @dataclass(slots=True)
@@ -76,9 +80,10 @@ class CourierApp:
         tally: CourierTally,
         spots: dict[str, tuple[Spot, Spot]],
         completed: Callable[[job_pb.Job, str], None] = lambda _job, _courier_id: None,
+        judged: Callable[[str, str], None] = lambda _decision_id, _courier_id: None,
     ) -> None:
         self.courier_id = courier_id
-        self._completed = completed
+        self._completed, self._judged = completed, judged
         self._vehicle = vehicle
         self._city, self._clock, self._rng, self._tally = city, clock, rng, tally
         # Pickup and drop-off of each job as the city knows them, by the pickup's label.
@@ -158,6 +163,8 @@ class CourierApp:
                 self._job_changed(response.job)
             case "courier":
                 self._plan_changed(response.courier)
+            case "notice":
+                self._noticed(response.notice)
 
     async def _welcomed(self, welcome: pb.Welcome) -> None:
         """Go on where the last stream ended: what was not handled is sent again, in order."""
@@ -166,15 +173,17 @@ class CourierApp:
         self._online = welcome.HasField("courier") and welcome.courier.state != pb.COURIER_STATE_OFFLINE
         asked = any(message.HasField("go_online") for message in self._unacknowledged.values())
         if not self._online and not asked:
-            latitude, longitude = self._drive.at(self._clock.seconds())
-            position = types_pb.Position(latitude=latitude, longitude=longitude)
-            profile = pb.CourierProfile(vehicle_type=self._vehicle)
-            await self._send(go_online=pb.GoOnline(profile=profile, position=position))
+            await self._send(go_online=self._shift())
         else:
             await self._flush()
         for job in welcome.jobs:
             self._job_changed(job)
         self._plan_changed(welcome.courier)
+
+    def _shift(self) -> pb.GoOnline:
+        latitude, longitude = self._drive.at(self._clock.seconds())
+        position = types_pb.Position(latitude=latitude, longitude=longitude)
+        return pb.GoOnline(profile=pb.CourierProfile(vehicle_type=self._vehicle), position=position)
 
     async def _send(self, **message: Any) -> None:
         """Kept until acknowledged, so that it survives a cut."""
@@ -204,9 +213,7 @@ class CourierApp:
         if offer.offer_id in self._tally.offers_seen:
             self._tally.offers_doubled += 1
         self._tally.offers_seen.add(offer.offer_id)
-        task = asyncio.create_task(self._think(offer.offer_id))
-        self._thinking.add(task)
-        task.add_done_callback(self._thinking.discard)
+        self._begin(self._think(offer.offer_id))
 
     async def _think(self, offer_id: str) -> None:
         chance = self._rng.random()
@@ -216,6 +223,35 @@ class CourierApp:
         declined = chance < IGNORE_SHARE + DECLINE_SHARE
         answer = pb.ANSWER_DECLINE if declined else pb.ANSWER_ACCEPT
         await self._send(answer=pb.OfferAnswer(offer_id=offer_id, answer=answer))
+
+    def _noticed(self, notice: pb.Notice) -> None:
+        if notice.HasField("nudge"):
+            if self._rng.random() < FOLLOW_SHARE:
+                self._begin(self._follow(notice.nudge))
+        elif notice.decision_id.startswith("standing:"):
+            self._judged(notice.decision_id, self.courier_id)
+            self._begin(self._return())
+        elif not notice.decision_id:
+            self._online = False
+
+    async def _follow(self, nudge: pb.Nudge) -> None:
+        """Drive to where surge is, while nothing else is to be done."""
+        if not self._plan and (self._work is None or self._work.done()):
+            self._work = asyncio.current_task()
+            await self._drive_to(self._city.nearest(nudge.centre.latitude, nudge.centre.longitude))
+            if self._plan:
+                await self._follow_plan()
+
+    async def _return(self) -> None:
+        """Whose account was restricted wants to work all the same, and tries."""
+        await self._clock.sleep_until(self._clock.seconds() + self._rng.uniform(*RETRY_S))
+        if not self._online and self._call is not None:
+            await self._send(go_online=self._shift())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._thinking.add(task)
+        task.add_done_callback(self._thinking.discard)
 
     def _job_changed(self, job: job_pb.Job) -> None:
         held = job.state in (job_pb.JOB_STATE_ASSIGNED, job_pb.JOB_STATE_AT_PICKUP, job_pb.JOB_STATE_PICKED_UP)

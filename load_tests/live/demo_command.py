@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +59,7 @@ def demo(
     seconds: Seconds = None,
     couriers: Couriers = None,
     jobs_per_minute: JobsPerMinute = 20.0,
-    speed: Speed = 30.0,
+    speed: Speed = 90.0,
     seed: Seed = 7,
     target: Target = None,
     trace: Trace = None,
@@ -74,6 +75,7 @@ def demo(
     console = Console(stderr=as_json)
     try:
         city, plan = _city_and_plan(trace, seconds, couriers, jobs_per_minute, seed)
+        plan = replace(plan, governs=target is None and trace is None)
     except TraceError as fault:
         fail(str(fault), USAGE)
     run = Run(console, city, plan, speed, (data_dir or default_data_dir() / "demo").expanduser().resolve())

@@ -44,6 +44,8 @@ class Plan:
     jobs_per_minute: float
     seed: int
     bicycles: bool
+    # The demonstration's own suite: its policy may be changed.
+    governs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,10 @@ class Demonstration:
         ending = asyncio.create_task(self._end(clock, stop))
         watching = asyncio.create_task(self._look_on(clock))
         reviewing = asyncio.create_task(opinions.answer_reviews())
+        governing = asyncio.create_task(self._govern(clock))
         try:
             done, _ = await asyncio.wait(
-                {ending, watching, pinging, placing, reviewing, *shifts}, return_when=asyncio.FIRST_COMPLETED
+                {ending, watching, pinging, placing, reviewing, governing, *shifts}, return_when=asyncio.FIRST_COMPLETED
             )
             while ending not in done:
                 _raise_failure(done - {placing})
@@ -105,11 +108,23 @@ class Demonstration:
             market = await self._look()
         finally:
             await opinions.settle()
-            tasks = [placing, pinging, watching, ending, reviewing, *shifts]
+            tasks = [placing, pinging, watching, ending, reviewing, governing, *shifts]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return Account(market, states, clients.journal, tally, market_s, stop.is_set(), opinions.failures)
+
+    async def _govern(self, clock: RemoteClock) -> None:
+        """Of a market of one's own: halfway through, pay is set otherwise, as platforms do without asking."""
+        if not self._plan.governs or self._plan.seconds is None:
+            return
+        await clock.sleep_until(self._plan.seconds * clock.speed / 2)
+        policy = (await self._oversight.GetPolicy(oversight_pb.GetPolicyRequest(), timeout=LOOK_LIMIT_S)).policy
+        for tariff in policy.pays:
+            tariff.base, tariff.per_minute = tariff.base + 60, tariff.per_minute - 6
+        policy.description = "Pay a minute is lower, pay a job higher."
+        request = oversight_pb.SetPolicyRequest(request_id="pay-2", operator_id="operator-1", policy=policy)
+        await self._oversight.SetPolicy(request, timeout=LOOK_LIMIT_S)
 
     def _apps(
         self,
@@ -125,7 +140,8 @@ class Demonstration:
             vehicle = types_pb.VEHICLE_TYPE_BICYCLE if bicycle else types_pb.VEHICLE_TYPE_CAR
             own = np.random.default_rng([self._plan.seed, index])
             courier_id = f"courier-{index}"
-            apps.append(CourierApp(courier_id, home, vehicle, self._city, clock, own, tally, spots, opinions.tell))
+            told = opinions.tell, opinions.judged
+            apps.append(CourierApp(courier_id, home, vehicle, self._city, clock, own, tally, spots, *told))
         return apps
 
     async def _end(self, clock: RemoteClock, stop: asyncio.Event) -> None:

@@ -28,6 +28,8 @@ TAGS = ("late_kitchen", "traffic", "price", "late_match", "weather", "app", "fri
 SAFETY_SHARE = 0.05
 # Couriers who contest a rating of one or two stars; what a human finds, and how often.
 CONTESTS, OVERTURNED = 0.5, 0.4
+# Of the accounts that a human finds wanting, the share that is restricted; the others are watched.
+RESTRICTS = 0.8
 AFTER_S = (5.0, 60.0)
 REVIEWERS = ("reviewer-1", "reviewer-2", "reviewer-3")
 # Wall seconds between looks at the queue of reviews; market seconds for each.
@@ -51,6 +53,13 @@ class Opinions:
         task = asyncio.create_task(self._after(job, courier_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def judged(self, decision_id: str, courier_id: str) -> None:
+        """A courier was told of a decision about their account: some ask a human to look again."""
+        if self._rng.random() < CONTESTS:
+            task = asyncio.create_task(self._contest_standing(decision_id, courier_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def settle(self) -> None:
         for task in self._tasks:
@@ -107,6 +116,17 @@ class Opinions:
                 await self._call(self._transparency.ContestDecision, request, "courier", courier_id)
                 return
 
+    async def _contest_standing(self, decision_id: str, courier_id: str) -> None:
+        await self._clock.sleep_until(self._clock.seconds() + self._rng.uniform(*AFTER_S))
+        request = pb.ContestDecisionRequest(
+            request_id=f"contest-{decision_id}",
+            person_id=courier_id,
+            decision_id=decision_id,
+            statement="the ratings behind it were for traffic and late kitchens",
+        )
+        # It may have been taken back meanwhile.
+        await self._call(self._transparency.ContestDecision, request, "courier", courier_id, expected=True)
+
     async def _review(self, reviewer_id: str) -> None:
         rng, count = self._rng, 0
         while True:
@@ -128,7 +148,8 @@ class Opinions:
                 reason="read the decision and its inputs, and compared them with the job's times",
             )
             if standing and not overturned:
-                decision.level = policy_pb.STANDING_LEVEL_WATCH
+                restricted = rng.random() < RESTRICTS
+                decision.level = policy_pb.STANDING_LEVEL_RESTRICTED if restricted else policy_pb.STANDING_LEVEL_WATCH
             if claimed.review.kind == pb.REVIEW_KIND_CONTEST and overturned:
                 decision.compensation_minor_units = 200
             await self._call(self._oversight.DecideReview, decision, "reviewer", reviewer_id, expected=True)

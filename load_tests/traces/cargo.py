@@ -126,6 +126,10 @@ class CargoCity:
     def homes(self, rng: np.random.Generator, couriers: int) -> list[Spot]:  # noqa: ARG002 - recorded
         return [self._spot(vehicle.node) for vehicle in self._instance.vehicles[:couriers]]
 
+    def nearest(self, latitude: float, longitude: float) -> Spot:
+        roads = self._instance.roads
+        return self._spot(int(np.argmin((roads.latitude - latitude) ** 2 + (roads.longitude - longitude) ** 2)))
+
     def leg(self, start: Spot, end: Spot, at_s: float) -> Leg:
         return Leg(*self._instance.roads.leg(start.latitude, start.longitude, end.latitude, end.longitude, at_s))
 

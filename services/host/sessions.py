@@ -30,7 +30,7 @@ NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
 HELD_JOB = frozenset(
     {"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}
 )
-TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline"} | NOTICES
+TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
 
 class Stream:
@@ -170,6 +170,10 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
     elif kind in NOTICES:
         person_id, told = notice(event, kind)
         yield person_id, Message(number=number, notice=told)
+    elif kind == "nudge_sent":
+        nudge = event.nudge_sent.nudge
+        told = courier_pb.Notice(text=sentences.nudge(nudge), nudge=nudge)
+        yield nudge.courier_id, Message(number=number, notice=told)
     elif kind == "courier_offline":
         text = "You are offline now."
         yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))

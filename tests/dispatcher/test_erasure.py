@@ -16,7 +16,18 @@ from tests.kit import Bench
 
 # Strings of the contract that name no person: words, other things' ids, places, formats.
 NAMES_NO_ONE = {
-    *("job_id", "offer_id", "decision_id", "review_id", "market_id", "chosen_for_job_id", "zone", "cell", "name"),
+    *(
+        "job_id",
+        "offer_id",
+        "nudge_id",
+        "decision_id",
+        "review_id",
+        "market_id",
+        "chosen_for_job_id",
+        "zone",
+        "cell",
+        "name",
+    ),
     *("reason", "end_reason", "fault_reason", "statement", "answer", "comment", "label", "rule", "excluded_because"),
     *("currency_code", "geojson", "zones_geojson", "destination_area", "description", "parameter", "source", "tag"),
     *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from dispatcher.market.apply.records import pay, push_period, refresh
 from dispatcher.market.clocks import Clock
 from dispatcher.market.state import MarketState, QueuePlace
+from dispatcher.times import span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 
@@ -72,6 +73,20 @@ def courier_destination_set(state: MarketState, event: Event) -> None:
     if body.HasField("destination"):
         courier.destination.CopyFrom(body.destination)
     refresh(state, courier)
+
+
+def nudge_sent(state: MarketState, event: Event) -> None:
+    nudge = event.nudge_sent.nudge
+    state.nudges[nudge.courier_id] = nudge
+    state.last_nudges.pop(nudge.courier_id, None)
+    state.last_nudges[nudge.courier_id] = state.time_us
+    before = state.time_us - span(state.policy.nudges.rest)
+    while (first := next(iter(state.last_nudges.items())))[1] < before:
+        del state.last_nudges[first[0]]
+
+
+def nudge_closed(state: MarketState, event: Event) -> None:
+    state.nudges.pop(event.nudge_closed.courier_id, None)
 
 
 def queue_joined(state: MarketState, event: Event) -> None:

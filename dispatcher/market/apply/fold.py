@@ -71,6 +71,8 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "offer_made": offers.offer_made,
     "offer_answered": offers.offer_answered,
     "surge_updated": market.surge_updated,
+    "nudge_sent": couriers.nudge_sent,
+    "nudge_closed": couriers.nudge_closed,
     "policy_announced": market.policy_announced,
     "job_rated": people.job_rated,
     "rating_revised": people.rating_revised,

@@ -1,0 +1,100 @@
+"""Nudges: free couriers are told of a cell nearby where surge is higher, and it is noted who went there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.state import MarketState
+from dispatcher.times import SECOND, duration, micros, span, timestamp
+from geo.cells import cell_at, cell_name, cells_at, centre_of
+from geo.units import E7, Ints, from_e7_array
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import types_pb2 as types_pb
+
+if TYPE_CHECKING:
+    from dispatcher.market.rounds import MovedCouriers
+
+FOLLOWED, NOT_FOLLOWED = courier_pb.NUDGE_OUTCOME_FOLLOWED, courier_pb.NUDGE_OUTCOME_NOT_FOLLOWED
+TOOK_JOB, WENT_OFFLINE = courier_pb.NUDGE_OUTCOME_TOOK_JOB, courier_pb.NUDGE_OUTCOME_WENT_OFFLINE
+WITHOUT_JOB = (courier_pb.COURIER_STATE_FREE, courier_pb.COURIER_STATE_OFFERED)
+
+
+def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts) -> None:
+    """Close the nudges that were followed or have expired; send new ones by the multipliers in force."""
+    if not state.nudges and not state.policy.HasField("nudges"):
+        return
+    columns = state.columns
+    latitude, longitude = columns.latitude_e7.copy(), columns.longitude_e7.copy()
+    latitude[moved.numbers], longitude[moved.numbers] = moved.latitude_e7, moved.longitude_e7
+    for courier_id, nudge in state.nudges.items():
+        number = state.numbers[courier_id]
+        at = cell_at(latitude[number] / E7, longitude[number] / E7, state.policy.surge.resolution)
+        outcome = _outcome(state, nudge, cell_name(at), now_us)
+        if outcome is not None:
+            drafts.add(
+                nudge_closed=events_pb.NudgeClosed(nudge_id=nudge.nudge_id, courier_id=courier_id, outcome=outcome)
+            )
+    if state.policy.HasField("nudges"):
+        _send(state, latitude, longitude, now_us, drafts)
+
+
+def _outcome(state: MarketState, nudge: courier_pb.Nudge, cell: str, now_us: int) -> courier_pb.NudgeOutcome | None:
+    courier = state.couriers[nudge.courier_id]
+    if courier.state == courier_pb.COURIER_STATE_OFFLINE:
+        return WENT_OFFLINE
+    if courier.state not in WITHOUT_JOB:
+        return TOOK_JOB
+    if cell == nudge.cell:
+        return FOLLOWED
+    return NOT_FOLLOWED if now_us >= micros(nudge.expire_time) else None
+
+
+def _send(state: MarketState, latitude: Ints, longitude: Ints, now_us: int, drafts: Drafts) -> None:
+    """To each courier who may be told: of the cell with the highest multiplier within reach, the nearest among equals,
+    where it beats the one that they are in."""
+    policy, field, resolution = state.policy.nudges, state.surge, state.policy.surge.resolution
+    hot = np.flatnonzero(field.percent >= policy.min_multiplier_percent)
+    couriers = _may_be_told(state, now_us - span(policy.rest))
+    if not hot.size or not couriers or state.travel is None:
+        return
+    numbers = np.array([state.numbers[courier_id] for courier_id in couriers], np.int64)
+    here = from_e7_array(latitude[numbers]), from_e7_array(longitude[numbers])
+    centres = np.array([centre_of(cell) for cell in field.cells[hot].tolist()])
+    # Shape (couriers, cells).
+    _, seconds = state.travel.legs(
+        here[0][:, None], here[1][:, None], centres[None, :, 0], centres[None, :, 1], now_us / SECOND
+    )
+    own = np.array([field.percent_of(cell) for cell in cells_at(*here, resolution).tolist()])
+    gain = np.where(seconds * SECOND <= span(policy.reach), field.percent[hot][None, :] - own[:, None], 0)
+    # Travel times stay below a day, so that they only order equals.
+    best = np.argmax(gain - seconds / 86_400, axis=1)
+    for row in np.flatnonzero(gain[np.arange(best.size), best] > 0).tolist():
+        chosen = best[row]
+        nudge = courier_pb.Nudge(
+            courier_id=couriers[row],
+            kind=courier_pb.NUDGE_KIND_SURGE,
+            cell=cell_name(int(field.cells[hot[chosen]])),
+            centre=types_pb.Position(latitude=centres[chosen, 0], longitude=centres[chosen, 1]),
+            multiplier_percent=int(field.percent[hot[chosen]]),
+            travel_duration=duration(round(float(seconds[row, chosen]) * SECOND)),
+            expire_time=timestamp(now_us + span(policy.valid_for)),
+            policy_version=state.policy.version,
+        )
+        event = drafts.add(nudge_sent=events_pb.NudgeSent(nudge=nudge))
+        event.nudge_sent.nudge.nudge_id = f"nudge:{event.sequence}"
+
+
+def _may_be_told(state: MarketState, told_before_us: int) -> list[str]:
+    """Free couriers who have no open nudge, and whose last one is long enough ago."""
+    return [
+        courier_id
+        for courier_id, courier in state.couriers.items()
+        if courier.state == courier_pb.COURIER_STATE_FREE
+        and not courier.closing
+        and courier_id not in state.nudges
+        and state.last_nudges.get(courier_id, told_before_us) <= told_before_us
+    ]
