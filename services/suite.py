@@ -22,11 +22,13 @@ from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.snapshots import Snapshots
-from services.http.metrics import MarketCollector
+from services.http.metrics import MeasureCollector
 from services.http.server import HttpServer
+from services.http.service_metrics import ServiceCollector
 from services.roads import networks
 from services.rpc.server import RpcServer
 from services.settings import Settings, SettingsError
+from services.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +76,11 @@ class Suite:
         settings = self._settings
         pool = await open_pool(dsn)
         registry = CollectorRegistry()
-        host = MarketHost(pool, opening, MarketClock(settings.clock_speed))
-        dispatch = Dispatch(host, SolverProcesses(settings.solver_processes))
-        registry.register(MarketCollector(host, dispatch))
+        signals = Signals(registry)
+        host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals)
+        dispatch = Dispatch(host, SolverProcesses(settings.solver_processes), signals)
+        registry.register(MeasureCollector(lambda: {host.market_id: host.reading()}))
+        registry.register(ServiceCollector(host, dispatch, pool))
         rpc = RpcServer(host, NoOffers(dsn, opening.networks), settings.grpc_address, registry)
         http = HttpServer(host, registry)
         snapshots = Snapshots(host, dsn)

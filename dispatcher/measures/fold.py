@@ -1,147 +1,225 @@
-"""The projection: folds one event after the other; O(1) an event, memory bounded by live jobs and couriers."""
+"""The projection: folds one event after the other; O(1) an event, memory bounded by live jobs and the couriers of the
+last five weeks."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 from dispatcher.market import lifecycle
+from dispatcher.measures.areas import Areas, Atlas
+from dispatcher.measures.conduct import DAY_US, Accounts, Exits, Nudges
+from dispatcher.measures.decisions import (
+    Decisions,
+    offer_has_reason,
+    price_has_reason,
+    rating_has_reason,
+    standing_has_reason,
+    surge_has_reason,
+)
+from dispatcher.measures.harvest import Harvest
 from dispatcher.measures.histogram import Histogram
+from dispatcher.measures.money_flows import KINDS, MoneyFlows
+from dispatcher.measures.offers import ACCEPTED, DECLINED, Offers
+from dispatcher.measures.opinions import BY_RATINGS, Opinions
+from dispatcher.measures.records import P1, P2, P2W, P3, STATES, CourierRecord, LiveJob
 from dispatcher.measures.review_work import ReviewWork
-from dispatcher.times import SECOND, micros, span
-from gig.v1 import courier_service_pb2 as courier_pb
+from dispatcher.measures.terms import Terms, terms_of
+from dispatcher.measures.weeks import Weeks
+from dispatcher.measures.whereabouts import BUSY, FREE, FREE_AT, Whereabouts
+from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, WorkTime, advance, move_to
+from dispatcher.pay.floor import FIRST_MONDAY_US
+from dispatcher.times import SECOND, span
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
-from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
 
-# Phases of a courier's time, after New York TLC: P1 free, P2 to the pickup (P2w: waiting there), P3 with the job.
-FREE, TO_PICKUP, AT_PICKUP, WITH_JOB = "P1", "P2", "P2w", "P3"
-PHASES = (FREE, TO_PICKUP, AT_PICKUP, WITH_JOB)
-STATE_OF_PHASE = {FREE: "free", TO_PICKUP: "to_pickup", AT_PICKUP: "at_pickup", WITH_JOB: "with_job"}
+# Grows whenever a change here makes kept measures mean something else: they are then folded anew from the log.
+FORM = 1
+WEEK_US = 7 * DAY_US
+# Who was not online for so long is forgotten: 28 days in which they might have come back, and a week to say so.
+FORGOTTEN_AFTER_US = 35 * DAY_US
 
 
-@dataclass(slots=True)
-class LiveJob:
-    kind: int
-    state: str
-    placed_us: int = 0
-    metres: int = 0
-    pickup_metres: int = 0
-    # Who has accepted it.
-    courier_id: str = ""
+def _nothing(_: Atlas) -> None:
+    """It follows from the zones."""
 
 
-@dataclass(slots=True)
-class LiveCourier:
-    phase: str
-    since_us: int
-    # Jobs in hand, each with the phase that it alone would mean.
-    jobs: dict[str, str] = field(default_factory=dict)
+def _new_atlas(_: object) -> Atlas:
+    return Atlas()
 
 
 @dataclass(slots=True)
 class Measures:
-    """What the log adds up to. Counters run from the log's first event.
+    """What the log adds up to. Counters run from the log's first event; waits are from placing, in seconds.
 
-    ``jobs_ended`` by terminal state; ``offers`` by outcome; ``courier_seconds`` by phase; ``pay_minor`` by line;
-    ``decisions`` by "kind/decider"; ``courier_metres`` by "loaded" or "empty"; waits are from placing, in seconds.
+    ``couriers``: everyone online in the last five weeks; ``online``: id -> since when.
     """
 
+    form: int = FORM
     sequence: int = 0
+    first_us: int = 0
     time_us: int = 0
-    currency: str = ""
-    policy_version: int = 0
+    terms: Terms = field(default_factory=Terms)
+    jobs: dict[str, LiveJob] = field(default_factory=dict)
+    couriers: dict[str, CourierRecord] = field(default_factory=dict)
+    online: dict[str, int] = field(default_factory=dict)
     jobs_placed: Counter[str] = field(default_factory=Counter)
     jobs_ended: Counter[str] = field(default_factory=Counter)
-    offers: Counter[str] = field(default_factory=Counter)
-    courier_seconds: Counter[str] = field(default_factory=Counter)
-    courier_metres: Counter[str] = field(default_factory=Counter)
-    pay_minor: Counter[str] = field(default_factory=Counter)
-    decisions: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)
-    ratings_excluded: Counter[str] = field(default_factory=Counter)
-    reviews: ReviewWork = field(default_factory=ReviewWork)
-    fares_minor: int = 0
-    tax_minor: int = 0
     wait_for_accept: Histogram = field(default_factory=Histogram)
     wait_for_pickup: Histogram = field(default_factory=Histogram)
-    time_to_answer: Histogram = field(default_factory=Histogram)
     last_round: dict[str, int] = field(default_factory=dict)
     # Of the last round's unmatched jobs: couriers that each gate removed, in sum.
-    unmatched_gates: Counter[str] = field(default_factory=Counter)
-    jobs: dict[str, LiveJob] = field(default_factory=dict)
-    couriers: dict[str, LiveCourier] = field(default_factory=dict)
-    open_offers: dict[str, int] = field(default_factory=dict)
+    unmatched_gates: dict[str, int] = field(default_factory=dict)
+    time: WorkTime = field(default_factory=WorkTime)
+    money: MoneyFlows = field(default_factory=MoneyFlows)
+    offers: Offers = field(default_factory=Offers)
+    opinions: Opinions = field(default_factory=Opinions)
+    areas: Areas = field(default_factory=Areas)
+    decisions: Decisions = field(default_factory=Decisions)
+    reviews: ReviewWork = field(default_factory=ReviewWork)
+    harvest: Harvest = field(default_factory=Harvest)
+    nudges: Nudges = field(default_factory=Nudges)
+    accounts: Accounts = field(default_factory=Accounts)
+    exits: Exits = field(default_factory=Exits)
+    weeks: Weeks = field(default_factory=Weeks)
+    # When the week ends, or somebody who is followed is to be looked at: whichever comes first.
+    alarm_us: int = 0
+    # Policies that came into force after the first.
+    policy_changes: int = 0
+    whereabouts: Whereabouts = field(default_factory=Whereabouts)
+    atlas: Annotated[Atlas, PlainValidator(_new_atlas), PlainSerializer(_nothing)] = field(default_factory=Atlas)
 
     def fold(self, event: Event) -> None:
         self.sequence = event.sequence
-        self.time_us = micros(event.time)
+        time = event.time
+        self.time_us = now = time.seconds * SECOND + time.nanos // 1000
+        if now >= self.alarm_us:
+            self._ring(now)
         name = event.WhichOneof("body")
         handler = _FOLD.get(name)
         if handler is not None:
             handler(self, getattr(event, name))
+
+    # --- readings
+
+    @property
+    def currency(self) -> str:
+        return self.terms.currency
+
+    @property
+    def policy_version(self) -> int:
+        return self.terms.version
 
     def jobs_by_state(self) -> Counter[str]:
         """Live states now, terminal states since the log began."""
         return Counter(job.state for job in self.jobs.values()) + self.jobs_ended
 
     def couriers_by_state(self) -> Counter[str]:
-        return Counter(STATE_OF_PHASE[courier.phase] for courier in self.couriers.values())
+        return Counter(STATES[self.couriers[courier_id].phase] for courier_id in self.online)
 
-    def courier_seconds_until(self, now_us: int) -> Counter[str]:
-        """Time by phase, the running phases included."""
-        seconds = Counter(self.courier_seconds)
-        for courier in self.couriers.values():
-            seconds[courier.phase] += max(now_us - courier.since_us, 0) / SECOND  # type: ignore[assignment]
-        return seconds
+    def bring_to(self, now_us: int) -> None:
+        """Count running phases up to a moment: not before the last event, nor after the next one, which would then be
+        too late for its time."""
+        if now_us >= self.alarm_us:
+            self._ring(now_us)
+        self._advance_all(now_us)
+        self.time_us = now_us
 
-    def automation_rates(self) -> dict[str, float]:
-        """For each kind of decision the share that no human took part in: (by rule + by solver) / all of the kind.
-
-        After Casilli's question of how much of an automated service is (En attendant les robots, 2019).
-        """
-        kinds = sorted({name.partition("/")[0] for name in self.decisions})
-        found = {}
-        for kind in kinds:
-            machine = self.decisions[f"{kind}/rule"] + self.decisions[f"{kind}/solver"]
-            found[kind] = machine / (machine + self.decisions[f"{kind}/human"])
-        return found
+    # --- kept and restored
 
     def to_json(self) -> str:
-        plain = {name: _plain(getattr(self, name)) for name in self.__slots__}
-        return json.dumps(plain, separators=(",", ":"))
+        return _ADAPTER.dump_json(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Measures:
-        measures = cls()
-        for name, value in json.loads(text).items():
-            setattr(measures, name, _like(getattr(measures, name), name, value))
+        """Raises ValueError where the text is of another version of the measures."""
+        if not text.startswith(f'{{"form":{FORM},'):
+            raise ValueError("measures of another form than these")
+        measures = _ADAPTER.validate_json(text)
+        measures.decisions.relink()
+        measures.atlas = Atlas(measures.areas.zones_geojson)
         return measures
+
+    def rename(self, person_id: str, pseudonym: str) -> None:
+        """Whoever was erased is called by the pseudonym from now on."""
+        for named in (self.couriers, self.online, self.accounts.levels, self.accounts.lockouts):
+            if person_id in named:
+                named[pseudonym] = named.pop(person_id)  # type: ignore[assignment]
+        for job in self.jobs.values():
+            job.courier_id = pseudonym if job.courier_id == person_id else job.courier_id
+        for names in (
+            *(area.couriers for area in self.areas.areas.values()),
+            *self.reviews.claims.values(),
+            self.reviews.reviewers,
+        ):
+            names[:] = [pseudonym if name == person_id else name for name in names]
+        for watched in (self.nudges.watched, self.exits.watched):
+            for place, (until, name, what, number) in enumerate(watched):
+                if name == person_id:
+                    watched[place] = (until, pseudonym, what, number)
 
     # --- handlers, one for each kind of event that counts
 
+    def _market_opened(self, body: events_pb.MarketOpened) -> None:  # noqa: ARG002 - that it was, is what counts
+        self.first_us = self.time_us
+
     def _policy_set(self, body: events_pb.PolicySet) -> None:
-        self.currency, self.policy_version = body.policy.currency_code, body.policy.version
+        if self.terms.version:
+            self.policy_changes += 1
+            self.bring_to(self.time_us)
+            for courier in self.couriers.values():
+                courier.before = courier.since(courier.version)
+                courier.version = courier.totals()
+        self.terms = terms_of(body.policy)
+        self.whereabouts.planar = self.terms.planar
+        self.decisions.begin_policy(self.terms.version)
+
+    def _zones_set(self, body: events_pb.ZonesSet) -> None:
+        self.areas.set_zones(body.geojson)
+        self.atlas = Atlas(self.areas.zones_geojson)
 
     def _job_quoted(self, body: events_pb.JobQuoted) -> None:
-        self.decisions["price/rule"] += 1
-        self.jobs[body.job.job_id] = LiveJob(body.job.spec.kind, "quoted")
+        job = body.job
+        self.decisions.note("price", "rule", price_has_reason(job))
+        self.jobs[job.job_id] = LiveJob(job.spec.kind, "quoted")
 
     def _job_placed(self, body: events_pb.JobPlaced) -> None:
         job = body.job
-        kind = types_pb.JobKind.Name(job.spec.kind).removeprefix("JOB_KIND_").lower()
-        self.jobs_placed[kind] += 1
-        if job.job_id not in self.jobs:
-            self.decisions["price/rule"] += 1
-        self.jobs[job.job_id] = LiveJob(
-            job.spec.kind, lifecycle.state_name(job.state), self.time_us, job.trip_distance_metres
+        spec, job_id, fare, pay = job.spec, job.job_id, job.fare, job.pay
+        kind = spec.kind
+        self.jobs_placed[KINDS[kind]] += 1
+        if job_id not in self.jobs:
+            self.decisions.note("price", "rule", price_has_reason(job))
+        pickup, dropoff = spec.pickup.position, spec.dropoff.position
+        latitude, longitude = pickup.latitude, pickup.longitude
+        area = self.atlas.area(latitude, longitude, self.terms.planar)
+        total = pay.total.minor_units
+        live = LiveJob(
+            kind,
+            STATE_NAMES[job.state],
+            self.time_us,
+            area,
+            job.trip_distance_metres,
+            pickup=(latitude, longitude),
+            dropoff=(dropoff.latitude, dropoff.longitude),
+            base_pay=total,
         )
+        if job.HasField("surge"):
+            surge = job.surge
+            live.base_pay = surge.base_pay_minor_units
+            live.charged = fare.total.minor_units - surge.base_fare_minor_units
+            live.paid = total - live.base_pay
+        self.jobs[job_id] = live
+        self.areas.of(area).placed += 1
 
     def _job_queued(self, body: events_pb.JobQueued) -> None:
         self.jobs[body.job_id].state = "queued"
@@ -151,202 +229,317 @@ class Measures:
         self._end(body.job_id, "quote_expired" if quoted else "expired")
 
     def _job_cancelled(self, body: events_pb.JobCancelled) -> None:
-        self._post(body.postings)
         job = self.jobs[body.job_id]
-        self._phase(job.courier_id, body.job_id, FREE)
-        self._end(body.job_id, "quote_cancelled" if job.state == "quoted" else "cancelled")
+        if job.state == "quoted":
+            self._end(body.job_id, "quote_cancelled")
+            return
+        self.areas.of(job.area).cancelled += 1
+        _, pay = self._settle(job, body.postings)
+        self._leave(job, body.job_id, pay)
+        self._end(body.job_id, "cancelled")
 
     def _job_released(self, body: events_pb.JobReleased) -> None:
         job = self.jobs[body.job_id]
+        self._leave(job, body.job_id, 0)
         job.state, job.courier_id = "queued", ""
-        self._phase(body.courier_id, body.job_id, FREE)
+        job.to_pickup_us = job.at_pickup_us = 0
 
     def _job_failed(self, body: events_pb.JobFailed) -> None:
-        self._post(body.postings)
-        self._phase(body.courier_id, body.job_id, FREE)
+        job = self.jobs[body.job_id]
+        _, pay = self._settle(job, body.postings)
+        self._leave(job, body.job_id, pay)
         self._end(body.job_id, "failed")
 
     def _courier_arrived(self, body: events_pb.CourierArrived) -> None:
         self.jobs[body.job_id].state = "at_pickup"
-        self._phase(body.courier_id, body.job_id, AT_PICKUP)
+        self._move(body.courier_id, body.job_id, P2W)
 
     def _job_picked_up(self, body: events_pb.JobPickedUp) -> None:
         job = self.jobs[body.job_id]
         job.state = "picked_up"
-        self.wait_for_pickup.add((self.time_us - job.placed_us) / SECOND)
-        self.courier_metres["empty"] += job.pickup_metres
-        self._phase(body.courier_id, body.job_id, WITH_JOB)
+        job.picked_up_us = now = self.time_us
+        waited_s = (now - job.placed_us) / SECOND
+        self.wait_for_pickup.add(waited_s, job.offer_id)
+        courier = self._move(body.courier_id, body.job_id, P3)
+        self.time.metres[P2] += job.pickup_metres
+        courier.metres += job.pickup_metres
+        free_us = job.free_waiting_us
+        unpaid = job.at_pickup_us if free_us is None else min(job.at_pickup_us, free_us)
+        courier.waiting_us += unpaid
+        area = self.areas.of(job.area)
+        area.waits += 1
+        area.wait_s += waited_s
+        area.note_courier(body.courier_id)
 
     def _job_completed(self, body: events_pb.JobCompleted) -> None:
-        self._post(body.postings)
-        self.courier_metres["loaded"] += self.jobs[body.job_id].metres
-        self._phase(body.courier_id, body.job_id, FREE)
-        self._end(body.job_id, "completed")
+        job_id, courier_id, now = body.job_id, body.courier_id, self.time_us
+        job = self.jobs[job_id]
+        net, pay = self._settle(job, body.postings)
+        self.money.completed(job, net, pay, now)
+        self.areas.settled(job, job_id, pay, now)
+        self.time.metres[P3] += job.metres
+        courier = self._move(courier_id, job_id, P1)
+        courier.metres += job.metres
+        courier.jobs_done += 1
+        if courier.phase == P1:
+            self.whereabouts.note(courier.number, FREE_AT, *job.dropoff)
+            self._await(courier, "completed", *job.dropoff)
+        self._end(job_id, "completed")
 
     def _courier_online(self, body: events_pb.CourierOnline) -> None:
-        self.couriers[body.courier_id] = LiveCourier(FREE, self.time_us)
+        now, courier_id, number = self.time_us, body.courier_id, body.courier_number
+        courier = self.couriers.get(courier_id)
+        if courier is None:
+            courier = self.couriers[courier_id] = CourierRecord(number)
+        courier.vehicle, courier.phase = body.profile.vehicle_type, P1
+        courier.since_us = courier.free_us = courier.spell_us = courier.last_us = now
+        courier.after, courier.open_offers, courier.queues = "", 0, 0
+        self.online[courier_id] = now
+        self.whereabouts.enter(number, body.latitude_e7, body.longitude_e7)
 
     def _courier_offline(self, body: events_pb.CourierOffline) -> None:
-        self._post(body.postings)
-        self._count(self.couriers[body.courier_id])
-        del self.couriers[body.courier_id]
+        courier_id = body.courier_id
+        courier = self.couriers[courier_id]
+        advance(courier, self.jobs, self.time_us)
+        self._end_spell(courier)
+        self.whereabouts.fold()
+        courier.metres += self.whereabouts.collect(courier.number)
+        courier.last_us = self.time_us
+        courier.after = ""
+        del self.online[courier_id]
+        self._book(body.postings)
+
+    def _end_spell(self, courier: CourierRecord) -> None:
+        if courier.phase == P1 and self.time_us > courier.free_us:
+            self.time.spells.add((self.time_us - courier.free_us) / SECOND)
+        for long in LONG_DAYS_H:
+            self.time.long_days[f"{long}h"] += self.time_us - courier.spell_us >= long * HOUR_US
+
+    def _queue_joined(self, body: events_pb.QueueJoined) -> None:
+        courier = self.couriers[body.courier_id]
+        advance(courier, self.jobs, self.time_us)
+        courier.queues = 1
+
+    def _queue_left(self, body: events_pb.QueueLeft) -> None:
+        courier = self.couriers.get(body.courier_id)
+        if courier is not None:
+            if body.courier_id in self.online:
+                advance(courier, self.jobs, self.time_us)
+            courier.queues = 0
 
     def _round_settled(self, body: events_pb.RoundSettled) -> None:
-        offers = sum(1 for number in body.assigned_numbers if number) - body.overtaken - body.bundled
+        overtaken, held, bundled = body.overtaken, body.held, body.bundled
+        assigned = list(body.assigned_numbers)
+        offers = len(assigned) - assigned.count(0) - overtaken - bundled
         self.last_round = {
             "sequence": self.sequence,
             "time_us": self.time_us,
             "jobs": body.jobs,
             "couriers": body.couriers,
             "offers": offers,
-            "held": body.held,
-            "bundled": body.bundled,
+            "held": held,
+            "bundled": bundled,
         }
-        self.unmatched_gates = Counter()
-        for count in body.unmatched_gates:
-            self.unmatched_gates[_gate_name(count.gate)] += count.removed
-        self.rounds["fallback" if body.status == events_pb.ROUND_STATUS_FALLBACK else "solved"] += 1
-        self.rounds["overtaken"] += body.overtaken
-        self.rounds["held"] += body.held
-        self.rounds["bundled"] += body.bundled
+        self.unmatched_gates = {GATES[count.gate]: count.removed for count in body.unmatched_gates}
+        rounds = self.rounds
+        rounds["fallback" if body.status == events_pb.ROUND_STATUS_FALLBACK else "solved"] += 1
+        rounds["overtaken"] += overtaken
+        rounds["held"] += held
+        rounds["bundled"] += bundled
+        if body.moved_number_deltas:
+            self.harvest.points(self.whereabouts.move(body), self.time_us)
 
     def _offer_made(self, body: events_pb.OfferMade) -> None:
-        self.decisions["offer/solver"] += 1
-        self.open_offers[body.offer.offer_id] = self.time_us
-        for offered in body.offer.jobs:
+        offer = body.offer
+        courier = self.couriers[offer.courier_id]
+        self.decisions.note("offer", "solver", offer_has_reason(offer))
+        advance(courier, self.jobs, self.time_us)
+        self.offers.make(offer, courier, self.time_us)
+        first = None
+        for offered in offer.jobs:
             job = self.jobs[offered.job_id]
-            job.state, job.pickup_metres = "offered", 0
-        # The way to the pickup is driven once, for all jobs that go together.
-        self.jobs[body.offer.jobs[0].job_id].pickup_metres = body.offer.pickup_distance_metres
+            job.state, job.pickup_metres, job.offer_id = "offered", 0, offer.offer_id
+            waiting = offered.waiting
+            job.free_waiting_us = span(waiting.free) if waiting.per_minute else None
+            first = first or job
+        if first is not None:
+            # The way to the pickup is driven once, for all jobs that go together.
+            first.pickup_metres = offer.pickup_distance_metres
 
     def _offer_answered(self, body: events_pb.OfferAnswered) -> None:
-        outcome = courier_pb.OfferOutcome.Name(body.outcome).removeprefix("OFFER_OUTCOME_").lower()
-        self.offers[outcome] += 1
-        made_us = self.open_offers.pop(body.offer_id)
-        if outcome in ("accepted", "declined"):
-            self.time_to_answer.add((self.time_us - made_us) / SECOND)
+        now, courier_id = self.time_us, body.courier_id
+        courier = self.couriers[courier_id]
+        if courier_id in self.online:
+            advance(courier, self.jobs, now)
+        self.offers.answer(body, courier, now)
+        if body.outcome == ACCEPTED:
+            self.whereabouts.note(courier.number, BUSY)
+            for job_id in body.job_ids:
+                job = self.jobs[job_id]
+                job.state, job.courier_id = "assigned", courier_id
+                self.wait_for_accept.add((now - job.placed_us) / SECOND, job.offer_id)
+                move_to(courier, job_id, P2, now, self.time.spells)
+            return
         for job_id in body.job_ids:
-            job = self.jobs[job_id]
-            if outcome == "accepted":
-                job.state, job.courier_id = "assigned", body.courier_id
-                self.wait_for_accept.add((self.time_us - job.placed_us) / SECOND)
-                self._phase(body.courier_id, job_id, TO_PICKUP)
-            else:
-                job.state = "queued"
+            self.jobs[job_id].state = "queued"
+        if body.outcome == DECLINED and courier.phase == P1:
+            self._await(courier, "declined", *self.jobs[body.job_ids[0]].pickup)
 
     def _job_rated(self, body: events_pb.JobRated) -> None:
-        counts = body.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
-        self.decisions["score/rule" if counts else "exclusion/rule"] += 1
-        if not counts:
-            cause = policy_pb.ExclusionCause.Name(body.rating.cause).removeprefix("EXCLUSION_CAUSE_").lower()
-            self.ratings_excluded[cause] += 1
+        rating = body.rating
+        kind = "exclusion" if rating.cause else "score"
+        self.decisions.note(kind, "rule", rating_has_reason(rating))
+        self.opinions.rate(rating, self.couriers.get(rating.rated_id), self.terms, self.time_us)
+        if rating.rater == job_pb.ACTOR_CLIENT:
+            self.areas.rated(rating.job_id, rating.stars)
 
     def _rating_revised(self, body: events_pb.RatingRevised) -> None:
-        counts = body.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
-        self.decisions["score/human" if counts else "exclusion/human"] += 1
+        rating = body.rating
+        explained = bool(body.reason and body.decided_by and rating.decision_id)
+        self.decisions.note("exclusion" if rating.cause else "score", "human", explained)
+        self.opinions.revise(rating, self.couriers.get(rating.rated_id), self.terms, self.time_us)
 
-    def _surge_updated(self, body: events_pb.SurgeUpdated) -> None:  # noqa: ARG002 - that it was, is what counts
-        self.decisions["surge/rule"] += 1
+    def _surge_updated(self, body: events_pb.SurgeUpdated) -> None:
+        self.decisions.note("surge", "rule", surge_has_reason(body))
+
+    def _nudge_sent(self, body: events_pb.NudgeSent) -> None:  # noqa: ARG002 - that it was, is what counts
+        self.nudges.sent += 1
+
+    def _nudge_closed(self, body: events_pb.NudgeClosed) -> None:
+        self.nudges.close(body.outcome, body.courier_id, self.couriers[body.courier_id], self.time_us)
+        self._set_alarm()
 
     def _tip_added(self, body: events_pb.TipAdded) -> None:
-        self._post(body.postings)
+        self._book(body.postings)
 
     def _period_settled(self, body: events_pb.PeriodSettled) -> None:
-        self._post(body.postings)
+        self._book(body.postings)
 
     def _standing_changed(self, body: events_pb.StandingChanged) -> None:
-        self.decisions["standing/human" if body.change.decided_by else "standing/rule"] += 1
+        change = body.change
+        person_id = change.person_id
+        self.decisions.note("standing", "human" if change.decided_by else "rule", standing_has_reason(change))
+        courier = self.couriers.get(person_id)
+        self.accounts.change(change, courier, self.reviews.opened_of(change.review_id), self.time_us)
+        if courier is not None:
+            self.exits.watch(person_id, "standing_decision", self.time_us)
+            self._set_alarm()
+        if change.cause in BY_RATINGS and not change.decided_by:
+            self.opinions.with_consequence["courier" if courier is not None else "client"] += 1
 
-    def _review_opened(self, body: events_pb.ReviewOpened) -> None:  # noqa: ARG002 - that it was, is what counts
-        self.reviews.opened += 1
+    def _review_opened(self, body: events_pb.ReviewOpened) -> None:
+        self.reviews.begin(body.review, self.time_us)
+
+    def _review_claimed(self, body: events_pb.ReviewClaimed) -> None:
+        self.reviews.claim(body.review_id, body.reviewer_id)
 
     def _review_opinion_given(self, body: events_pb.ReviewOpinionGiven) -> None:
-        self._post(body.postings)
-        self.reviews.opinions += 1
-        self.reviews.seconds += span(body.opinion.time_spent) / SECOND
+        paid = sum(leg.minor_units for leg in body.postings.legs if leg.account == types_pb.ACCOUNT_REVIEWER)
+        self.reviews.opine(body.opinion, paid)
 
     def _review_decided(self, body: events_pb.ReviewDecided) -> None:
-        self._post(body.postings)
-        review, work = body.review, self.reviews
-        work.decided += 1
-        work.overturned += review.outcome == transparency_pb.REVIEW_OUTCOME_OVERTURNED
+        self._book(body.postings)
+        review = body.review
+        self.reviews.end(review, self.time_us)
         if review.kind == transparency_pb.REVIEW_KIND_CONTEST:
-            self.decisions["contest/human"] += 1
-        elif review.kind == transparency_pb.REVIEW_KIND_RATING:
+            self.decisions.note("contest", "human", bool(review.answer))
+        elif (
+            review.kind == transparency_pb.REVIEW_KIND_RATING
+            and review.outcome == transparency_pb.REVIEW_OUTCOME_UPHELD
+        ):
             # Overturned, the rating is revised, which counts for itself.
-            self.decisions["exclusion/human"] += review.outcome == transparency_pb.REVIEW_OUTCOME_UPHELD
-        if len(review.opinions) > 1:
-            work.second_opinions += 1
-            first, second = ((opinion.outcome, opinion.level) for opinion in review.opinions[:2])
-            work.pairs[f"{first}/{second}"] += 1
+            self.decisions.note("exclusion", "human", bool(review.answer))
 
-    def _phase(self, courier_id: str, job_id: str, phase: str) -> None:
-        """A job in a courier's hands has come to ``phase`` (FREE: it is theirs no more)."""
-        courier = self.couriers.get(courier_id)
-        if courier is None:
+    # --- what handlers share
+
+    def _move(self, courier_id: str, job_id: str, phase: int) -> CourierRecord:
+        """A job in a courier's hands has come to ``phase`` (P1: it is theirs no more)."""
+        courier = self.couriers[courier_id]
+        advance(courier, self.jobs, self.time_us)
+        move_to(courier, job_id, phase, self.time_us, self.time.spells)
+        return courier
+
+    def _leave(self, job: LiveJob, job_id: str, pay: int) -> None:
+        """A job ends early, or goes to somebody else. What its courier gave to it before the pickup is unpaid, unless
+        it brings something."""
+        if not job.courier_id:
             return
-        self._count(courier)
-        courier.jobs.pop(job_id, None)
-        if phase != FREE:
-            courier.jobs[job_id] = phase
-        # With several jobs in hand the furthest counts: with a job aboard it is P3, whatever else is to be fetched.
-        courier.phase = max(courier.jobs.values(), key=PHASES.index, default=FREE)
+        courier = self._move(job.courier_id, job_id, P1)
+        if courier.phase == P1:
+            self.whereabouts.note(courier.number, FREE)
+        if job.picked_up_us or pay > 0:
+            return
+        courier.cancelled_us += job.to_pickup_us
+        courier.waiting_us += job.at_pickup_us
 
-    def _count(self, courier: LiveCourier) -> None:
-        self.courier_seconds[courier.phase] += (self.time_us - courier.since_us) / SECOND  # type: ignore[assignment]
-        courier.since_us = self.time_us
+    def _await(self, courier: CourierRecord, after: str, latitude: float, longitude: float) -> None:
+        """From now on the courier, who is thereabouts, waits for the next offer."""
+        courier.after, courier.after_us = after, self.time_us
+        courier.after_place = (self.atlas.cell(latitude, longitude, self.terms.planar), self.time_us // HOUR_US % 24)
+
+    def _settle(self, job: LiveJob, postings: types_pb.Postings) -> tuple[int, int]:
+        """Net fare and pay of a job that ends, booked."""
+        return self.money.settle(KINDS[job.kind], postings.legs, self.couriers)
+
+    def _book(self, postings: types_pb.Postings) -> None:
+        self.money.settle("", postings.legs, self.couriers)
 
     def _end(self, job_id: str, state: str) -> None:
         self.jobs_ended[state] += 1
         del self.jobs[job_id]
 
-    def _post(self, postings: types_pb.Postings) -> None:
-        for leg in postings.legs:
-            if leg.account == types_pb.ACCOUNT_CLIENT and leg.line != types_pb.PRICE_LINE_KIND_TIP:
-                self.fares_minor -= leg.minor_units
-            elif leg.account == types_pb.ACCOUNT_REVIEWER:
-                self.reviews.pay_minor += leg.minor_units
-            elif leg.account == types_pb.ACCOUNT_TAX:
-                self.tax_minor += leg.minor_units
-            elif leg.account == types_pb.ACCOUNT_COURIER:
-                line = types_pb.PriceLineKind.Name(leg.line).removeprefix("PRICE_LINE_KIND_").lower()
-                self.pay_minor[line] += leg.minor_units
+    def _ring(self, now_us: int) -> None:
+        """Do what is due by now, before what happens now."""
+        self.nudges.look(self.couriers, now_us)
+        self.exits.look(self.couriers, self.online, now_us)
+        if now_us >= self.time.hour_end_us:
+            self._turn_hour(now_us)
+        if now_us >= self.weeks.end_us:
+            self._turn_week(now_us)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = [watched[0][0] for watched in (self.nudges.watched, self.exits.watched) if watched]
+        self.alarm_us = min([self.weeks.end_us, self.time.hour_end_us, *due])
+
+    def _turn_hour(self, now_us: int) -> None:
+        """Hours that are over, one by one."""
+        time = self.time
+        while time.hour_end_us and now_us >= time.hour_end_us and self.online:
+            self._advance_all(time.hour_end_us)
+            time.turn_hour(self.couriers.values())
+            time.hour_end_us += HOUR_US
+        time.hour_end_us = (now_us // HOUR_US + 1) * HOUR_US
+
+    def _advance_all(self, now_us: int) -> None:
+        self.whereabouts.fold()
+        for courier_id in self.online:
+            courier = self.couriers[courier_id]
+            advance(courier, self.jobs, now_us)
+            courier.metres += self.whereabouts.collect(courier.number)
+
+    def _turn_week(self, now_us: int) -> None:
+        """The week from Monday, 00:00 UTC, is over: what it came to for each courier is noted, and who has been away
+        for long is forgotten."""
+        end_us = self.weeks.end_us
+        if end_us:
+            self._advance_all(end_us)
+            self.weeks.close(self.couriers, self.terms, self.exits, end_us)
+            for courier_id in [
+                name
+                for name, courier in self.couriers.items()
+                if name not in self.online and courier.last_us < end_us - FORGOTTEN_AFTER_US
+            ]:
+                self.time.forgotten.add(self.couriers.pop(courier_id))
+        start_us = (now_us - FIRST_MONDAY_US) // WEEK_US * WEEK_US + FIRST_MONDAY_US
+        self.weeks.start_us, self.weeks.end_us = start_us, start_us + WEEK_US
 
 
+GATES = {number: name.removeprefix("GATE_").lower() for name, number in offer_pb.Gate.items()}
+STATE_NAMES = {state: lifecycle.state_name(state) for state in job_pb.JobState.values()}
+_ADAPTER = TypeAdapter(Measures)
 _FOLD: dict[str, Any] = {
     name.removeprefix("_"): handler
     for name, handler in vars(Measures).items()
     if name.removeprefix("_") in {field_.name for field_ in Event.DESCRIPTOR.oneofs_by_name["body"].fields}
 }
-
-
-def _gate_name(gate: int) -> str:
-    return str(offer_pb.Gate.Name(gate)).removeprefix("GATE_").lower()
-
-
-def _plain(value: Any) -> Any:
-    """JSON form of a field of Measures."""
-    if isinstance(value, Histogram):
-        return {"counts": value.counts, "total": value.total}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, ReviewWork):
-        return {name: getattr(value, name) for name in value.__slots__}
-    if isinstance(value, LiveJob | LiveCourier):
-        return [getattr(value, name) for name in value.__slots__]
-    return value
-
-
-def _like(sample: Any, name: str, value: Any) -> Any:
-    """``value`` from JSON as the type that the field has."""
-    if isinstance(sample, Histogram):
-        return Histogram(counts=value["counts"], total=value["total"])
-    if isinstance(sample, Counter):
-        return Counter(value)
-    if isinstance(sample, ReviewWork):
-        return ReviewWork(**value | {"pairs": Counter(value["pairs"])})
-    if name == "jobs":
-        return {key: LiveJob(*item) for key, item in value.items()}
-    if name == "couriers":
-        return {key: LiveCourier(*item) for key, item in value.items()}
-    return value

@@ -99,12 +99,19 @@ class CourierApp:
         # A call takes one message at a time.
         self._writing = asyncio.Lock()
         self._online = False
+        self._leaving = False
         # Jobs in hand, and the stops that are left, as the market said last.
         self._jobs: dict[str, job_pb.Job] = {}
         self._plan: list[job_pb.PlanStop] = []
         self._changed = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._thinking: set[asyncio.Task[None]] = set()
+
+    async def leave_at(self, at_s: float) -> None:
+        """The shift ends then; a job on board is brought to its end first."""
+        await self._clock.sleep_until(at_s)
+        self._leaving = True
+        await self._send(go_offline=pb.GoOffline(reason="end of the shift"))
 
     async def run(self, stub: rpc.CourierServiceStub) -> None:
         """A shift: until cancelled, through cuts of the stream."""
@@ -172,7 +179,7 @@ class CourierApp:
         self._sent = welcome.handled_number
         self._online = welcome.HasField("courier") and welcome.courier.state != pb.COURIER_STATE_OFFLINE
         asked = any(message.HasField("go_online") for message in self._unacknowledged.values())
-        if not self._online and not asked:
+        if not self._online and not asked and not self._leaving:
             await self._send(go_online=self._shift())
         else:
             await self._flush()
@@ -245,7 +252,7 @@ class CourierApp:
     async def _return(self) -> None:
         """Whose account was restricted wants to work all the same, and tries."""
         await self._clock.sleep_until(self._clock.seconds() + self._rng.uniform(*RETRY_S))
-        if not self._online and self._call is not None:
+        if not self._online and not self._leaving and self._call is not None:
             await self._send(go_online=self._shift())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

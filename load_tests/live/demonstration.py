@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -31,6 +32,8 @@ TRACE_TAIL_S = 400.0
 UNDECIDED = ("scheduled", "queued", "offered")
 # Couriers in a mixed city: mostly cars, some bicycles for meals.
 BICYCLE_SHARE = 0.2
+# Couriers whose shift ends before the demonstration does.
+LEAVE_SHARE = 0.15
 
 Watcher = Callable[[oversight_pb.MarketView, float], None]
 
@@ -93,6 +96,7 @@ class Demonstration:
         watching = asyncio.create_task(self._look_on(clock))
         reviewing = asyncio.create_task(opinions.answer_reviews())
         governing = asyncio.create_task(self._govern(clock))
+        leaving = [asyncio.create_task(work) for work in self._ends_of_shifts(apps, clock)]
         try:
             done, _ = await asyncio.wait(
                 {ending, watching, pinging, placing, reviewing, governing, *shifts}, return_when=asyncio.FIRST_COMPLETED
@@ -108,7 +112,7 @@ class Demonstration:
             market = await self._look()
         finally:
             await opinions.settle()
-            tasks = [placing, pinging, watching, ending, reviewing, governing, *shifts]
+            tasks = [placing, pinging, watching, ending, reviewing, governing, *leaving, *shifts]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,6 +129,15 @@ class Demonstration:
         policy.description = "Pay a minute is lower, pay a job higher."
         request = oversight_pb.SetPolicyRequest(request_id="pay-2", operator_id="operator-1", policy=policy)
         await self._oversight.SetPolicy(request, timeout=LOOK_LIMIT_S)
+
+    def _ends_of_shifts(self, apps: list[CourierApp], clock: RemoteClock) -> Iterator[Coroutine[Any, Any, None]]:
+        """Some go home in the second half."""
+        if self._plan.governs and self._plan.seconds is not None:
+            length_s = self._plan.seconds * clock.speed
+            rng = np.random.default_rng([self._plan.seed, 2_000_000])
+            for app in apps:
+                if rng.random() < LEAVE_SHARE:
+                    yield app.leave_at(rng.uniform(0.5, 0.98) * length_s)
 
     def _apps(
         self,

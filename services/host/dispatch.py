@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError
@@ -16,6 +17,7 @@ from matching.solve import fall_back
 from matching.solver_processes import FAULTS, SolverProcesses
 from services.host.market_host import MarketHost
 from services.host.zone_queues import ZoneQueues
+from services.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +32,14 @@ SILENCE_CHECK_S = 5
 class Dispatch:
     """The loops beside the calls. ``drain`` lets the round under way finish."""
 
-    def __init__(self, host: MarketHost, solver: SolverProcesses) -> None:
+    def __init__(self, host: MarketHost, solver: SolverProcesses, signals: Signals) -> None:
         self._host = host
+        self._signals = signals
         self._solver = solver
         self._zone_queues = ZoneQueues(host)
         self._draining = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.rounds_failed = 0
-        # Wall seconds of the last round's stages, for the operator.
-        self.stages_s: dict[str, float] = {}
 
     async def start(self) -> None:
         await asyncio.gather(*map(asyncio.wrap_future, self._solver.warm_up()))
@@ -95,13 +96,16 @@ class Dispatch:
             self.rounds_failed += 1
             self._solver.replace()
             self._solver.warm_up()
-        self.stages_s = assignment.stages_s
+        for stage, seconds in assignment.stages_s.items():
+            self._signals.stages.labels(stage).observe(seconds)
         return assignment
 
     async def _ticks(self) -> None:
         check_silence_us = 0
         while not self._draining.is_set():
+            wanted = perf_counter() + TICK_S
             await self._pause(TICK_S)
+            self._signals.loop_lag.observe(max(perf_counter() - wanted, 0.0))
             host, now = self._host, self._host.clock.now()
             host.locations.drain(now // 1000)
             if not host.accepting:
@@ -129,7 +133,7 @@ class Dispatch:
             return
         state = host.market.state
         before_ms = (now - span(policy.silence_limit)) // 1000
-        for courier_id in list(host.measures.couriers):
+        for courier_id in list(host.measures.online):
             quiet = host.index.last_ms(state.numbers[courier_id]) < before_ms
             if quiet and not host.sessions.connected(courier_id) and not state.couriers[courier_id].closing:
                 try:

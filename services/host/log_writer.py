@@ -14,6 +14,7 @@ from dispatcher.errors import MarketUnavailable, StaleWriter
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
+from services.signals import Signals
 
 # More than a database round trip's worth of events in one statement only adds latency.
 LARGEST_APPEND = 5_000
@@ -42,8 +43,11 @@ class Applied:
 class LogWriter:
     """Makes events durable in order, then hands them to ``publish`` and wakes those who wait for them."""
 
-    def __init__(self, store: Appends, durable: int, publish: Callable[[Sequence[Applied]], None]) -> None:
+    def __init__(
+        self, store: Appends, durable: int, publish: Callable[[Sequence[Applied]], None], signals: Signals
+    ) -> None:
         self.durable_sequence = durable
+        self._signals = signals
         self._store = store
         self._publish = publish
         self._pending: deque[Applied] = deque()
@@ -83,7 +87,8 @@ class LogWriter:
     async def _append_some(self) -> None:
         batch = [self._pending.popleft() for _ in range(min(len(self._pending), LARGEST_APPEND))]
         try:
-            await self._store.append([applied.event for applied in batch])
+            with self._signals.append.time():
+                await self._store.append([applied.event for applied in batch])
         except StaleWriter as fault:
             self._fail(fault)
             raise
@@ -95,6 +100,7 @@ class LogWriter:
             # Not foreseen: the suite will end, but nobody may be left waiting.
             self._fail(MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written ({fault})"))
             raise
+        self._signals.appended.observe(len(batch))
         self.durable_sequence = batch[-1].event.sequence
         self._publish(batch)
         while self._waiting and self._waiting[0][0] <= self.durable_sequence:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, TypeVar
 
 import asyncpg
@@ -19,23 +20,28 @@ from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.market.clocks import PHASE_OF
 from dispatcher.market.market import Networks
-from dispatcher.measures import Measures
+from dispatcher.measures import Measures, figures
+from dispatcher.measures.catalogue import Reading
 from dispatcher.messages import copied
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
 from services.clock import MarketClock
 from services.host.locations import LocationIntake
 from services.host.log_writer import STORE_FAULTS, Applied, LogWriter
 from services.host.projector import Projector
 from services.host.sessions import Sessions, plan_changed
 from services.host.watches import JobWatches
+from services.signals import Signals
 
 log = logging.getLogger(__name__)
 
 RELOAD_RETRY_S = 0.2
+# Figures over all couriers are computed no more often: wall seconds.
+FIGURES_EVERY_S = 1.0
 # How long a drain waits for the tables; what they lack is followed at the next start.
 TABLES_LIMIT_S = 10.0
 # What stands for nobody's phase: the tables count phases from 1, and 0 is offline.
@@ -56,8 +62,11 @@ class Opening:
 
 
 class MarketHost:
-    def __init__(self, pool: asyncpg.Pool, opening: Opening, clock: MarketClock) -> None:
+    def __init__(self, pool: asyncpg.Pool, opening: Opening, clock: MarketClock, signals: Signals) -> None:
         self.clock = clock
+        self._signals = signals
+        self._reading: Reading | None = None
+        self._read_s = 0.0
         self.sessions = Sessions()
         self.watches = JobWatches()
         self.index = LiveIndex()
@@ -129,7 +138,7 @@ class MarketHost:
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
         self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
-        self.measures = Measures.from_json(saved[1]) if saved is not None else Measures()
+        self.measures = await self._measures(*saved) if saved is not None else Measures()
         await self._projections.load()
         self.projector = Projector(self._projections)
         async for event in self._store.read(self.market.sequence):
@@ -139,13 +148,27 @@ class MarketHost:
         self.clock.not_before(self.market.state.time_us)
         self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         self._place_couriers()
-        self._writer = LogWriter(self._store, self.market.sequence, self._publish)
+        self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
+        self._reading = None
         self.generation += 1
+
+    async def _measures(self, market: snapshot_pb.MarketSnapshot, kept: str) -> Measures:
+        """Those of the snapshot; where another version of this software kept them, folded anew from the log."""
+        try:
+            return Measures.from_json(kept)
+        except ValueError:
+            log.warning("the measures were kept in another form: folding %d events", market.sequence)
+        measures = Measures()
+        async for event in self._store.read(0):
+            if event.sequence > market.sequence:
+                break
+            measures.fold(event)
+        return measures
 
     def _place_couriers(self) -> None:
         """Everyone online stands where the log saw them last, until they are heard of again."""
         state, now_ms = self.market.state, self.clock.now() // 1000
-        for courier_id in self.measures.couriers:
+        for courier_id in self.measures.online:
             number = state.numbers[courier_id]
             columns = state.columns
             self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
@@ -199,6 +222,7 @@ class MarketHost:
             jobs = frozenset(job.job_id for job in saved.jobs if job.client_id == person_id)
             severed(saved, Erased(person_id, pseudonym, jobs))
             self.market = Market.restore(saved, self._opening.networks)
+            self.measures.rename(person_id, pseudonym)
             self.sessions.drop(person_id)
             self.generation += 1
             await self._save_snapshot()
@@ -210,6 +234,20 @@ class MarketHost:
         return events
 
     # --- commands and reads
+
+    def reading(self) -> Reading:
+        """The measures now, or of the last event while events are on their way to the log: theirs is an earlier
+        time."""
+        now_s = monotonic()
+        if self._reading is None or now_s >= self._read_s + FIGURES_EVERY_S:
+            idle = self._writer.durable_sequence == self.market.sequence == self.measures.sequence
+            self.measures.bring_to(self.clock.now() if idle else self.measures.time_us)
+            self._reading, self._read_s = Reading(self.measures, figures(self.measures)), now_s
+        return self._reading
+
+    def pending(self) -> int:
+        """Events that are decided, and not durable yet."""
+        return self.market.sequence - self._writer.durable_sequence
 
     async def submit(self, command: commands.Command, view: Callable[[Market], T]) -> T:
         """Decide, apply, and return the view of the moment right after, once it is durable.

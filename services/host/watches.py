@@ -33,6 +33,9 @@ class JobWatches:
         for queue in self._queues.get(job.job_id, ()):
             _put(queue, job)
 
+    def count(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def end(self) -> None:
         for queues in self._queues.values():
             for queue in queues:

@@ -8,8 +8,8 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
 from dispatcher.measures import Measures
-from dispatcher.measures.fold import AT_PICKUP, FREE, TO_PICKUP, WITH_JOB
 from dispatcher.measures.histogram import Histogram
+from dispatcher.measures.records import P1, P2, P2W, P3
 from dispatcher.pricing.surge import NONE_PERCENT, SCALE
 from dispatcher.times import SECOND, duration, timestamp
 from geo.cells import cell_name
@@ -23,8 +23,8 @@ SURGE_SHOWN = 100
 
 def market_view(host: MarketHost) -> pb.MarketView:
     measures, now = host.measures, host.clock.now()
-    seconds = measures.courier_seconds_until(now)
-    offers = dict(measures.offers) | {"open": len(measures.open_offers)}
+    spent = host.reading().figures.sums.phases_us
+    offers = dict(measures.offers.outcomes) | {"open": len(measures.offers.open)}
     view = pb.MarketView(
         market_id=host.market_id,
         time=timestamp(now),
@@ -35,13 +35,13 @@ def market_view(host: MarketHost) -> pb.MarketView:
         offers=_counts(offers),
         wait_for_accept=_distribution(measures.wait_for_accept),
         wait_for_pickup=_distribution(measures.wait_for_pickup),
-        fares=_money(host, measures.fares_minor),
-        pay=_money(host, sum(measures.pay_minor.values()) - measures.pay_minor["tip"]),
-        tax=_money(host, measures.tax_minor),
+        fares=_money(host, measures.money.fares_all()),
+        pay=_money(host, measures.money.pay_without_tips()),
+        tax=_money(host, measures.money.taxes.total()),
         jobs_placed=sum(measures.jobs_placed.values()),
-        courier_free=_seconds(seconds[FREE]),
-        courier_to_pickup=_seconds(seconds[TO_PICKUP] + seconds[AT_PICKUP]),
-        courier_with_job=_seconds(seconds[WITH_JOB]),
+        courier_free=duration(spent[P1]),
+        courier_to_pickup=duration(spent[P2] + spent[P2W]),
+        courier_with_job=duration(spent[P3]),
         clock_speed=host.clock.speed,
         decisions=_decisions(measures),
         reviews=_reviews(host),
@@ -105,15 +105,16 @@ def _money(host: MarketHost, minor_units: int) -> types_pb.Money:
 
 
 def _decisions(measures: Measures) -> list[pb.DecisionCount]:
+    totals = measures.decisions.totals()
     return [
         pb.DecisionCount(
             kind=kind,
-            by_rule=measures.decisions[f"{kind}/rule"],
-            by_solver=measures.decisions[f"{kind}/solver"],
-            by_human=measures.decisions[f"{kind}/human"],
+            by_rule=totals[f"{kind}/rule"],
+            by_solver=totals[f"{kind}/solver"],
+            by_human=totals[f"{kind}/human"],
             automation_rate=rate,
         )
-        for kind, rate in measures.automation_rates().items()
+        for kind, rate in measures.decisions.automation_rates().items()
     ]
 
 

@@ -241,7 +241,7 @@ def test_two_opinions_that_differ_ask_a_third_and_the_majority_decides() -> None
     for event in bench.log:
         measures.fold(event)
     assert (measures.reviews.decided, measures.reviews.opinions, measures.reviews.second_opinions) == (1, 3, 1)
-    assert measures.decisions["standing/human"] == 1
+    assert measures.decisions.totals()["standing/human"] == 1
     assert Measures.from_json(measures.to_json()).reviews == measures.reviews
 
 

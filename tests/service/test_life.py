@@ -20,7 +20,8 @@ from dispatcher.log.files import read_log
 from dispatcher.log.invariants import violations
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
-from dispatcher.measures import Measures
+from dispatcher.measures import Measures, figures
+from dispatcher.measures.catalogue import Reading
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_pb2
@@ -28,6 +29,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
 from load_tests.live.suite_process import SuiteProcess, descendants
+from tests.dispatcher.measures.conftest import values
 from tests.service.stream import CourierClient, caller, place_request
 
 GIG = str(Path(sys.executable).with_name("gig"))
@@ -67,10 +69,14 @@ def test_the_exported_log_rebuilds_the_live_market_byte_for_byte(demo_folder, tm
     folded = Market.fold(events)
     live, again = (m.SerializeToString(deterministic=True) for m in (saved, folded.snapshot()))
     assert again == live
-    counted = Measures()
+    counted, kept = Measures(), Measures.from_json(measures)
     for event in events:
         counted.fold(event)
-    assert Measures.from_json(measures) == counted
+    for one in (counted, kept):
+        one.bring_to(kept.time_us)
+    live_values, counted_values = (values(Reading(one, figures(one))) for one in (kept, counted))
+    for name, value in live_values.items():
+        assert counted_values[name] == pytest.approx(value), name
 
 
 async def latest_snapshot(folder: Path, market: str):
