@@ -9,6 +9,7 @@ import typer
 from services.cli.config import config
 from services.cli.ledger import ledger_app
 from services.cli.log import log_app
+from services.cli.measures import measures
 from services.cli.policy import policy_app
 from services.cli.serve import serve
 from services.cli.travel import travel_app
@@ -23,6 +24,7 @@ def app() -> typer.Typer:
     cli = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     cli.command()(serve)
     cli.command()(config)
+    cli.command()(measures)
     cli.add_typer(log_app, name="log")
     cli.add_typer(ledger_app, name="ledger")
     cli.add_typer(policy_app, name="policy")

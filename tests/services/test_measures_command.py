@@ -1,0 +1,59 @@
+"""`gig measures` prints the whole catalogue of a log; the page of the documentation is that of the code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dispatcher.log.files import write_log
+from dispatcher.measures.catalogue import CATALOGUE
+from dispatcher.measures.catalogue.page import page
+from load_tests.bench.busy_market import BusyMarket
+
+GIG = str(Path(sys.executable).with_name("gig"))
+ROOT = Path(__file__).parents[2]
+
+
+def gig(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([GIG, *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def log_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("busy") / "day.log.gz"
+    write_log(path, BusyMarket(couriers=30, jobs_an_hour=300, hours=0.5).run())
+    return path
+
+
+def test_every_measure_is_printed_with_value_unit_family_and_formula(log_file: Path) -> None:
+    done = gig("measures", str(log_file))
+    assert done.returncode == 0, done.stderr
+    for measure in CATALOGUE:
+        assert measure.name.split()[0] in done.stdout
+
+
+def test_as_json_it_is_one_object_with_all_of_it(log_file: Path) -> None:
+    told = json.loads(gig("measures", str(log_file), "--json").stdout)
+    assert [measure["number"] for measure in told["measures"]] == list(range(1, 47))
+    assert all(measure["formula"] and measure["source"] for measure in told["measures"])
+    assert told["events"] > 400
+
+
+def test_one_family_alone(log_file: Path) -> None:
+    told = json.loads(gig("measures", str(log_file), "--json", "--family", "automation").stdout)
+    assert {measure["family"] for measure in told["measures"]} == {"automation"}
+
+
+def test_a_log_that_is_not_there_is_a_clear_error(tmp_path) -> None:
+    done = gig("measures", str(tmp_path / "no.log.gz"))
+    assert done.returncode != 0
+    assert "no.log.gz" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_page_of_the_documentation_is_that_of_the_code() -> None:
+    assert (ROOT / "docs/measures.md").read_text("utf-8") == page(), "run: gig measures --docs > docs/measures.md"
