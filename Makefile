@@ -4,10 +4,18 @@ VENV := .venv
 READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/gig/v1/*.proto)
 
-.PHONY: run test test-roads setup check bench lock clean
+.PHONY: run test test-roads observe dashboards setup check bench lock clean
 
 run: setup
 	$(VENV)/bin/gig demo
+
+# Prometheus beside the suite that runs on this machine: make observe PROMETHEUS=path/to/prometheus
+observe: setup
+	$(VENV)/bin/gig observe $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
+
+# Grafana's dashboards, from services/observe/boards.py.
+dashboards: setup
+	$(VENV)/bin/python -m services.observe.grafana
 
 test: setup
 	$(VENV)/bin/pytest

@@ -14,6 +14,8 @@ from load_tests.cities.demand import RESTAURANTS, poisson_demands
 CENTRE = (50.0, 8.0)
 HALF_SIDE = (0.06, 0.09)
 SPREAD = (0.018, 0.028)
+# Of the city's sides, the centre's.
+INNER = 0.3
 MEAL_SPREAD = (0.007, 0.011)
 WAYS = StraightLine(circuity=1.3, speeds_mps=(5.5,))
 
@@ -26,13 +28,14 @@ class GeneratedCity:
 
     def __init__(self, rng: np.random.Generator) -> None:
         (lat, lng), (dlat, dlng) = CENTRE, HALF_SIDE
-        ring = [[lng + sx * dlng, lat + sy * dlat] for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
-        feature = {
-            "type": "Feature",
-            "properties": {"name": "city", "rule": "service_area"},
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-        }
-        self.zones_geojson = json.dumps({"type": "FeatureCollection", "features": [feature]})
+        features = []
+        for name, part in (("centre", INNER), ("outskirts", 1.0)):
+            corners = ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+            ring = [[lng + part * sx * dlng, lat + part * sy * dlat] for sx, sy in corners]
+            properties = {"name": name, "rule": "service_area", "class": name}
+            geometry = {"type": "Polygon", "coordinates": [ring]}
+            features.append({"type": "Feature", "properties": properties, "geometry": geometry})
+        self.zones_geojson = json.dumps({"type": "FeatureCollection", "features": features})
         self._kitchens = [self._spot(rng, CENTRE, SPREAD) for _ in range(RESTAURANTS)]
 
     def demands(self, rng: np.random.Generator, jobs_per_minute: float) -> Iterator[Demand]:

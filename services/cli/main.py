@@ -10,6 +10,7 @@ from services.cli.config import config
 from services.cli.ledger import ledger_app
 from services.cli.log import log_app
 from services.cli.measures import measures
+from services.cli.observe import observe
 from services.cli.policy import policy_app
 from services.cli.serve import serve
 from services.cli.travel import travel_app
@@ -25,6 +26,7 @@ def app() -> typer.Typer:
     cli.command()(serve)
     cli.command()(config)
     cli.command()(measures)
+    cli.command()(observe)
     cli.add_typer(log_app, name="log")
     cli.add_typer(ledger_app, name="ledger")
     cli.add_typer(policy_app, name="policy")

@@ -1,0 +1,56 @@
+"""`gig observe`: Prometheus beside the running suite, with our rules and alerts."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.cli import options
+from services.cli.failures import FAILED, fail, reported
+from services.observe import prometheus
+from services.settings import resolve
+
+Binary = Annotated[
+    Path | None, typer.Option("--prometheus", help="The program to start.", show_default="the one on PATH")
+]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Where Prometheus answers, on this machine.")]
+Interval = Annotated[str, typer.Option(help="How often the suite is asked, as Prometheus writes it.")]
+
+
+def observe(
+    program: Binary = None,
+    port: Port = 9090,
+    interval: Interval = "5s",
+    config: options.ConfigFile = None,
+    http_address: options.HttpAddress = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Start Prometheus against the suite that runs on this machine, until Ctrl-C.
+
+    It comes with recording rules and alerts; Grafana's dashboards are JSON files in services/observe/dashboards.
+    """
+    flags = {"http_address": http_address, "data_dir": data_dir}
+    with reported():
+        settings = resolve(flags, file=config).values
+    try:
+        found = prometheus.binary(program)
+    except prometheus.PrometheusMissing as fault:
+        fail(str(fault), FAILED)
+    folder = settings.data_dir / "prometheus"
+    child = prometheus.start(found, folder, settings.http_address, port, interval)
+    out = Console(stderr=True)
+    where = f"http://127.0.0.1:{port}/alerts"
+    out.print(f"Prometheus: {where}   asks the suite at {settings.http_address} every {interval}")
+    out.print(f"[dim]its data and log are in {folder}; Ctrl-C ends it[/dim]")
+    try:
+        code = child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGTERM)
+        code = child.wait()
+    if code not in (0, -signal.SIGTERM):
+        text = (folder / "prometheus.log").read_text("utf-8", "replace").strip().splitlines()
+        fail(f"Prometheus ended with code {code}: {text[-1] if text else 'it says nothing'}", FAILED)

@@ -1,0 +1,1 @@
+"""What operators watch with: Prometheus' configuration, rules and alerts, and Grafana's dashboards, made from code."""

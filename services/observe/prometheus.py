@@ -1,0 +1,53 @@
+"""Prometheus as our own child: configured for a suite, with the rules and alerts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class PrometheusMissing(RuntimeError):
+    """There is no Prometheus here, or it does not start."""
+
+
+def binary(given: Path | None) -> str:
+    """Raises PrometheusMissing where there is none."""
+    found = shutil.which(str(given or "prometheus"))
+    if found is None:
+        raise PrometheusMissing(
+            f"{given or 'prometheus'} is not here: install it (Debian: apt-get install prometheus),"
+            " or name one with --prometheus"
+        )
+    return found
+
+
+def configuration(target: str, interval: str, labels: dict[str, str]) -> dict[str, Any]:
+    """That of prometheus.yml beside this file, for a suite elsewhere; rules by their full paths."""
+    here = Path(str(resources.files("services.observe")))
+    config: dict[str, Any] = yaml.safe_load((here / "prometheus.yml").read_text("utf-8"))
+    config["rule_files"] = [str(here / name) for name in config["rule_files"]]
+    config["global"] = {"scrape_interval": interval, "evaluation_interval": interval}
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [target], "labels": labels}]
+    return config
+
+
+def start(program: str, folder: Path, target: str, port: int, interval: str = "5s") -> subprocess.Popen[bytes]:
+    """A Prometheus that scrapes ``target``, answers on ``port`` of this machine, and keeps its data in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML too.
+    (folder / "prometheus.yml").write_text(json.dumps(configuration(target, interval, {})), "utf-8")
+    command = [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
+    ]
+    with (folder / "prometheus.log").open("ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output)
