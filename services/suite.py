@@ -27,6 +27,7 @@ from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
 from services.roads import networks
 from services.rpc.server import RpcServer
+from services.rpc.services import services_of
 from services.settings import Settings, SettingsError
 from services.signals import Signals
 
@@ -81,8 +82,9 @@ class Suite:
         dispatch = Dispatch(host, SolverProcesses(settings.solver_processes), signals)
         registry.register(MeasureCollector(lambda: {host.market_id: host.reading()}))
         registry.register(ServiceCollector(host, dispatch, pool))
-        rpc = RpcServer(host, NoOffers(dsn, opening.networks), settings.grpc_address, registry)
-        http = HttpServer(host, registry)
+        services = services_of(host, NoOffers(dsn, opening.networks))
+        rpc = RpcServer(services, settings.grpc_address, registry)
+        http = HttpServer(host, services, registry)
         snapshots = Snapshots(host, dsn)
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()

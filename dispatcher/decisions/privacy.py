@@ -9,6 +9,8 @@ from gig.v1 import transparency_service_pb2 as pb
 
 # Decimals of a degree: about a hundred metres, a block and not a door.
 BLOCK_DIGITS = 3
+# Of an offer, what everyone may know.
+SHARED_INPUTS = frozenset({"couriers_considered", "couriers_eligible"})
 
 
 def for_person(decision: pb.Decision) -> pb.Decision:
@@ -18,6 +20,23 @@ def for_person(decision: pb.Decision) -> pb.Decision:
     if decision.HasField("offer"):
         _blind(decision.offer)
     return decision
+
+
+def for_anyone(decision: pb.Decision) -> pb.Decision:
+    """How an offer was chosen, for people whom it is not about: what was compared, and neither who, where, when to the
+    second, nor for how much."""
+    shown = pb.Decision(
+        decision_id=decision.decision_id,
+        kind=decision.kind,
+        decider=decision.decider,
+        policy_version=decision.policy_version,
+        rule=decision.rule,
+    )
+    shown.time.seconds = decision.time.seconds // 60 * 60
+    shown.offer.reason.CopyFrom(decision.offer.reason)
+    _blind(shown.offer)
+    shown.inputs.extend(one for one in decision.inputs if one.name in SHARED_INPUTS)
+    return shown
 
 
 def job_for_courier(job: job_pb.Job) -> job_pb.Job:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import signal
+import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,7 +31,7 @@ from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from load_tests.traces.cargo import CargoCity, read_instance
 from load_tests.traces.errors import TraceError
 from services.cli.failures import FAILED, INTERRUPTED, USAGE, fail
-from services.settings import default_data_dir
+from services.settings import Settings, default_data_dir
 
 IN_HAND = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")
 LINE_EVERY_S = 5.0
@@ -99,6 +100,19 @@ def demo(
         raise typer.Exit(FAILED)
 
 
+def _http_address() -> str:
+    """The usual one, where Prometheus looks; any other where that one is taken."""
+    usual = str(Settings.model_fields["http_address"].default)
+    host, _, port = usual.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return usual
+
+
 def _called_as() -> str:
     """The command as the user can type it again."""
     command = Path.cwd() / sys.argv[0]
@@ -158,12 +172,16 @@ class Run:
         zones.write_text(self._city.zones_geojson or '{"type": "FeatureCollection", "features": []}', "utf-8")
         suite = SuiteProcess(
             *("--market", self._market, "--clock-speed", f"{self._speed:g}"),
-            *("--policy", self._city.policy, "--zones", str(zones)),
+            *("--policy", self._city.policy, "--zones", str(zones), "--http-address", _http_address()),
             data_dir=self._data_dir,
             output=self._data_dir / "suite.log",
         )
         with self._console.status("starting the suite on an embedded PostgreSQL"):
             await suite.start()
+        page = f"http://127.0.0.1:{suite.http_port}"
+        self._console.print(
+            f"The market: {page}/#token=operator:ann   a courier's page: {page}/me#token=courier:courier-1"
+        )
         try:
             return None if stop.is_set() else await self._demonstrate(suite.target, stop)
         finally:

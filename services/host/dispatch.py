@@ -96,6 +96,7 @@ class Dispatch:
             self.rounds_failed += 1
             self._solver.replace()
             self._solver.warm_up()
+        self._host.stages_s = dict(assignment.stages_s)
         for stage, seconds in assignment.stages_s.items():
             self._signals.stages.labels(stage).observe(seconds)
         return assignment

@@ -79,6 +79,8 @@ class MarketHost:
         self._stopping = False
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
+        # How long each stage of the last round took.
+        self.stages_s: dict[str, float] = {}
         # The latest snapshot that is saved.
         self.snapshot_sequence = 0
         # Set when the market cannot go on here: another process writes it.

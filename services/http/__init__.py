@@ -1,1 +1,1 @@
-"""The HTTP port: metrics for Prometheus, health for whoever restarts us."""
+"""The HTTP port: metrics for Prometheus, health for whoever restarts us, pages for people."""

@@ -47,6 +47,7 @@ RULES = {
     "TransparencyService/ExportMyData": Rule("person_id"),
     "TransparencyService/EraseMyData": Rule("person_id"),
     "TransparencyService/ExplainNoOffer": Rule("courier_id", (OPERATOR,)),
+    "TransparencyService/GetMyMeasures": Rule("courier_id", (OPERATOR,)),
     "OversightService/ListReviews": Rule("", (OPERATOR, "reviewer"), roles_only=True),
     "OversightService/OpenReview": Rule("operator_id"),
     "OversightService/ClaimReview": Rule("reviewer_id"),
@@ -61,11 +62,14 @@ _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 def caller_of(metadata: Iterable[tuple[str, Any]] | None) -> Caller | None:
     """Who asks, or None where nothing is said. Raises InvalidField where it is said wrongly."""
     named = next((value for key, value in metadata or () if key == CALLER_KEY), None)
-    if named is None:
-        return None
-    match = _CALLER.match(named) if isinstance(named, str) else None
+    return None if named is None else caller_named(named, f"metadata {CALLER_KEY}")
+
+
+def caller_named(token: str | bytes, field: str) -> Caller:
+    """Raises InvalidField, which names the field that held the token."""
+    match = _CALLER.match(token) if isinstance(token, str) else None
     if match is None:
-        raise InvalidField(f"metadata {CALLER_KEY}", f"must be role:id, with a role of {', '.join(ROLES)}")
+        raise InvalidField(field, f"must be role:id, with a role of {', '.join(ROLES)}")
     return Caller(match[1], match[2])
 
 

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from dispatcher.errors import DispatchError
 from services.rpc import access, errors
 from services.rpc.call_metrics import CallMetrics
+from services.rpc.services import Service
 
 
 class Malformed:
@@ -24,15 +25,20 @@ class Malformed:
 MALFORMED = Malformed()
 
 
-def handler_of(service: ServiceDescriptor, servicer: object, metrics: CallMetrics) -> grpc.GenericRpcHandler:
+def handler_of(service: Service, metrics: CallMetrics) -> grpc.GenericRpcHandler:
     """All methods of a service. Raises AttributeError at the start where the servicer lacks one."""
-    methods = {method.name: _method(method, servicer, metrics) for method in service.methods}
-    return grpc.method_handlers_generic_handler(service.full_name, methods)
+    methods = {method.name: _method(method, service.servicer, metrics) for method in service.descriptor.methods}
+    return grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
+
+
+def implementation_of(method: MethodDescriptor, servicer: object) -> Callable[[Any], Any]:
+    """What carries a method out: of the same name, in Python's spelling."""
+    found: Callable[[Any], Any] = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+    return found
 
 
 def _method(method: MethodDescriptor, servicer: object, metrics: CallMetrics) -> grpc.RpcMethodHandler:
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()
-    implementation = getattr(servicer, name)
+    implementation = implementation_of(method, servicer)
     path = f"{method.containing_service.name}/{method.name}"
     decode = _decoder(GetMessageClass(method.input_type))
     encode = GetMessageClass(method.output_type).SerializeToString

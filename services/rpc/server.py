@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterable
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
-from gig.v1 import (
-    courier_service_pb2,
-    job_service_pb2,
-    oversight_service_pb2,
-    pay_service_pb2,
-    rating_service_pb2,
-    transparency_service_pb2,
-)
-from services.host.market_host import MarketHost
-from services.host.no_offer import NoOffers
 from services.rpc.call_metrics import CallMetrics
-from services.rpc.courier_service import CourierService
-from services.rpc.job_service import JobService
 from services.rpc.methods import handler_of
-from services.rpc.oversight_service import OversightService
-from services.rpc.pay_service import PayService
-from services.rpc.rating_service import RatingService
-from services.rpc.transparency_service import TransparencyService
-
-SERVICES: tuple[tuple[ModuleType, str, type[Any]], ...] = (
-    (job_service_pb2, "JobService", JobService),
-    (courier_service_pb2, "CourierService", CourierService),
-    (rating_service_pb2, "RatingService", RatingService),
-    (pay_service_pb2, "PayService", PayService),
-    (transparency_service_pb2, "TransparencyService", TransparencyService),
-    (oversight_service_pb2, "OversightService", OversightService),
-)
+from services.rpc.services import Service
 
 OPTIONS = (
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
@@ -57,15 +32,13 @@ class PortTaken(RuntimeError):
 
 
 class RpcServer:
-    def __init__(self, host: MarketHost, no_offers: NoOffers, address: str, registry: CollectorRegistry) -> None:
+    def __init__(self, services: Iterable[Service], address: str, registry: CollectorRegistry) -> None:
         self._server = grpc.aio.server(options=OPTIONS)
         metrics = CallMetrics(registry)
         names = []
-        for module, name, servicer in SERVICES:
-            descriptor = module.DESCRIPTOR.services_by_name[name]
-            made = servicer(host, no_offers) if servicer is TransparencyService else servicer(host)
-            self._server.add_generic_rpc_handlers((handler_of(descriptor, made, metrics),))
-            names.append(descriptor.full_name)
+        for service in services:
+            self._server.add_generic_rpc_handlers((handler_of(service, metrics),))
+            names.append(service.descriptor.full_name)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = ["", *names]

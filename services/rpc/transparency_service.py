@@ -12,6 +12,8 @@ from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
 from dispatcher.log.erasure import check_known
 from dispatcher.log.store import FROM_THE_END
+from dispatcher.measures.catalogue.own import own_measures
+from dispatcher.times import timestamp
 from gig.v1 import transparency_service_pb2 as pb
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
@@ -105,6 +107,32 @@ class TransparencyService:
         host = self._host
         now, online = host.clock.now(), host.market.state.columns.online_numbers()
         return await host.read(lambda market: market.explain_wait(call.job_id, host.moved(online), now))
+
+    async def get_my_measures(self, call: pb.GetMyMeasuresRequest) -> pb.GetMyMeasuresResponse:
+        host = self._host
+        if call.courier_id not in host.measures.couriers:
+            host.market.state.courier(call.courier_id)
+        reading = host.reading()
+        found = pb.GetMyMeasuresResponse(
+            time=timestamp(reading.measures.time_us),
+            currency_code=reading.measures.currency,
+            floor_minor_units_per_hour=reading.measures.terms.floor_per_hour,
+        )
+        for own in own_measures(reading, call.courier_id):
+            told = own.measure
+            found.measures.add(
+                number=told.number,
+                name=told.name,
+                family=told.family.value,
+                unit=told.unit,
+                formula=told.formula,
+                source=told.source,
+                values=[
+                    pb.MeasuredValue(name=name, value=value, market=own.market.get(name))
+                    for name, value in own.values.items()
+                ],
+            )
+        return found
 
     def _explained(self, found: lookups.FoundDecision) -> pb.Decision:
         return for_person(

@@ -17,7 +17,7 @@ from gig.v1 import (
     rating_service_pb2,
     transparency_service_pb2,
 )
-from services.rpc.server import SERVICES
+from services.rpc.services import SERVICERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +58,7 @@ def test_the_generated_code_is_that_of_the_contract(tmp_path) -> None:
 )
 def test_the_contracts_page_says_of_each_method_whether_it_is_built(module) -> None:
     page = (ROOT / "docs/contract.md").read_text("utf-8")
-    servicers = {name: servicer for _, name, servicer in SERVICES}
+    servicers = {service.name: servicer for service, servicer in SERVICERS}
     for service in module.DESCRIPTOR.services_by_name.values():
         for method in service.methods:
             snake = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.rpc.server import SERVICES
+from services.rpc.services import SERVICERS
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
@@ -15,11 +15,7 @@ ROWS = [
     for line in (ROOT / "docs/rights.md").read_text("utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| right")
 ]
-METHODS = {
-    f"{name}/{method.name}"
-    for module, name, _ in SERVICES
-    for method in module.DESCRIPTOR.services_by_name[name].methods
-}
+METHODS = {f"{service.name}/{method.name}" for service, _ in SERVICERS for method in service.methods}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:50])

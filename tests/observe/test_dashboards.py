@@ -23,7 +23,7 @@ from load_tests.live.suite_process import SuiteProcess
 from services.observe import prometheus
 from services.observe.boards import BOARDS
 from services.observe.grafana import built
-from tests.observe.tools import needed
+from tests.tools import needed
 
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "services/observe"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.observe.tools import needed
+from tests.tools import needed
 
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "services/observe"

@@ -12,9 +12,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.rpc.server import SERVICES
+from services.rpc.services import SERVICERS
 
-METHODS = [method for module, name, _ in SERVICES for method in module.DESCRIPTOR.services_by_name[name].methods]
+METHODS = [method for service, _ in SERVICERS for method in service.methods]
 
 EXPECTED = {
     grpc.StatusCode.OK,

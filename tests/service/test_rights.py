@@ -19,7 +19,7 @@ from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
-from services.rpc.server import SERVICES
+from services.rpc.services import SERVICERS
 from tests.service.stream import caller, place_request
 
 
@@ -111,6 +111,7 @@ async def test_nobody_reads_anothers_statement_decisions_ratings_standing_or_dat
         (ratings.ListRatings, rating_pb.ListRatingsRequest(person_id=bo.courier_id)),
         (ratings.GetStanding, rating_pb.GetStandingRequest(person_id=bo.courier_id)),
         (transparency.ListDecisions, pb.ListDecisionsRequest(person_id=bo.courier_id)),
+        (transparency.GetMyMeasures, pb.GetMyMeasuresRequest(courier_id=bo.courier_id)),
         (transparency.ExplainDecision, pb.ExplainDecisionRequest(decision_id=decision_id)),
         (
             transparency.ContestDecision,
@@ -406,8 +407,8 @@ async def test_no_position_is_taken_off_duty_and_the_contract_asks_for_no_moods(
     assert "offline" in await refused(couriers.ReportLocations(report), grpc.StatusCode.FAILED_PRECONDITION)
     names = {
         field.name
-        for module, _, _ in SERVICES
-        for message in module.DESCRIPTOR.message_types_by_name.values()
+        for service, _ in SERVICERS
+        for message in service.file.message_types_by_name.values()
         for field in message.fields
     }
     for word in ("emotion", "mood", "health", "union", "religion", "ethnic", "biometric", "voice", "contacts"):

@@ -18,7 +18,7 @@ from dispatcher.measures.catalogue.measure import (
 )
 from dispatcher.measures.conduct import COHORTS, COMPARED, LEVELS
 from dispatcher.measures.records import P2, P3
-from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H
+from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, Sums
 from dispatcher.times import SECOND
 
 GOVERNMENTALITY = Family.GOVERNMENTALITY
@@ -359,7 +359,7 @@ def displaced_risk(reading: Reading) -> Value:
         "gig_commanded_time_seconds",
         "Time at the platform's command, by whether a line of pay counts it",
         {"paid": "true, false"},
-        lambda reading: each(_commanded(reading)),
+        lambda reading: each(commanded_s(reading.figures.sums)),
     ),
 )
 def hors_travail(reading: Reading) -> Value:
@@ -371,12 +371,12 @@ def hors_travail(reading: Reading) -> Value:
     Formula: (P1 in offer windows and queues + P2 + unpaid P2w) / (P1 in offer windows and queues + P2 + P2w + P3)
     Source: after Casilli, En attendant les robots (2019): put to work, and out of work's status
     """
-    commanded = _commanded(reading)
+    commanded = commanded_s(reading.figures.sums)
     return ratio(commanded["false"], sum(commanded.values()))
 
 
-def _commanded(reading: Reading) -> dict[str, float]:
-    sums = reading.figures.sums
+def commanded_s(sums: Sums) -> dict[str, float]:
+    """Seconds at the platform's command, by whether a line of pay counts them."""
     unpaid = sums.commanded_us + sums.phases_us[P2] + sums.waiting_us
     paid = sums.phases_us[2] - sums.waiting_us + sums.phases_us[P3]
     return {"true": paid / SECOND, "false": unpaid / SECOND}

@@ -17,7 +17,7 @@ from dispatcher.measures.catalogue.measure import (
     spread,
 )
 from dispatcher.measures.records import P1, P3, PHASES
-from dispatcher.measures.work_time import HOURS
+from dispatcher.measures.work_time import HOURS, Sums
 from dispatcher.times import SECOND
 
 MONETISATION = Family.MONETISATION
@@ -79,7 +79,7 @@ def utilisation(reading: Reading) -> Value:
         "gig_unpaid_time_seconds",
         "Online time that no line of pay counts: waiting for work, waiting at pickups, ways for jobs that paid nothing",
         {"cause": "waiting_for_work, waiting_at_pickup, cancelled"},
-        lambda reading: each(_unpaid(reading)),
+        lambda reading: each(unpaid_s(reading.figures.sums)),
     ),
     gauge(
         "gig_courier_unpaid_share",
@@ -96,12 +96,14 @@ def unpaid_share(reading: Reading) -> Value:
     Formula: (P1 + unpaid P2 + unpaid P2w) / (P1 + P2 + P2w + P3)
     Source: Hara et al., A Data-Driven Analysis of Workers' Earnings on Amazon Mechanical Turk, CHI 2018
     """
-    found: dict[str, float | None] = {"all": ratio(sum(_unpaid(reading).values()), sum(_seconds(reading).values()))}
+    found: dict[str, float | None] = {
+        "all": ratio(sum(unpaid_s(reading.figures.sums).values()), sum(_seconds(reading).values()))
+    }
     return found | dict(zip(("p10", "p50", "p90"), reading.figures.unpaid or (), strict=False))
 
 
-def _unpaid(reading: Reading) -> dict[str, float]:
-    sums = reading.figures.sums
+def unpaid_s(sums: Sums) -> dict[str, float]:
+    """Seconds online that no line of pay counts, by cause."""
     spent = {
         "waiting_for_work": sums.phases_us[P1],
         "waiting_at_pickup": sums.waiting_us,

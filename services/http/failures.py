@@ -1,0 +1,38 @@
+"""Errors as the pages get them: google.rpc.Status as JSON, with HTTP's code for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import grpc
+from aiohttp import web
+from google.protobuf.json_format import MessageToDict
+from google.rpc import status_pb2
+
+from dispatcher.errors import DispatchError
+from services.rpc.errors import CODE_OF_NUMBER, status_of
+
+# As google.rpc.code has them.
+HTTP_CODES = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.UNAVAILABLE: 503,
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def refused(status: status_pb2.Status) -> web.Response:
+    return web.json_response(MessageToDict(status), status=HTTP_CODES[CODE_OF_NUMBER[status.code]])
+
+
+@web.middleware
+async def telling_why(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except DispatchError as fault:
+        return refused(status_of(fault))

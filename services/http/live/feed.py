@@ -1,0 +1,166 @@
+"""The live page's server-sent events: one picture of the market a second, drawn once for everyone who looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from dispatcher.errors import NoCaller
+from services.host.log_writer import STORE_FAULTS
+from services.host.market_host import MarketHost
+from services.http.live import decisions, picture
+from services.http.viewer import is_operator, viewer_of
+from services.rpc.access import Caller
+
+EVERY_S = 1.0
+# Of the event loop's time, drawing takes a twentieth at most: pictures of a large market come more rarely.
+LARGEST_SHARE = 1 / 20
+MOST_VIEWERS = 200
+# A worker's page asks anew at the latest after so many seconds.
+WORKER_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Frame:
+    """What was drawn last; texts are made as somebody asks for them."""
+
+    shown: dict[str, Any] = field(default_factory=dict)
+    recent: list[dict[str, Any]] = field(default_factory=list)
+    texts: dict[tuple[bool, bool], str] = field(default_factory=dict)
+
+
+class LiveFeed:
+    """Whoever reads slowly misses pictures, never the newest; nothing is queued for anybody."""
+
+    def __init__(self, host: MarketHost) -> None:
+        self._host = host
+        self._frame = Frame()
+        self._drawn = asyncio.Condition()
+        self._wanted = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._viewers = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._draw())
+
+    async def stop(self) -> None:
+        """Ends all streams; browsers come back by themselves."""
+        self._stopping.set()
+        self._wanted.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def market(self, request: web.Request) -> web.StreamResponse:
+        """GET /live/feed: ``shapes`` of cells that this viewer has not had, then the ``picture``."""
+        viewer, known = viewer_of(request), set[str]()
+
+        async def send(stream: EventSourceResponse, frame: Frame) -> None:
+            named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
+            if new := named - known:
+                known.update(new)
+                await stream.send(json.dumps({cell: picture.shape(cell) for cell in new}), event="shapes")
+            await stream.send(self._text(frame, viewer), event="picture")
+
+        return await self._stream(request, send)
+
+    async def worker(self, request: web.Request) -> web.StreamResponse:
+        """GET /me/feed: ``changed`` when something about the worker has, and now and then, for the page to ask what."""
+        viewer = viewer_of(request)
+        if viewer is None:
+            raise NoCaller("NO_CALLER", "sign in first")
+        told: tuple[Hashable, float] = None, 0.0
+
+        async def send(stream: EventSourceResponse, frame: Frame) -> None:
+            nonlocal told
+            state, now_s = self._state_of(viewer), perf_counter()
+            if state != told[0] or now_s >= told[1] + WORKER_EVERY_S:
+                told = state, now_s
+                await stream.send(json.dumps({"time": frame.shown["time"]}), event="changed")
+
+        return await self._stream(request, send)
+
+    async def _stream(
+        self, request: web.Request, send: Callable[[EventSourceResponse, Frame], Awaitable[None]]
+    ) -> web.StreamResponse:
+        """Each newest frame until the suite stops or the viewer goes."""
+        if self._viewers >= MOST_VIEWERS or self._stopping.is_set():
+            raise web.HTTPServiceUnavailable(text="too many viewers; try again later", headers={"Retry-After": "5"})
+        self._viewers += 1
+        self._wanted.set()
+        try:
+            async with sse_response(request) as stream:
+                async for frame in self._frames():
+                    await send(stream, frame)
+        except ConnectionError:
+            log.debug("a viewer went")
+        finally:
+            self._viewers -= 1
+        return stream
+
+    async def _frames(self) -> AsyncIterator[Frame]:
+        seen = self._frame
+        while True:
+            async with self._drawn:
+                while self._frame is seen and not self._stopping.is_set():
+                    await self._drawn.wait()
+                seen = self._frame
+            if self._stopping.is_set():
+                return
+            yield seen
+
+    async def _draw(self) -> None:
+        while not self._stopping.is_set():
+            await self._wanted.wait()
+            began = perf_counter()
+            if self._viewers:
+                try:
+                    await self._draw_once()
+                except Exception:  # a page that cannot be drawn must not stop the market
+                    log.exception("the live page could not be drawn")
+            else:
+                self._wanted.clear()
+            cost = perf_counter() - began
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), max(EVERY_S, cost / LARGEST_SHARE))
+        async with self._drawn:
+            self._drawn.notify_all()
+
+    async def _draw_once(self) -> None:
+        host = self._host
+        recent = self._frame.recent
+        with contextlib.suppress(*STORE_FAULTS):
+            recent = await decisions.recent(host)
+        shown = picture.picture(host) | {"zones": zlib.crc32(host.market.state.zones_geojson.encode())}
+        async with self._drawn:
+            self._frame = Frame(shown, recent)
+            self._drawn.notify_all()
+
+    def _text(self, frame: Frame, viewer: Caller | None) -> str:
+        exact, all_kinds = is_operator(viewer), decisions.sees_all(viewer)
+        key = exact, all_kinds
+        if key not in frame.texts:
+            added: dict[str, Any] = {"decisions": decisions.listed(frame.recent, all_kinds)}
+            if exact:
+                added["points"] = picture.points(self._host)
+            frame.texts[key] = json.dumps(frame.shown | added, separators=(",", ":"))
+        return frame.texts[key]
+
+    def _state_of(self, viewer: Caller) -> Hashable:
+        record = self._host.measures.couriers.get(viewer.person_id)
+        if record is None:
+            return None
+        work = record.phase, tuple(record.jobs), record.offers_made, record.open_offers
+        return *work, sum(record.pay.values()), record.ratings

@@ -1,0 +1,138 @@
+"""The live page in a real browser: it draws the market, moves, says why, hides who is where, and survives a restart."""
+
+from __future__ import annotations
+
+import re
+
+import aiohttp
+import numpy as np
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from load_tests.cities.generated import GeneratedCity
+from tests.pages.conftest import Seen, Town, serving
+
+pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]
+
+SECONDS = 1000
+PATIENCE = 60 * SECONDS
+OPERATOR = "/#token=operator:ann"
+
+
+async def arrive(page: Page, url: str) -> None:
+    """Until the market is drawn and something is decided in it."""
+    await page.goto(url)
+    await page.locator("#map .cell").first.wait_for(timeout=PATIENCE)
+    await page.locator("#decisions button").first.wait_for(timeout=PATIENCE)
+
+
+async def sequence(page: Page) -> int:
+    return int(await page.evaluate("document.body.dataset.sequence"))
+
+
+async def moved_on(page: Page, before: int) -> None:
+    """A restart is on the log too."""
+    await expect(page.locator("body")).not_to_have_attribute("data-sequence", str(before), timeout=PATIENCE)
+    assert await sequence(page) > before
+
+
+async def test_it_draws_the_market_and_loads_nothing_from_elsewhere(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url)
+    await expect(seen.page.locator("#connection")).to_have_text("live")
+    for family in ("monetisation", "qualification", "automation", "governmentality"):
+        await expect(seen.page.locator(f"[data-family={family}] dd").first).to_be_visible()
+    await expect(seen.page.locator("#map .zone")).to_have_count(2)
+    await expect(seen.page.locator("#round dd").first).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    await expect(seen.page.locator("#waits .bars .point").first).to_be_attached(timeout=PATIENCE)
+    await expect(seen.page.locator("#earnings .bars .point").first).to_be_attached(timeout=PATIENCE)
+    await seen.page.get_by_text("All measures of governmentality").click()
+    await expect(seen.page.locator("[data-family=governmentality] tbody tr")).to_have_count(14)
+    assert seen.faults == []
+    assert [url for url in seen.asked if not url.startswith((town.url, "data:", "blob:"))] == []
+
+
+async def test_it_moves_with_the_market(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url)
+    before = await sequence(seen.page)
+    await moved_on(seen.page, before)
+
+
+async def test_an_operator_opens_a_decision_to_its_reason_by_keyboard(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url + OPERATOR)
+    await seen.page.get_by_label("Kind of decision").select_option("offer")
+    offer = seen.page.locator("#decisions button").first
+    await offer.wait_for(timeout=PATIENCE)
+    await offer.focus()
+    await seen.page.keyboard.press("Enter")
+    dialog = seen.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("could take this job and were compared")
+    await expect(dialog).to_contain_text("least total cost of the round")
+    await expect(dialog).to_contain_text("Cost of this pair")
+    await seen.page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+
+
+async def test_others_see_how_an_offer_was_chosen_and_nobody_in_it(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url)
+    await seen.page.locator("#decisions button").first.click()
+    dialog = seen.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Cost of this pair")
+    text = await dialog.inner_text()
+    assert not re.search(r"courier-\d|rider-\d|restaurant-\d|\$", text)
+
+
+async def test_points_are_for_operators_and_cells_for_everyone(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url)
+    await expect(seen.page.locator("#map .point")).to_have_count(0)
+    async with aiohttp.ClientSession() as anybody, anybody.get(f"{town.url}/live/feed") as feed:
+        text = ""
+        async for line in feed.content:
+            text += line.decode()
+            if line.startswith(b"data:") and b'"cells"' in line:
+                break
+    assert '"points"' not in text
+    assert not re.search(r"courier-\d|rider-\d|restaurant-\d", text)
+    await arrive(seen.page, town.url + OPERATOR)
+    await expect(seen.page.locator("#map .point").first).to_be_attached(timeout=PATIENCE)
+
+
+async def test_the_map_is_read_by_keyboard(town: Town, seen: Seen) -> None:
+    await arrive(seen.page, town.url)
+    await seen.page.locator("#map .cell[tabindex='0']").focus()
+    told = set()
+    for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown"):
+        await seen.page.keyboard.press(key)
+        told.add((await seen.page.locator("#cell").inner_text()).split(".")[0])
+    assert len(told) > 1
+    await expect(seen.page.locator("#map .cell[aria-selected='true']")).to_have_count(1)
+    await seen.page.get_by_text("The map as a table").click()
+    await expect(seen.page.locator("#cells-table tbody tr").first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/me#token=courier:courier-1"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_can_be_read_on_a_phone_in_light_and_dark_and_by_a_screen_reader(
+    town: Town, seen: Seen, path: str, scheme: str
+) -> None:
+    await seen.page.emulate_media(color_scheme=scheme)
+    await seen.page.set_viewport_size({"width": 390, "height": 844})
+    await seen.page.goto(town.url + path)
+    await expect(seen.page.locator("#connection")).to_have_text("live", timeout=PATIENCE)
+    await seen.page.locator("#decisions button").first.wait_for(timeout=PATIENCE)
+    assert await seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing hangs out"
+    found = await Axe().run(seen.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+    faults = [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found.response["violations"]]
+    assert faults == []
+
+
+async def test_it_survives_a_restart_of_the_suite(seen: Seen) -> None:
+    async with serving(GeneratedCity(np.random.default_rng(3))) as town:
+        await seen.page.goto(town.url)
+        await expect(seen.page.locator("#connection")).to_have_text("live", timeout=PATIENCE)
+        before = await sequence(seen.page)
+        await town.suite.stop()
+        await expect(seen.page.locator("#connection")).to_have_text("away, trying again", timeout=PATIENCE)
+        await town.suite.start()
+        await expect(seen.page.locator("#connection")).to_have_text("live", timeout=PATIENCE)
+        await moved_on(seen.page, before)

@@ -1,0 +1,94 @@
+"""The worker's page: my hours, my pay, my decisions with their reasons and a way to contest; and nobody else's."""
+
+from __future__ import annotations
+
+import re
+
+import aiohttp
+import grpc
+import pytest
+from playwright.async_api import expect
+
+from gig.v1 import pay_service_pb2 as pay_pb
+from gig.v1 import pay_service_pb2_grpc as pay_rpc
+from tests.pages.conftest import Seen, Town
+from tests.pages.test_live_page import PATIENCE
+
+pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]
+
+ME = "courier-1"
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_my_hours_pay_and_decisions_are_mine_and_equal_my_statement(town: Town, seen: Seen) -> None:
+    await seen.page.goto(f"{town.url}/me#token=courier:{ME}")
+    await expect(seen.page.locator("#pay-sums tbody tr").nth(1)).to_be_visible(timeout=PATIENCE)
+    await expect(seen.page.locator("#hours-text")).to_contain_text("waiting for work")
+    await expect(seen.page.locator("#hours .bars .point")).to_have_count(4)
+    await expect(seen.page.locator("#measures tbody")).to_contain_text("Utilisation")
+    await expect(seen.page.locator("#floor")).to_contain_text("for an hour online")
+    await seen.page.get_by_text("Every line with its arithmetic").click()
+    await expect(seen.page.locator("#pay-lines tbody tr").first).to_contain_text(re.compile("[a-z]"))
+    async with grpc.aio.insecure_channel(town.suite.target) as channel:
+        asked = pay_pb.GetStatementRequest(worker_id=ME)
+        statement = await pay_rpc.PayServiceStub(channel).GetStatement(
+            asked, metadata=(("gig-caller", f"courier:{ME}"),)
+        )
+    rules = {line.rule for line in statement.lines}
+    shown = await seen.page.locator("#pay-lines tbody tr td:nth-child(3)").all_inner_texts()
+    assert shown
+    assert set(shown) <= rules
+    assert seen.faults == []
+
+
+async def test_i_contest_a_decision_and_am_told_until_when_a_human_answers(town: Town, seen: Seen) -> None:
+    await seen.page.goto(f"{town.url}/me#token=courier:{ME}")
+    price = seen.page.locator("#decisions button", has_text="The pay of").first
+    await price.click(timeout=PATIENCE)
+    dialog = seen.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("by version")
+    await dialog.get_by_label("What is wrong with it?").fill("The way was longer than that.")
+    await dialog.get_by_role("button", name="Contest this decision").click()
+    await expect(seen.page.locator("#contested")).to_contain_text("A human will answer by", timeout=PATIENCE)
+
+
+async def test_without_a_token_there_is_nothing_to_see(town: Town, seen: Seen) -> None:
+    await seen.page.goto(f"{town.url}/me")
+    await expect(seen.page.locator("#welcome")).to_be_visible()
+    await expect(seen.page.locator("#mine")).to_be_hidden()
+    await seen.page.get_by_role("button", name="Sign in").click()
+    await seen.page.get_by_label("Token").fill("somebody")
+    await seen.page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    await expect(seen.page.locator("#sign-in-fault")).to_contain_text("role:id")
+
+
+@pytest.mark.parametrize(
+    ("token", "method", "request_", "status", "text"),
+    [
+        ("", "PayService/GetStatement", '{"workerId": "courier-1"}', 401, "say who asks"),
+        ("courier:courier-2", "PayService/GetStatement", '{"workerId": "courier-1"}', 403, "somebody else"),
+        ("courier:courier-2", "TransparencyService/GetMyMeasures", '{"courierId": "courier-1"}', 403, "somebody else"),
+        ("courier:courier-1", "PayService/GetStatement", '{"workerId": ', 400, "not JSON"),
+        ("courier:courier-1", "PayService/GetStatement", '{"worker": "x"}', 400, "worker"),
+        ("courier:courier-1", "PayService/GetStatement", '{"workerId": "a b"}', 400, "worker_id"),
+        ("courier:nobody", "TransparencyService/GetMyMeasures", '{"courierId": "nobody"}', 404, "nobody"),
+        ("courier:courier-1", "JobService/PlaceJob", "{}", 404, ""),
+    ],
+)
+async def test_what_the_page_asks_is_checked_as_any_call_is(
+    town: Town, token: str, method: str, request_: str, status: int, text: str
+) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        if token:
+            async with session.post(f"{town.url}/session", data=token) as signed_in:
+                assert signed_in.status == 200
+        async with session.post(f"{town.url}/api/{method}", data=request_, headers=JSON) as answer:
+            assert answer.status == status
+            assert text in await answer.text()
+
+
+async def test_a_token_that_is_none_signs_nobody_in(town: Town) -> None:
+    async with aiohttp.ClientSession() as session, session.post(f"{town.url}/session", data="root") as answer:
+        assert answer.status == 400
+        assert "role:id" in await answer.text()
+        assert not answer.cookies
