@@ -22,7 +22,7 @@ from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.snapshots import Snapshots
-from services.http.metrics import MeasureCollector
+from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
 from services.roads import networks
@@ -80,11 +80,11 @@ class Suite:
         signals = Signals(registry)
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals)
         dispatch = Dispatch(host, SolverProcesses(settings.solver_processes), signals)
-        registry.register(MeasureCollector(lambda: {host.market_id: host.reading()}))
+        measures = MeasureText(lambda: {host.market_id: host.reading()})
         registry.register(ServiceCollector(host, dispatch, pool))
         services = services_of(host, NoOffers(dsn, opening.networks))
         rpc = RpcServer(services, settings.grpc_address, registry)
-        http = HttpServer(host, services, registry)
+        http = HttpServer(host, services, measures, registry)
         snapshots = Snapshots(host, dsn)
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.pretty import pprint
 
+from dispatcher.log.files import read_log
 from load_tests.bench.bundle import bench_bundle
 from load_tests.bench.crash import bench_crash
 from load_tests.bench.ingest import bench_ingest
 from load_tests.bench.machine import machine
 from load_tests.bench.match import bench_match
+from load_tests.bench.measures import bench_measures
 from load_tests.bench.place import bench_place
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
 from services.cli.failures import FAILED, fail, reported
 
 bench = typer.Typer(
-    help="Benchmarks on this machine: the service, the solvers, scores and surge.", no_args_is_help=True
+    help="Benchmarks on this machine: the service, the solvers, scores, surge and measures.", no_args_is_help=True
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
@@ -93,6 +96,22 @@ def score(
     result = _measured(lambda progress: bench_score(ratings, cells, progress), as_json)
     if not result["equal_to_recomputed"]:
         fail("the folded scores are not those computed anew", FAILED)
+
+
+@bench.command()
+def measures(
+    couriers: Annotated[int, typer.Option(min=20, max=5_000, help="Couriers of the market whose log is folded.")] = 200,
+    hours: Annotated[float, typer.Option(min=1.5, max=24, help="Market hours of it.")] = 4.0,
+    markets: Annotated[int, typer.Option(min=1, max=1_000, help="Markets in one scrape.")] = 100,
+    log: Annotated[
+        Path | None, typer.Option(help="Fold this exported log instead.", show_default="a busy market's, made here")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The measures folded from a log, and a scrape of many markets with the whole catalogue."""
+    with reported():
+        events = [] if log is None else list(read_log(log))
+    _measured(lambda progress: bench_measures(couriers, hours, markets, events, progress), as_json)
 
 
 def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:

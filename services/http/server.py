@@ -13,12 +13,16 @@ from services.http import assets, failures, methods, viewer
 from services.http.live import decisions
 from services.http.live.feed import LiveFeed
 from services.http.live.reference import Reference
+from services.http.metrics import MeasureText
 from services.rpc.services import Service
 
 
 class HttpServer:
-    def __init__(self, host: MarketHost, services: Iterable[Service], registry: CollectorRegistry) -> None:
+    def __init__(
+        self, host: MarketHost, services: Iterable[Service], measures: MeasureText, registry: CollectorRegistry
+    ) -> None:
         self._host = host
+        self._measures = measures
         self._registry = registry
         self._feed = LiveFeed(host)
         reference = Reference(host)
@@ -57,8 +61,11 @@ class HttpServer:
         await self._runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        """The measures, then the service's own state, which in OpenMetrics ends with the text's end."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        measures = "".join(self._measures.lines(content_type.startswith("application/openmetrics-text")))
+        body = measures.encode() + encode(self._registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")

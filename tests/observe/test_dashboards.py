@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -115,11 +116,16 @@ async def _demonstrate(folder: Path, port: int) -> None:
         account = await Demonstration(suite.target, city, plan, lambda *_: None).run(asyncio.Event())
         assert account.states["lost"] == 0
         await asyncio.sleep(3)
+        with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
+            exported = answer.read().decode()
+        command = [needed("promtool"), "check", "metrics"]
+        checked = subprocess.run(command, input=exported, capture_output=True, text=True)
         asked = Asked(port)
         (folder / "asked.json").write_text(
             json.dumps(
                 {
                     "queries": {where: asked.values(expr) for where, expr in queries().items()},
+                    "complaints": checked.stdout + checked.stderr,
                     "targets": asked.get("targets")["data"]["activeTargets"],
                     "alerts": asked.get("alerts")["data"]["alerts"],
                     "rules": asked.get("rules")["data"]["groups"],
@@ -148,6 +154,11 @@ def test_prometheus_scrapes_the_suite_without_a_fault(watched: dict) -> None:
     assert (target["health"], target["lastError"]) == ("up", "")
     for group in watched["rules"]:
         assert [(rule["name"], rule.get("lastError")) for rule in group["rules"] if rule["health"] != "ok"] == []
+
+
+@pytest.mark.xdist_group("watched")
+def test_promtool_has_nothing_to_say_of_all_that_a_suite_exports(watched: dict) -> None:
+    assert watched["complaints"] == ""
 
 
 @pytest.mark.xdist_group("watched")

@@ -70,8 +70,8 @@ FIRES: dict[str, tuple[int, list[str], list[str]]] = {
     ),
     "LongDays": (
         20,
-        [f'gig_long_days_total{{{M}, at_least="12h"}} 0x9 1+0x300'],
-        [f'gig_long_days_total{{{M}, at_least="10h"}} 0x9 1+0x300'],
+        [f'gig_long_spells_total{{{M}, at_least="12h"}} 0x9 1+0x300'],
+        [f'gig_long_spells_total{{{M}, at_least="10h"}} 0x9 1+0x300'],
     ),
     "LockedOutWithoutNotice": (
         20,
@@ -125,8 +125,8 @@ FIRES: dict[str, tuple[int, list[str], list[str]]] = {
     ),
     "PingsStale": (
         30,
-        [f'gig_ping_age_seconds{{{M}, quantile="0.9"}} 121+0x300'],
-        [f'gig_ping_age_seconds{{{M}, quantile="0.99"}} 121+0x300'],
+        [f'gig_ping_age_seconds{{{M}, share="0.9"}} 121+0x300'],
+        [f'gig_ping_age_seconds{{{M}, share="0.99"}} 121+0x300'],
     ),
     "CallsFail": (
         30,

@@ -323,7 +323,7 @@ def _levels(reading: Reading) -> dict[str, float]:
     GOVERNMENTALITY,
     "spells",
     counter(
-        "gig_long_days",
+        "gig_long_spells",
         "Online spells that lasted so many hours or more",
         {"at_least": "8h, 10h, 12h"},
         lambda reading: {(f"{hours}h",): reading.measures.time.long_days[f"{hours}h"] for hours in LONG_DAYS_H},

@@ -83,8 +83,8 @@ def utilisation(reading: Reading) -> Value:
     ),
     gauge(
         "gig_courier_unpaid_share",
-        "Unpaid share of time, quantiles over couriers",
-        {"quantile": "0.1, 0.5, 0.9"},
+        "Unpaid share of time that this share of couriers has at most",
+        {"share": "0.1, 0.5, 0.9"},
         lambda reading: dict(zip((("0.1",), ("0.5",), ("0.9",)), reading.figures.unpaid or (), strict=False)),
         people=True,
     ),
