@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,9 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from dispatcher.log.files import write_log
+from dispatcher.measures.catalogue.report import as_data, reading_of
 from dispatcher.pay.ledger_check import check_ledger
+from gig.v1.events_pb2 import Event
 from load_tests.replay import cargo_check, cargo_summary, mdrp_check, mdrp_summary
 from load_tests.replay.cargo_day import CargoSimulation
 from load_tests.replay.cargo_policy import limits_of, on_network
@@ -69,8 +71,8 @@ def replay(
 
     mdrp: a day of meal deliveries under the rules of the Meal Delivery Routing Problem; writes the three solution
     files. cargo: half an hour of taxi requests on a road network under the rules of the Cargo benchmark; writes
-    routes.txt. Both write events.log.gz and summary.json too, and check the outcome against every rule, and the money
-    of the log as `gig ledger check` does; exit code 1 if anything is wrong.
+    routes.txt. Both write events.log.gz, measures.json (the whole catalogue) and summary.json too, and check the
+    outcome against every rule, and the money of the log as `gig ledger check` does; exit code 1 if anything is wrong.
     """
     began = time.perf_counter()
     with reported():
@@ -102,7 +104,7 @@ def _mdrp(path: Path, chosen: Any, out: Path) -> Replayed:
     with _progress(instance.name) as told:
         day = MdrpSimulation(instance, ruled).run(told)
     write_solution(day, out)
-    write_log(out / "events.log.gz", day.events)
+    _keep(day.events, out)
     broken = mdrp_check.violations(instance, mdrp_check.read_solution(out))
     _, wrong = check_ledger(day.events)
     verdict = {"feasible": not broken, "violations": len(broken), "ledger_faults": len(wrong)}
@@ -117,7 +119,7 @@ def _cargo(path: Path, chosen: Any, out: Path, vehicles: int | None) -> Replayed
         day = CargoSimulation(instance, ruled, vehicles).run(told)
     dispatch_s = time.perf_counter() - began
     write_routes(day.waypoints, out)
-    write_log(out / "events.log.gz", day.events)
+    _keep(day.events, out)
     broken = cargo_check.violations(instance, read_routes(out), limits_of(ruled))
     _, wrong = check_ledger(day.events)
     verdict = {"valid": not broken, "violations": len(broken), "ledger_faults": len(wrong)}
@@ -126,6 +128,13 @@ def _cargo(path: Path, chosen: Any, out: Path, vehicles: int | None) -> Replayed
     summary["dispatch_s"] = round(dispatch_s, 3)
     summary["ms_per_request"] = round(dispatch_s / max(len(instance.customers), 1) * 1000, 3)
     return summary, [*broken, *wrong]
+
+
+def _keep(events: Sequence[Event], out: Path) -> None:
+    """The log, and what the catalogue's measures come to over it."""
+    write_log(out / "events.log.gz", events)
+    report = as_data(reading_of(events))
+    (out / "measures.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
 @contextmanager
@@ -141,4 +150,4 @@ def _print(summary: dict[str, Any], out: Path) -> None:
         if name not in ("instance", "policy"):
             table.add_row(name, str(value))
     Console().print(table)
-    typer.echo(f"solution, log and summary: {out}")
+    typer.echo(f"solution, log, measures and summary: {out}")

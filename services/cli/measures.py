@@ -15,7 +15,7 @@ from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import CATALOGUE, Family, Reading
 from dispatcher.measures.catalogue.measure import Value
 from dispatcher.measures.catalogue.page import page
-from dispatcher.times import SECOND
+from dispatcher.measures.catalogue.report import as_data
 from services.cli import options
 from services.cli.failures import reported
 from services.cli.stored_log import events_of
@@ -63,33 +63,6 @@ async def _read(source: Path | None, settings: Settings) -> Reading:
         folded.fold(event)
     folded.bring_to(folded.time_us)
     return Reading(folded, figures(folded))
-
-
-def as_data(reading: Reading, chosen: Any = CATALOGUE) -> dict[str, Any]:
-    """The catalogue with its values, for JSON; and contested decisions by week."""
-    measures_ = reading.measures
-    return {
-        "events": measures_.sequence,
-        "time": measures_.time_us / SECOND,
-        "currency": measures_.currency,
-        "policy_version": measures_.policy_version,
-        "measures": [
-            {
-                "number": measure.number,
-                "name": measure.name,
-                "family": measure.family.value,
-                "unit": measure.unit,
-                "value": measure.value(reading),
-                "formula": measure.formula,
-                "source": measure.source,
-            }
-            for measure in chosen
-        ],
-        "contests_by_week": {
-            week: dict(zip(("opened", "upheld", "overturned"), counts, strict=True))
-            for week, counts in measures_.reviews.cohorts.items()
-        },
-    }
 
 
 def _print(reading: Reading, chosen: Any) -> None:

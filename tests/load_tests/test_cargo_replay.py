@@ -108,7 +108,11 @@ def test_the_command_writes_routes_log_and_summary(trace, tmp_path) -> None:
     assert outcome.exit_code == 0
     summary = json.loads(outcome.stdout.splitlines()[-1])
     assert (summary["valid"], summary["vehicles"], summary["policy"]) == (True, 4, "cargo-pooled")
-    assert {path.name for path in tmp_path.iterdir()} == {"routes.txt", "events.log.gz", "summary.json"}
+    written = {"routes.txt", "events.log.gz", "measures.json", "summary.json"}
+    assert {path.name for path in tmp_path.iterdir()} == written
+    measures = json.loads((tmp_path / "measures.json").read_text("utf-8"))
+    assert [row["number"] for row in measures["measures"]] == list(range(1, 47))
+    assert measures["events"] == summary["log_events"]
 
 
 def test_vehicles_are_counted_for_cargo_alone(tmp_path) -> None:
