@@ -48,6 +48,10 @@ Seed = Annotated[int, typer.Option(help="Of all chance in the city and its peopl
 Target = Annotated[
     str | None, typer.Option(help="host:port of a running suite; its own clock and policy hold.", show_default="none")
 ]
+HttpAddress = Annotated[
+    str | None,
+    typer.Option(help="Where the pages and metrics are.", show_default="127.0.0.1:9464, or a free port"),
+]
 Trace = Annotated[
     Path | None, typer.Option(help="A recorded day instead: a Cargo .instance file.", show_default="Manhattan")
 ]
@@ -63,6 +67,7 @@ def demo(
     speed: Speed = 90.0,
     seed: Seed = 7,
     target: Target = None,
+    http_address: HttpAddress = None,
     trace: Trace = None,
     data_dir: DataDir = None,
     picture: Picture = None,
@@ -79,7 +84,8 @@ def demo(
         plan = replace(plan, governs=target is None and trace is None)
     except TraceError as fault:
         fail(str(fault), USAGE)
-    run = Run(console, city, plan, speed, (data_dir or default_data_dir() / "demo").expanduser().resolve())
+    folder = (data_dir or default_data_dir() / "demo").expanduser().resolve()
+    run = Run(console, city, plan, speed, folder, http_address or _free_http_address())
     try:
         account = asyncio.run(run.play(target))
     except (SuiteFailed, OSError) as fault:
@@ -100,7 +106,7 @@ def demo(
         raise typer.Exit(FAILED)
 
 
-def _http_address() -> str:
+def _free_http_address() -> str:
     """The usual one, where Prometheus looks; any other where that one is taken."""
     usual = str(Settings.model_fields["http_address"].default)
     host, _, port = usual.rpartition(":")
@@ -152,9 +158,12 @@ def _city_and_plan(
 class Run:
     """One demonstration with its suite, its view and its summary."""
 
-    def __init__(self, console: Console, city: City, plan: Plan, speed: float, data_dir: Path) -> None:
+    def __init__(
+        self, console: Console, city: City, plan: Plan, speed: float, data_dir: Path, http_address: str
+    ) -> None:
         self._console, self._city, self._plan, self._speed = console, city, plan, speed
         self._data_dir = data_dir
+        self._http_address = http_address
         self._market = f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         self._live: Live | None = None
         self._last_line = 0.0
@@ -172,7 +181,7 @@ class Run:
         zones.write_text(self._city.zones_geojson or '{"type": "FeatureCollection", "features": []}', "utf-8")
         suite = SuiteProcess(
             *("--market", self._market, "--clock-speed", f"{self._speed:g}"),
-            *("--policy", self._city.policy, "--zones", str(zones), "--http-address", _http_address()),
+            *("--policy", self._city.policy, "--zones", str(zones), "--http-address", self._http_address),
             data_dir=self._data_dir,
             output=self._data_dir / "suite.log",
         )

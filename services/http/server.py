@@ -14,6 +14,7 @@ from services.http.live import decisions
 from services.http.live.feed import LiveFeed
 from services.http.live.reference import Reference
 from services.http.metrics import MeasureText
+from services.rpc.server import PortTaken
 from services.rpc.services import Service
 
 
@@ -48,11 +49,14 @@ class HttpServer:
         self.port = 0
 
     async def start(self, address: str) -> None:
-        """Raises OSError where the address cannot be listened on."""
+        """Raises PortTaken where the address cannot be listened on."""
         host, _, port = address.rpartition(":")
         await self._runner.setup()
         site = web.TCPSite(self._runner, host.strip("[]") or None, int(port))
-        await site.start()
+        try:
+            await site.start()
+        except OSError as fault:
+            raise PortTaken(f"cannot listen on {address} for HTTP: choose another with --http-address") from fault
         self._feed.start()
         self.port = self._runner.addresses[0][1]
 

@@ -115,7 +115,6 @@ async def _demonstrate(folder: Path, port: int) -> None:
         plan = Plan(SECONDS, COURIERS, 9.0, 7, bicycles=True, governs=True)
         account = await Demonstration(suite.target, city, plan, lambda *_: None).run(asyncio.Event())
         assert account.states["lost"] == 0
-        await asyncio.sleep(3)
         with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
             exported = answer.read().decode()
         command = [needed("promtool"), "check", "metrics"]

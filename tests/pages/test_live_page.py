@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import aiohttp
@@ -90,7 +91,9 @@ async def test_points_are_for_operators_and_cells_for_everyone(town: Town, seen:
         async for line in feed.content:
             text += line.decode()
             if line.startswith(b"data:") and b'"cells"' in line:
+                times = [row["time"] for row in json.loads(line.removeprefix(b"data:"))["decisions"]]
                 break
+    assert all(time % 60 == 0 for time in times)
     assert '"points"' not in text
     assert not re.search(r"courier-\d|rider-\d|restaurant-\d", text)
     await arrive(seen.page, town.url + OPERATOR)

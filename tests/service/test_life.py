@@ -43,7 +43,8 @@ def gig(*arguments: str) -> subprocess.CompletedProcess[str]:
 def demo_folder():
     """What a short demonstration left behind, and the JSON that it printed."""
     folder = scratch_directory()
-    done = gig("demo", "--seconds", "9", "--speed", "60", "--couriers", "60", "--json", "--data-dir", str(folder))
+    where = ("--data-dir", str(folder), "--http-address", "127.0.0.1:0")
+    done = gig("demo", "--seconds", "9", "--speed", "60", "--couriers", "60", "--json", *where)
     assert done.returncode == 0, done.stderr
     yield folder, json.loads(done.stdout)
     shutil.rmtree(folder)
@@ -215,6 +216,9 @@ def test_help_is_there_for_every_command() -> None:
         ("log",),
         ("log", "export"),
         ("bench", "place"),
+        ("bench", "measures"),
+        ("measures",),
+        ("observe",),
     ):
         done = gig(*command, "--help")
         assert done.returncode == 0

@@ -80,6 +80,7 @@ async def test_a_recorded_day_served_again_gives_everyone_the_statement_that_the
 
 def test_a_demonstration_ends_with_a_sound_ledger(folder) -> None:
     command = [GIG, "demo", "--seed", "7", "--seconds", "12", "--speed", "60", "--data-dir", str(folder), "--json"]
+    command += ["--http-address", "127.0.0.1:0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     played = json.loads(done.stdout)

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Kind, Reading
+from dispatcher.measures.catalogue.report import reading_of
 from dispatcher.measures.histogram import Histogram
 from load_tests.bench.busy_market import BusyMarket
 from services.http.metrics import METRICS, MeasureText
@@ -61,11 +61,7 @@ def buckets(found: Histogram) -> list[tuple]:
 
 @pytest.fixture(scope="module")
 def readings() -> dict[str, Reading]:
-    measures = Measures()
-    for event in BusyMarket(couriers=40, jobs_an_hour=250, hours=1.5).run():
-        measures.fold(event)
-    measures.bring_to(measures.time_us)
-    reading = Reading(measures, figures(measures))
+    reading = reading_of(BusyMarket(couriers=40, jobs_an_hour=250, hours=1.5).run())
     return {"one": reading, 'two "quoted" \\ markets': reading}
 
 
@@ -95,11 +91,8 @@ def test_promtool_has_nothing_to_say_of_them(readings: dict[str, Reading]) -> No
 
 
 def test_nothing_is_told_of_how_fewer_than_ten_people_are_spread() -> None:
-    measures = Measures()
-    for event in BusyMarket(couriers=9, jobs_an_hour=60, hours=1.5).run():
-        measures.fold(event)
-    measures.bring_to(measures.time_us)
-    text = "".join(MeasureText(lambda: {"m": Reading(measures, figures(measures))}).lines(openmetrics=False))
+    reading = reading_of(BusyMarket(couriers=9, jobs_an_hour=60, hours=1.5).run())
+    text = "".join(MeasureText(lambda: {"m": reading}).lines(openmetrics=False))
     spread = [metric.name for metric in METRICS if metric.people]
     assert spread
     for line in text.splitlines():

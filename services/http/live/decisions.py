@@ -23,6 +23,7 @@ from services.rpc.access import OPERATOR, Caller
 # How far back the list looks, and how long it is.
 EVENTS_BACK = 300
 LISTED = 24
+MINUTE_S = 60
 SEE_ALL = (OPERATOR, "reviewer")
 BY_HUMANS = ("rating_revised", "review_decided")
 
@@ -42,11 +43,11 @@ async def recent(host: MarketHost) -> list[dict[str, Any]]:
 
 
 def listed(rows: list[dict[str, Any]], all_kinds: bool) -> list[dict[str, Any]]:
-    """What a viewer sees of them: offers without their people, unless they may see everything."""
+    """What a viewer sees of them: unless they may see everything, offers to the minute, without their people."""
     if all_kinds:
         return rows[:LISTED]
     offers = [row for row in rows if row["kind"] == "offer"][:LISTED]
-    return [{name: value for name, value in row.items() if name != "person_id"} for row in offers]
+    return [row | {"person_id": "", "time": row["time"] // MINUTE_S * MINUTE_S} for row in offers]
 
 
 def _row(event: events_pb.Event, key: DecisionKey) -> dict[str, Any]:
