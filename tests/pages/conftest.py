@@ -51,9 +51,11 @@ async def serving(city: GeneratedCity) -> AsyncIterator[Town]:
         output=folder / "suite.log",
     )
     await suite.start()
-    yield Town(suite, f"http://127.0.0.1:{port}")
-    await suite.stop()
-    shutil.rmtree(folder)
+    try:
+        yield Town(suite, f"http://127.0.0.1:{port}")
+    finally:
+        await suite.stop()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
