@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
 from gig.v1 import types_pb2 as types_pb
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import free_port, scratch_directory
 from load_tests.cities.city import Spot
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.clients import Clients, Journal, states_of
@@ -62,7 +61,7 @@ class _Crash:
         zones = folder / "zones.geojson"
         zones.write_text(self._city.zones_geojson, "utf-8")
         # One port for all lives of the suite: the clients find it again.
-        port = _free_port()
+        port = free_port()
         self._suite = SuiteProcess(
             *("--grpc-address", f"127.0.0.1:{port}", "--market", MARKET),
             *("--clock-speed", f"{SPEED:g}", "--zones", str(zones)),
@@ -167,9 +166,3 @@ async def _check_log(folder: Path) -> list[str]:
     finally:
         postgres.stop()
     return found[:20]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,6 +20,13 @@ def scratch_directory() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="gig-bench-"))
     os.chmod(folder, 0o755)
     return folder
+
+
+def free_port() -> int:
+    """One of this machine's loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -19,7 +19,6 @@ from services.rpc.services import Service
 
 # Each has its row in the table of who may call it.
 FOR_PAGES = (
-    "CourierService/GetCourier",
     "PayService/GetStatement",
     "RatingService/GetStanding",
     "TransparencyService/ListDecisions",

@@ -79,4 +79,4 @@ class HttpServer:
         return web.Response(text="ready\n" if ready else "not ready\n", status=200 if ready else 503)
 
     async def _decision(self, request: web.Request) -> web.Response:
-        return await decisions.opened(self._host, request)
+        return await decisions.opened(self._host, request.match_info["decision_id"])

@@ -33,12 +33,8 @@ class ServiceCollector(Collector):
         counts = {"accepted": taken.accepted, "refused": taken.refused, "stale": taken.stale, "jump": taken.jumps}
         text = "Pings taken; batches refused; newest pings of batches set aside as stale, or as a jump"
         yield self._counter("gig_locations", text, counts, "result")
-        yield self._gauge(
-            "gig_ping_age_seconds",
-            "Since this share of couriers online was heard of at the latest",
-            self._ages(),
-            "share",
-        )
+        text = "Since couriers online were last heard of: what this share of them has at most"
+        yield self._gauge("gig_ping_age_seconds", text, self._ages(), "share")
         yield self._gauge("gig_courier_streams", "Open courier streams", {"": host.sessions.streams()})
         yield self._gauge("gig_job_watches", "Open watches of jobs", {"": host.watches.count()})
         yield self._gauge("gig_log_sequence", "Last event that is durable", {"": host.measures.sequence})

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import free_port, scratch_directory
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.demonstration import Demonstration, Plan
 from load_tests.live.suite_process import SuiteProcess
@@ -76,12 +75,6 @@ def test_each_panel_has_a_title_of_its_own() -> None:
         assert made["uid"] == board.uid
         titles = [panel["title"] for panel in made["panels"] if panel["type"] != "row"]
         assert len(titles) == len(set(titles))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Asked:

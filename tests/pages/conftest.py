@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import free_port, scratch_directory
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.demonstration import Demonstration, Plan
 from load_tests.live.suite_process import SuiteProcess
@@ -33,16 +32,10 @@ class Town:
     url: str
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.asynccontextmanager
 async def serving(city: GeneratedCity) -> AsyncIterator[Town]:
     """Nobody lives there yet. Its HTTP port stays the same when it is started anew."""
-    folder, port = scratch_directory(), _free_port()
+    folder, port = scratch_directory(), free_port()
     (folder / "zones.geojson").write_text(city.zones_geojson, "utf-8")
     suite = SuiteProcess(
         *("--policy", "city", "--clock-speed", str(SPEED), "--zones", str(folder / "zones.geojson")),

@@ -87,6 +87,14 @@ async def test_what_the_page_asks_is_checked_as_any_call_is(
             assert text in await answer.text()
 
 
+async def test_prices_and_scores_are_opened_to_nobody_who_has_not_said_who_they_are(town: Town, seen: Seen) -> None:
+    await seen.page.goto(f"{town.url}/me#token=courier:{ME}")
+    price = seen.page.locator("#decisions button", has_text="The pay of").first
+    decision_id = await price.get_attribute("data-decision", timeout=PATIENCE)
+    async with aiohttp.ClientSession() as anybody, anybody.get(f"{town.url}/live/decisions/{decision_id}") as answer:
+        assert answer.status == 404
+
+
 async def test_a_token_that_is_none_signs_nobody_in(town: Town) -> None:
     async with aiohttp.ClientSession() as session, session.post(f"{town.url}/session", data="root") as answer:
         assert answer.status == 400

@@ -96,9 +96,8 @@ def unpaid_share(reading: Reading) -> Value:
     Formula: (P1 + unpaid P2 + unpaid P2w) / (P1 + P2 + P2w + P3)
     Source: Hara et al., A Data-Driven Analysis of Workers' Earnings on Amazon Mechanical Turk, CHI 2018
     """
-    found: dict[str, float | None] = {
-        "all": ratio(sum(unpaid_s(reading.figures.sums).values()), sum(_seconds(reading).values()))
-    }
+    unpaid, online = unpaid_s(reading.figures.sums), _seconds(reading)
+    found: dict[str, float | None] = {"all": ratio(sum(unpaid.values()), sum(online.values()))}
     return found | dict(zip(("p10", "p50", "p90"), reading.figures.unpaid or (), strict=False))
 
 

@@ -15,7 +15,7 @@ from dispatcher.measures.records import P3, PHASES, CourierRecord, Totals
 from dispatcher.measures.work_time import HOUR_US, Sums
 from dispatcher.times import SECOND
 
-# Beside whose own value the market's is shown: parts of that value by the same names.
+# By part: P1, this week, accepted, ...; "all" where there is but one. None: nothing of the kind yet.
 Values = Mapping[str, float | None]
 
 
@@ -44,11 +44,13 @@ def own_measures(reading: Reading, courier_id: str) -> list[OwnMeasure]:
 
 
 def _same_of_market(measure: Measure, reading: Reading, values: Values) -> Values:
+    if measure.number in SUMS:
+        return {}
     found = measure.value(reading)
     if not isinstance(found, Mapping):
         found = {"all": found}
     named = {"this week": found.get("mean", found.get("all"))} | dict(found)
-    return {name: named[name] for name in values if named.get(name) is not None and measure.number not in SUMS}
+    return {name: named[name] for name in values if named.get(name) is not None}
 
 
 # Of these the market's value is a sum over people, with which nobody compares themselves.

@@ -1,5 +1,5 @@
-"""Decisions of the last moments, and each opened to its reason: in full for operators and reviewers; for everyone else
-how offers are chosen, and nothing of the people."""
+"""Decisions of the last moments, listed; and how an offer was chosen, for everyone. Operators and reviewers open
+decisions by TransparencyService/ExplainDecision, as any client does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dispatcher.errors import NotFound
 from dispatcher.log import lookups
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
 from services.host.market_host import MarketHost
-from services.http.viewer import viewer_of
 from services.rpc.access import OPERATOR, Caller
 
 # How far back the list looks, and how long it is.
@@ -25,52 +25,50 @@ EVENTS_BACK = 300
 LISTED = 24
 MINUTE_S = 60
 SEE_ALL = (OPERATOR, "reviewer")
-BY_HUMANS = ("rating_revised", "review_decided")
+
+Recent = list[tuple[events_pb.Event, DecisionKey]]
 
 
 def sees_all(viewer: Caller | None) -> bool:
     return viewer is not None and viewer.role in SEE_ALL
 
 
-async def recent(host: MarketHost) -> list[dict[str, Any]]:
-    """Newest first, of each event the first decision that it holds."""
+async def recent(host: MarketHost) -> Recent:
+    """Newest first: events with the first decision that each holds."""
     found = []
     async for event in host.store.read(max(host.measures.sequence - EVENTS_BACK, 0)):
         keys = decisions_of(event)
         if keys and event.sequence <= host.measures.sequence:
-            found.append(_row(event, keys[0]))
+            found.append((event, keys[0]))
     return found[::-1]
 
 
-def listed(rows: list[dict[str, Any]], all_kinds: bool) -> list[dict[str, Any]]:
+def listed(found: Recent, all_kinds: bool, standing: policy_pb.StandingPolicy) -> list[dict[str, Any]]:
     """What a viewer sees of them: unless they may see everything, offers to the minute, without their people."""
     if all_kinds:
-        return rows[:LISTED]
-    offers = [row for row in rows if row["kind"] == "offer"][:LISTED]
-    return [row | {"person_id": "", "time": row["time"] // MINUTE_S * MINUTE_S} for row in offers]
+        return [_row(event, key, standing) for event, key in found[:LISTED]]
+    offers = [(event, key) for event, key in found if key.kind == pb.DECISION_KIND_OFFER][:LISTED]
+    rows = [_row(event, key, standing) for event, key in offers]
+    return [row | {"person_id": "", "time": row["time"] // MINUTE_S * MINUTE_S} for row in rows]
 
 
-def _row(event: events_pb.Event, key: DecisionKey) -> dict[str, Any]:
-    body = event.WhichOneof("body")
-    human = body in BY_HUMANS or (body == "standing_changed" and bool(event.standing_changed.change.decided_by))
+def _row(event: events_pb.Event, key: DecisionKey, standing: policy_pb.StandingPolicy) -> dict[str, Any]:
+    decision = explain(event, key.decision_id, key.person_id, standing)
     return {
         "decision_id": key.decision_id,
         "kind": pb.DecisionKind.Name(key.kind).removeprefix("DECISION_KIND_").lower(),
         "time": micros(event.time) / SECOND,
         "person_id": key.person_id,
-        "decider": "human" if human else "solver" if body == "offer_made" else "rule",
+        "decider": pb.Decider.Name(decision.decider).removeprefix("DECIDER_").lower(),
     }
 
 
-async def opened(host: MarketHost, request: web.Request) -> web.Response:
-    """GET /live/decisions/{decision_id}. Raises NotFound; also for what a viewer may not see."""
-    decision_id = request.match_info["decision_id"]
+async def opened(host: MarketHost, decision_id: str) -> web.Response:
+    """An offer, without the people. Raises NotFound, also for any other decision."""
     found = await lookups.decision(await host.projected(), host.market_id, decision_id)
-    if found is None:
-        raise NotFound("decision", decision_id)
+    if found is None or decision_id.startswith(NOT_OFFERED):
+        raise NotFound("offer", decision_id)
     decision = explain(found.event, decision_id, found.person_id, host.market.state.policy.standing)
-    if not sees_all(viewer_of(request)):
-        if decision.kind != pb.DECISION_KIND_OFFER or decision_id.startswith(NOT_OFFERED):
-            raise NotFound("decision", decision_id)
-        decision = for_anyone(decision)
-    return web.json_response(MessageToDict(decision))
+    if decision.kind != pb.DECISION_KIND_OFFER:
+        raise NotFound("offer", decision_id)
+    return web.json_response(MessageToDict(for_anyone(decision)))

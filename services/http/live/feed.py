@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from dispatcher.errors import NoCaller
+from geo.cells import outline_of
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 from services.http.live import decisions, picture
@@ -37,7 +38,8 @@ class Frame:
     """What was drawn last; texts are made as somebody asks for them."""
 
     shown: dict[str, Any] = field(default_factory=dict)
-    recent: list[dict[str, Any]] = field(default_factory=list)
+    points: picture.Points = field(default_factory=dict)
+    recent: decisions.Recent = field(default_factory=list)
     texts: dict[tuple[bool, bool], str] = field(default_factory=dict)
 
 
@@ -71,7 +73,7 @@ class LiveFeed:
             named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
             if new := named - known:
                 known.update(new)
-                await stream.send(json.dumps({cell: picture.shape(cell) for cell in new}), event="shapes")
+                await stream.send(json.dumps({cell: outline_of(cell) for cell in new}), event="shapes")
             await stream.send(self._text(frame, viewer), event="picture")
 
         return await self._stream(request, send)
@@ -143,18 +145,20 @@ class LiveFeed:
         recent = self._frame.recent
         with contextlib.suppress(*STORE_FAULTS):
             recent = await decisions.recent(host)
-        shown = picture.picture(host) | {"zones": zlib.crc32(host.market.state.zones_geojson.encode())}
+        points = picture.points_of(host)
+        shown = picture.picture(host, points) | {"zones": zlib.crc32(host.market.state.zones_geojson.encode())}
         async with self._drawn:
-            self._frame = Frame(shown, recent)
+            self._frame = Frame(shown, points, recent)
             self._drawn.notify_all()
 
     def _text(self, frame: Frame, viewer: Caller | None) -> str:
         exact, all_kinds = is_operator(viewer), decisions.sees_all(viewer)
         key = exact, all_kinds
         if key not in frame.texts:
-            added: dict[str, Any] = {"decisions": decisions.listed(frame.recent, all_kinds)}
+            standing = self._host.market.state.policy.standing
+            added: dict[str, Any] = {"decisions": decisions.listed(frame.recent, all_kinds, standing)}
             if exact:
-                added["points"] = picture.points(self._host)
+                added["points"] = frame.points
             frame.texts[key] = json.dumps(frame.shown | added, separators=(",", ":"))
         return frame.texts[key]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import h3
 import numpy as np
 
-from dispatcher.measures.catalogue import CATALOGUE, Reading
+from dispatcher.measures import Measures
+from dispatcher.measures.catalogue import CATALOGUE
 from dispatcher.measures.histogram import Histogram
 from dispatcher.measures.records import STATES
 from dispatcher.times import SECOND
@@ -21,11 +21,13 @@ PEOPLE_RESOLUTION = 8
 WAITING, TAKEN = ("queued", "offered"), ("assigned", "at_pickup")
 E7 = 1e7
 
+# Latitude, longitude, state.
 Point = tuple[float, float, str]
+Points = Mapping[str, list[Point]]
 
 
-def picture(host: MarketHost) -> dict[str, Any]:
-    """For everyone who looks."""
+def picture(host: MarketHost, points: Points) -> dict[str, Any]:
+    """For everyone who looks; of the ``points`` no more than cells."""
     reading = host.reading()
     measures = reading.measures
     planar = measures.terms.planar
@@ -40,7 +42,7 @@ def picture(host: MarketHost) -> dict[str, Any]:
         "planar": planar,
         "jobs": measures.jobs_by_state(),
         "couriers": measures.couriers_by_state(),
-        "cells": [] if planar else cells(courier_points(host), job_points(reading)),
+        "cells": [] if planar else cells(points),
         "surge": _surge(host),
         "round": _round(host),
         "waits": {"accept": _bars(measures.wait_for_accept), "pickup": _bars(measures.wait_for_pickup)},
@@ -49,17 +51,16 @@ def picture(host: MarketHost) -> dict[str, Any]:
     }
 
 
-def points(host: MarketHost) -> dict[str, list[Point]]:
-    """For operators: everyone where they are, to a metre."""
-    return {"couriers": courier_points(host), "jobs": job_points(host.reading())}
+def points_of(host: MarketHost) -> Points:
+    """Couriers and jobs where they are: for operators alone."""
+    return {"couriers": _couriers(host), "jobs": _jobs(host.measures)}
 
 
-def cells(couriers: Iterable[Point], jobs: Iterable[Point]) -> list[dict[str, Any]]:
+def cells(points: Points) -> list[dict[str, Any]]:
     """By H3 cell: its couriers by state, and its jobs, waiting for a courier or for a courier's arrival."""
     found: dict[int, dict[str, int]] = {}
-    named = (couriers, ((lat, lng, "waiting" if state in WAITING else "taken") for lat, lng, state in jobs))
-    for group in named:
-        rows = list(group)
+    jobs = [(lat, lng, "waiting" if state in WAITING else "taken") for lat, lng, state in points["jobs"]]
+    for rows in (points["couriers"], jobs):
         latitudes, longitudes = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2).T
         where = cells_at(latitudes, longitudes, PEOPLE_RESOLUTION)
         for cell, (_, _, state) in zip(where.tolist(), rows, strict=True):
@@ -68,7 +69,7 @@ def cells(couriers: Iterable[Point], jobs: Iterable[Point]) -> list[dict[str, An
     return [{"cell": cell_name(cell), **counts} for cell, counts in sorted(found.items())]
 
 
-def courier_points(host: MarketHost) -> list[Point]:
+def _couriers(host: MarketHost) -> list[Point]:
     measures, known = host.measures, host.market.state.numbers
     online = [courier_id for courier_id in measures.online if courier_id in known]
     numbers = np.array([known[courier_id] for courier_id in online], np.int64)
@@ -79,13 +80,8 @@ def courier_points(host: MarketHost) -> list[Point]:
     return list(zip(latitude.tolist(), longitude.tolist(), states, strict=True))
 
 
-def job_points(reading: Reading) -> list[Point]:
-    return [(*job.pickup, job.state) for job in reading.measures.jobs.values() if job.state in (*WAITING, *TAKEN)]
-
-
-def shape(cell: str) -> list[tuple[float, float]]:
-    """Longitude and latitude of an H3 cell's corners."""
-    return [(round(lng, 5), round(lat, 5)) for lat, lng in h3.cell_to_boundary(cell)]
+def _jobs(measures: Measures) -> list[Point]:
+    return [(*job.pickup, job.state) for job in measures.jobs.values() if job.state in (*WAITING, *TAKEN)]
 
 
 def _surge(host: MarketHost) -> list[tuple[str, int]]:

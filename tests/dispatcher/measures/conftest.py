@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import CATALOGUE, Reading
+from dispatcher.measures.catalogue.report import reading_of
 from load_tests.bench.busy_market import CENTRE, BusyMarket
 from tests.dispatcher.measures.slowly import Day
 
@@ -37,15 +37,7 @@ def day() -> Day:
 
 @pytest.fixture(scope="session")
 def reading(day: Day) -> Reading:
-    return read(day.log)
-
-
-def read(log: list) -> Reading:
-    measures = Measures()
-    for event in log:
-        measures.fold(event)
-    measures.bring_to(measures.time_us)
-    return Reading(measures, figures(measures))
+    return reading_of(day.log)
 
 
 def values(reading: Reading) -> dict[str, object]:

@@ -10,12 +10,13 @@ import pytest
 from dispatcher import commands, policy
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
+from dispatcher.measures.catalogue.report import reading_of
 from dispatcher.measures.conduct import DAY_US
 from dispatcher.measures.histogram import Histogram
 from dispatcher.times import SECOND
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
-from tests.dispatcher.measures.conftest import read, values
+from tests.dispatcher.measures.conftest import values
 from tests.dispatcher.measures.slowly import Day
 from tests.kit import HERE, Bench
 
@@ -63,7 +64,7 @@ def test_measures_of_another_version_are_no_measures() -> None:
 
 
 def test_whoever_is_erased_is_named_no_more(day: Day) -> None:
-    measures = read(day.log).measures
+    measures = reading_of(day.log).measures
     before = values(Reading(measures, figures(measures)))
     for person in ("courier-7", "ria"):
         assert f'"{person}"' in measures.to_json()

@@ -2,11 +2,13 @@
 import * as charts from "/assets/charts.js";
 import * as decision from "/assets/decision.js";
 import { MarketMap } from "/assets/map.js";
-import { $, el, feed, figures, measured, moment, money, number, session, share, span, table, themeButton, told, words } from "/assets/page.js";
+import { $, ask, el, feed, figures, measured, moment, money, number, session, share, span, table, themeButton, told, words } from "/assets/page.js";
 
 const map = new MarketMap();
 const catalogue = new Map();
 let picture = null, zones = null, viewer = { role: "" }, end = null, listed = "";
+
+const seesAll = () => ["operator", "reviewer"].includes(viewer.role);
 
 // --- now
 
@@ -104,11 +106,15 @@ function showDecisions() {
   if (key === listed || $("decisions").contains(document.activeElement)) return; // nobody's place in the list is lost
   listed = key;
   $("decisions").replaceChildren(...rows.map((row) => el("li", {}, el("button", { type: "button", "data-decision": row.decision_id, onclick: () => openDecision(row) },
-    el("span", {}, moment(row.time, viewer.role === "operator")), el("span", {}, row.kind), el("span", {}, `by ${row.decider}${row.person_id ? `, about ${row.person_id}` : ""}`)))));
+    el("span", {}, moment(row.time, seesAll())), el("span", {}, row.kind), el("span", {}, `by ${row.decider}${row.person_id ? `, about ${row.person_id}` : ""}`)))));
 }
 
 async function openDecision(row) {
-  try { decision.open(await told(await fetch(`/live/decisions/${encodeURIComponent(row.decision_id)}`))); }
+  const { decision_id: decisionId } = row;
+  try {
+    decision.open(seesAll() ? (await ask("TransparencyService/ExplainDecision", { decisionId })).decision
+      : await told(await fetch(`/live/decisions/${encodeURIComponent(decisionId)}`)));
+  }
   catch (problem) { $("decisions-hint").textContent = problem.message; }
 }
 
@@ -139,7 +145,7 @@ $("decision-kind").addEventListener("change", () => { listed = ""; draw(); });
 for (const row of await told(await fetch("/live/catalogue"))) catalogue.set(row.number, row);
 await session((who) => {
   viewer = who;
-  const all = ["operator", "reviewer"].includes(viewer.role);
+  const all = seesAll();
   $("decisions-hint").textContent = all ? "" : "How offers were chosen, without the people. Operators and reviewers see every decision.";
   $("decision-kind").hidden = !all;
   listed = "";
