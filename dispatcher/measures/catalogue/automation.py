@@ -20,6 +20,7 @@ from dispatcher.times import SECOND
 
 AUTOMATION = Family.AUTOMATION
 KINDS = "offer, price, surge, score, standing, exclusion, contest"
+OUTCOMES = ("opened", "upheld", "overturned")
 
 
 @measure(
@@ -118,6 +119,13 @@ def _enough_reviewers(reading: Reading) -> bool:
     return len(reading.measures.reviews.reviewers) >= SMALLEST_GROUP
 
 
+def _contests(reading: Reading) -> dict[str, float]:
+    """Every outcome of each kind that was ever contested: a kind whose decisions are all upheld has a rate of zero."""
+    counts = reading.measures.reviews.contests
+    kinds = {name.partition("/")[0] for name in counts}
+    return {f"{kind}/{outcome}": counts[f"{kind}/{outcome}"] for kind in sorted(kinds) for outcome in OUTCOMES}
+
+
 @measure(
     25,
     "Reversal rate",
@@ -126,8 +134,8 @@ def _enough_reviewers(reading: Reading) -> bool:
     counter(
         "gig_contests",
         "Contested decisions, by the decision's kind and by outcome",
-        {"kind": KINDS, "outcome": "opened, upheld, overturned"},
-        lambda reading: parts(reading.measures.reviews.contests),
+        {"kind": KINDS, "outcome": ", ".join(OUTCOMES)},
+        lambda reading: parts(_contests(reading)),
     ),
     histogram(
         "gig_contest_answer_seconds",

@@ -33,7 +33,7 @@ GOVERNMENTALITY = Family.GOVERNMENTALITY
         "gig_offers",
         "Offers closed, by outcome",
         {"outcome": "accepted, declined, timed_out, withdrawn"},
-        lambda reading: each(reading.measures.offers.outcomes),
+        lambda reading: each(reading.measures.offers.outcomes, ("accepted", "declined", "timed_out", "withdrawn")),
     ),
     counter("gig_offers_made", "Offers made", {}, lambda reading: {(): reading.measures.offers.made}),
 )
@@ -184,7 +184,7 @@ def waiting_for_work(reading: Reading) -> Value:
         "gig_nudges",
         "Hints that are closed, by what was done",
         {"outcome": "followed, not_followed, took_job, went_offline"},
-        lambda reading: each(reading.measures.nudges.closed),
+        lambda reading: each(reading.measures.nudges.closed, ("followed", "not_followed")),
     ),
     counter(
         "gig_nudge_earnings_minor",

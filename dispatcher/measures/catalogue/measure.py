@@ -101,9 +101,10 @@ def histogram(
     return Metric(name, Kind.HISTOGRAM, text, labels, read, people)
 
 
-def each(values: Mapping[str, float]) -> dict[Labels, float]:
-    """One label, whose values are the keys."""
-    return {(name,): value for name, value in values.items()}
+def each(values: Mapping[str, float], known: tuple[str, ...] = ()) -> dict[Labels, float]:
+    """One label, whose values are the keys. ``known`` ones are there from the start, at zero: a share of the whole
+    would otherwise have no value until its part was seen once."""
+    return {(name,): 0 for name in known} | {(name,): value for name, value in values.items()}
 
 
 def only(value: float | None) -> dict[Labels, float]:

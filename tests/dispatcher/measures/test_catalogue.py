@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import CATALOGUE, Family, Kind, Measure, Reading
 from dispatcher.measures.catalogue.market import STATE_OF_MARKET
 
@@ -60,8 +61,6 @@ def test_labels_are_closed_vocabularies_that_name_nobody(metric, reading: Readin
 
 
 def test_counters_never_fall(day) -> None:
-    from dispatcher.measures import Measures, figures
-
     measures, last = Measures(), {}
     for place, event in enumerate(day.log):
         measures.fold(event)
@@ -73,3 +72,15 @@ def test_counters_never_fall(day) -> None:
                     for labels, value in metric.read(now).items():
                         assert value >= last.get((metric.name, labels), 0) - 1e-6, (metric.name, labels)
                         last[metric.name, labels] = value
+
+
+def test_a_part_of_a_whole_is_exported_at_zero_before_it_was_seen_once() -> None:
+    """Else a market in which no contest was ever won would show no rate, instead of none won."""
+    measures = Measures()
+    measures.reviews.contests["score/opened"] += 1
+    now = Reading(measures, figures(measures))
+    read = {metric.name: metric.read(now) for metric in METRICS}
+    outcomes = {("score", "opened"): 1, ("score", "upheld"): 0, ("score", "overturned"): 0}
+    assert read["gig_contests"] == outcomes
+    assert read["gig_offers"][("accepted",)] == 0
+    assert read["gig_nudges"][("followed",)] == 0
