@@ -13,12 +13,14 @@ def timestamp(micros: int) -> Timestamp:
 
 
 def micros(stamp: Timestamp) -> int:
-    return int(stamp.seconds) * SECOND + int(stamp.nanos) // 1000
+    found: int = stamp.seconds * SECOND + stamp.nanos // 1000
+    return found
 
 
 def span(duration: Duration) -> int:
     """Microseconds of a Duration."""
-    return int(duration.seconds) * SECOND + int(duration.nanos) // 1000
+    found: int = duration.seconds * SECOND + duration.nanos // 1000
+    return found
 
 
 def duration(micros_: int) -> Duration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 
@@ -53,9 +53,15 @@ class Conduct:
 
     def with_one_more(self, at_s: float, half_life_s: float | None, **counts: float) -> Conduct:
         kept = 1.0 if half_life_s is None else 0.5 ** ((at_s - self.as_of_s) / half_life_s)
-        names = ("accepted", "released", "declined", "answered", "safety_reports")
-        decayed = {name: getattr(self, name) * kept + counts.get(name, 0.0) for name in names}
-        return replace(self, as_of_s=at_s, **decayed)
+        more = counts.get
+        return Conduct(
+            self.accepted * kept + more("accepted", 0.0),
+            self.released * kept + more("released", 0.0),
+            self.declined * kept + more("declined", 0.0),
+            self.answered * kept + more("answered", 0.0),
+            self.safety_reports * kept + more("safety_reports", 0.0),
+            at_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +93,8 @@ def _measured(cause: StandingCause, score: float, ratings: int, conduct: Conduct
         return score, float(ratings)
     if cause is StandingCause.SAFETY_REPORTS:
         return conduct.safety_reports, conduct.safety_reports
-    part, whole = {
-        StandingCause.RELEASED_SHARE_ABOVE: (conduct.released, conduct.accepted),
-        StandingCause.DECLINED_SHARE_ABOVE: (conduct.declined, conduct.answered),
-    }[cause]
+    if cause is StandingCause.RELEASED_SHARE_ABOVE:
+        part, whole = conduct.released, conduct.accepted
+    else:
+        part, whole = conduct.declined, conduct.answered
     return (part / whole if whole else 0.0), whole

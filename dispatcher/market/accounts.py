@@ -1,12 +1,14 @@
-"""A person's account: standing, and what rules count."""
+"""A person's account: standing, what rules count, and the policy's rules about both, read once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
-from ratings.standing import Conduct, Level
+from ratings.book import ScoreRules
+from ratings.standing import Conduct, Level, StandingCause, StandingRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,25 @@ def level_of(level: Level) -> policy_pb.StandingLevel:
     """The contract's name of a level."""
     named: policy_pb.StandingLevel = policy_pb.StandingLevel.Value(f"STANDING_LEVEL_{level.name}")
     return named
+
+
+def cause_of(cause: policy_pb.StandingCause) -> StandingCause:
+    return StandingCause[policy_pb.StandingCause.Name(cause).removeprefix("STANDING_CAUSE_")]
+
+
+def score_rules_of(policy: policy_pb.RatingPolicy) -> ScoreRules:
+    return ScoreRules(
+        span(policy.half_life) / SECOND if policy.HasField("half_life") else None,
+        policy.prior_weight,
+        policy.prior_mean,
+        policy.market_weight,
+        policy.leniency_weight,
+        policy.leniency_limit,
+    )
+
+
+def standing_rules_of(policy: policy_pb.StandingPolicy) -> tuple[StandingRule, ...]:
+    return tuple(
+        StandingRule(row.name, cause_of(row.cause), row.threshold, row.min_count, Level(row.level))
+        for row in policy.rules
+    )

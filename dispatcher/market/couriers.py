@@ -25,47 +25,46 @@ class CourierColumns:
     when, and what the shift has earned.
     """
 
-    NAMES = (
-        "latitude_e7",
-        "longitude_e7",
-        "position_us",
-        "free_us",
-        "shift_end_us",
-        "vehicle",
-        "persons",
-        "parcels",
-        "weight_g",
-        "available",
-        "under_way",
-        "asked",
-        "jobs",
-        "end_us",
-        "end_latitude_e7",
-        "end_longitude_e7",
-        "home_latitude_e7",
-        "home_longitude_e7",
-        "online_us",
-        "shift_pay",
-        "may_reorder",
-    )
+    latitude_e7: Ints
+    longitude_e7: Ints
+    position_us: Ints
+    free_us: Ints
+    shift_end_us: Ints
+    vehicle: Ints
+    persons: Ints
+    parcels: Ints
+    weight_g: Ints
+    available: Ints
+    under_way: Ints
+    asked: Ints
+    jobs: Ints
+    end_us: Ints
+    end_latitude_e7: Ints
+    end_longitude_e7: Ints
+    home_latitude_e7: Ints
+    home_longitude_e7: Ints
+    online_us: Ints
+    shift_pay: Ints
+    may_reorder: Ints
 
     def __init__(self) -> None:
-        self._rows = np.zeros((len(self.NAMES), 256), np.int64)
+        self._grow(256)
         self.ids: list[str] = [""]
         self.skills: dict[int, frozenset[str]] = {}
-        # Rows of dispatcher.market.plans for couriers with a plan.
+        # Rows of dispatcher.market.plans for couriers with a plan, once a round has asked for them.
         self.plans: dict[int, Floats] = {}
 
-    def __getattr__(self, name: str) -> Ints:
-        if name in CourierColumns.NAMES:
-            column: Ints = self._rows[CourierColumns.NAMES.index(name)]
-            return column
-        raise AttributeError(name)
+    def _grow(self, rows: int) -> None:
+        for name in CourierColumns.__annotations__:
+            column = np.zeros(rows, np.int64)
+            before = getattr(self, name, column[:0])
+            column[: before.size] = before
+            setattr(self, name, column)
 
     def enter(self, number: int, courier: courier_pb.Courier) -> None:
         """A courier comes online, or is restored from a snapshot."""
-        while number >= self._rows.shape[1]:
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)], axis=1)
+        while number >= self.latitude_e7.size:
+            self._grow(2 * self.latitude_e7.size)
         while len(self.ids) <= number:
             self.ids.append("")
         self.ids[number] = courier.courier_id
@@ -91,18 +90,16 @@ class CourierColumns:
         self.shift_pay[number] = courier.shift_pay_minor_units
         if courier.HasField("free_time"):
             self.free_us[number] = micros(courier.free_time)
-        has_home = courier.HasField("destination")
-        self.home_latitude_e7[number] = to_e7(courier.destination.latitude) if has_home else NOWHERE
-        self.home_longitude_e7[number] = to_e7(courier.destination.longitude) if has_home else NOWHERE
+        home = courier.destination if courier.HasField("destination") else None
+        self.home_latitude_e7[number] = NOWHERE if home is None else to_e7(home.latitude)
+        self.home_longitude_e7[number] = NOWHERE if home is None else to_e7(home.longitude)
 
-    def set_plan(self, number: int, rows: Floats, end: types_pb.Position | None, end_us: int) -> None:
-        """The plan's rows, and where and when it ends; no rows: the courier has none."""
-        if end is None:
-            self.plans.pop(number, None)
-            self.end_us[number] = 0
-            return
-        self.plans[number] = rows
+    def set_plan(self, number: int, end: types_pb.Position | None, end_us: int) -> None:
+        """The plan has changed: where and when it ends; None: the courier has none."""
+        self.plans.pop(number, None)
         self.end_us[number] = end_us
+        if end is None:
+            return
         self.end_latitude_e7[number], self.end_longitude_e7[number] = to_e7(end.latitude), to_e7(end.longitude)
 
     def online_numbers(self) -> Ints:

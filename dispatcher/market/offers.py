@@ -22,56 +22,58 @@ if TYPE_CHECKING:
 
 # matching's gates are numbered as they stand, the contract's for ever.
 GATES = {gate: offer_pb.Gate.Value(f"GATE_{gate.name}") for gate in Gate}
+GATE_NUMBERS = [GATES[gate] for gate in sorted(Gate)]
 
 
-def make_offer(
-    state: MarketState, round_: Round, assignment: Assignment, edge: int, round_sequence: int, now_us: int
-) -> offer_pb.Offer:
-    candidates = assignment.candidates
+def fill_offer(
+    offer: offer_pb.Offer,
+    state: MarketState,
+    round_: Round,
+    assignment: Assignment,
+    edge: int,
+    round_sequence: int,
+    now_us: int,
+) -> None:
+    """Everything of an empty offer, for the jobs and the courier of a chosen edge."""
+    candidates, policy = assignment.candidates, state.policy
     jobs = [state.jobs[round_.job_ids[job]] for job in candidates.members(edge)]
-    number = int(round_.numbers[int(candidates.courier[edge])])
-    offer = offer_pb.Offer(
-        offer_id=f"{jobs[0].job_id}.{jobs[0].offers_made + 1}",
-        jobs=[_offered(state, job) for job in jobs],
-        courier_id=state.columns.ids[number],
-        pay=types_pb.Money(
-            minor_units=sum(job.pay.total.minor_units for job in jobs), currency_code=jobs[0].pay.total.currency_code
-        ),
-        pickup_distance_metres=round(float(candidates.metres[edge])),
-        pickup_duration=duration(round(float(candidates.seconds[edge]) * SECOND)),
-        plan=_plan(state, round_, assignment, edge, jobs),
-        make_time=timestamp(now_us),
-        expire_time=timestamp(now_us + span(state.policy.offers.time_to_answer)),
-        policy_version=state.policy.version,
-        round_sequence=round_sequence,
-        reason=_reason(state, round_, assignment, edge),
-        stops=2 * len(jobs),
-        surge_minor_units=sum(
-            line.minor_units for job in jobs for line in job.pay.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE
-        ),
-        time_to_answer=state.policy.offers.time_to_answer,
+    offer.offer_id = f"{jobs[0].job_id}.{jobs[0].offers_made + 1}"
+    for job in jobs:
+        _fill_offered(offer.jobs.add(), state, job)
+    offer.courier_id = state.columns.ids[int(round_.numbers[int(candidates.courier[edge])])]
+    offer.pay.minor_units = sum(job.pay.total.minor_units for job in jobs)
+    offer.pay.currency_code = jobs[0].pay.total.currency_code
+    offer.pickup_distance_metres = round(float(candidates.metres[edge]))
+    offer.pickup_duration.CopyFrom(duration(round(float(candidates.seconds[edge]) * SECOND)))
+    offer.plan.extend(_plan(state, round_, assignment, edge, jobs))
+    offer.make_time.CopyFrom(timestamp(now_us))
+    offer.expire_time.CopyFrom(timestamp(now_us + span(policy.offers.time_to_answer)))
+    offer.policy_version = policy.version
+    offer.round_sequence = round_sequence
+    _fill_reason(offer.reason, state, round_, assignment, edge)
+    offer.stops = 2 * len(jobs)
+    offer.surge_minor_units = sum(
+        line.minor_units for job in jobs for line in job.pay.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE
     )
-    return offer
+    offer.time_to_answer.CopyFrom(policy.offers.time_to_answer)
 
 
-def _offered(state: MarketState, job: job_pb.Job) -> offer_pb.OfferedJob:
+def _fill_offered(offered: offer_pb.OfferedJob, state: MarketState, job: job_pb.Job) -> None:
     spec = job.spec
-    offered = offer_pb.OfferedJob(
-        job_id=job.job_id,
-        kind=spec.kind,
-        pay=job.pay,
-        trip_distance_metres=job.trip_distance_metres,
-        trip_duration=job.trip_duration,
-        pickup=spec.pickup,
-        destination_area=_area(state, spec.dropoff.position),
-        load=needed_load(spec),
-        waiting=waiting_terms(tariff_of(state.policy.pays, spec.kind)),
-    )
+    offered.job_id, offered.kind = job.job_id, spec.kind
+    offered.pay.CopyFrom(job.pay)
+    offered.trip_distance_metres = job.trip_distance_metres
+    offered.trip_duration.CopyFrom(job.trip_duration)
+    offered.pickup.CopyFrom(spec.pickup)
+    offered.destination_area = _area(state, spec.dropoff.position)
+    offered.load.CopyFrom(needed_load(spec))
+    waiting = waiting_terms(tariff_of(state.policy.pays, spec.kind))
+    if waiting is not None:
+        offered.waiting.CopyFrom(waiting)
     if spec.HasField("pickup_after"):
         offered.pickup_after.CopyFrom(spec.pickup_after)
     if job.HasField("promise_time"):
         offered.promise_time.CopyFrom(job.promise_time)
-    return offered
 
 
 def _area(state: MarketState, position: types_pb.Position) -> str:
@@ -119,38 +121,42 @@ def _two_stops(
     ]
 
 
-def _reason(state: MarketState, round_: Round, assignment: Assignment, edge: int) -> offer_pb.OfferReason:
+def _fill_reason(
+    reason: offer_pb.OfferReason, state: MarketState, round_: Round, assignment: Assignment, edge: int
+) -> None:
     """Why this courier, told for the offer's first job."""
     candidates = assignment.candidates
     job = int(candidates.job[edge])
     gates = candidates.gates[job].tolist()
-    alternatives = assignment.alternatives(job, state.policy.matching.alternatives_kept).tolist()
-    binding = max(Gate, key=lambda gate: gates[gate])
-    return offer_pb.OfferReason(
-        terms=_terms(assignment, edge),
-        cost=int(candidates.cost[edge]),
-        alternatives=[_alternative(state, round_, assignment, other) for other in alternatives],
-        gates=[offer_pb.GateCount(gate=GATES[gate], removed=gates[gate]) for gate in Gate if gates[gate]],
-        couriers_considered=int(round_.numbers.size),
-        couriers_eligible=int(round_.numbers.size) - sum(gates),
-        courier_price=int(assignment.price[int(candidates.courier[edge])]),
-        binding_gate=GATES[binding] if gates[binding] else offer_pb.GATE_UNSPECIFIED,
-    )
+    most = max(gates)
+    _add_terms(reason, assignment, edge)
+    reason.cost = int(candidates.cost[edge])
+    for other in assignment.alternatives(job, state.policy.matching.alternatives_kept).tolist():
+        _fill_alternative(reason.alternatives.add(), state, round_, assignment, other)
+    for gate, removed in enumerate(gates):
+        if removed:
+            reason.gates.add(gate=GATE_NUMBERS[gate], removed=removed)
+    reason.couriers_considered = int(round_.numbers.size)
+    reason.couriers_eligible = int(round_.numbers.size) - sum(gates)
+    reason.courier_price = int(assignment.price[int(candidates.courier[edge])])
+    reason.binding_gate = GATE_NUMBERS[gates.index(most)] if most else offer_pb.GATE_UNSPECIFIED
 
 
-def _terms(assignment: Assignment, edge: int) -> list[offer_pb.CostTerm]:
-    terms = assignment.candidates.terms[edge].tolist()
-    return [offer_pb.CostTerm(name=name, cost=cost) for name, cost in zip(TERMS, terms, strict=True) if cost]
+def _add_terms(told: offer_pb.OfferReason | offer_pb.Alternative, assignment: Assignment, edge: int) -> None:
+    for name, cost in zip(TERMS, assignment.candidates.terms[edge].tolist(), strict=True):
+        if cost:
+            told.terms.add(name=name, cost=cost)
 
 
-def _alternative(state: MarketState, round_: Round, assignment: Assignment, edge: int) -> offer_pb.Alternative:
+def _fill_alternative(
+    alternative: offer_pb.Alternative, state: MarketState, round_: Round, assignment: Assignment, edge: int
+) -> None:
     candidates = assignment.candidates
     courier = int(candidates.courier[edge])
     taken = int(assignment.taken[courier])
-    return offer_pb.Alternative(
-        courier_id=state.columns.ids[int(round_.numbers[courier])],
-        cost=int(candidates.cost[edge]),
-        pickup_duration=duration(round(float(candidates.seconds[edge]) * SECOND)),
-        chosen_for_job_id=round_.job_ids[int(candidates.job[taken])] if taken != NOBODY else "",
-        terms=_terms(assignment, edge),
-    )
+    alternative.courier_id = state.columns.ids[int(round_.numbers[courier])]
+    alternative.cost = int(candidates.cost[edge])
+    alternative.pickup_duration.CopyFrom(duration(round(float(candidates.seconds[edge]) * SECOND)))
+    if taken != NOBODY:
+        alternative.chosen_for_job_id = round_.job_ids[int(candidates.job[taken])]
+    _add_terms(alternative, assignment, edge)

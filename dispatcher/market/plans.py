@@ -9,7 +9,7 @@ import numpy as np
 
 from dispatcher.market import lifecycle
 from dispatcher.market.queue import latest_pickup_us, needed_load, ride_limit_us, wanted_us
-from dispatcher.times import SECOND, micros, timestamp
+from dispatcher.times import SECOND, micros
 from geo.units import Floats
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
@@ -39,16 +39,21 @@ def is_to_do(job: job_pb.Job, courier_id: str, kind: job_pb.StopKind) -> bool:
     return kind == DROPOFF or job.state != lifecycle.PICKED_UP
 
 
-def keep_what_is_to_do(state: MarketState, courier: courier_pb.Courier, stops: Iterable[job_pb.PlanStop]) -> None:
-    """The plan becomes these stops, without those that are done or belong to others."""
-    left = [
-        stop
-        for stop in stops
-        if stop.job_id in state.jobs and is_to_do(state.jobs[stop.job_id], courier.courier_id, stop.kind)
-    ]
-    copies = [job_pb.PlanStop(job_id=stop.job_id, kind=stop.kind, expected_time=stop.expected_time) for stop in left]
+def adopt(state: MarketState, courier: courier_pb.Courier, stops: Iterable[job_pb.PlanStop]) -> None:
+    """The plan becomes these stops, as far as they are still to do."""
     del courier.plan[:]
-    courier.plan.extend(copies)
+    courier.plan.extend(stops)
+    drop_what_is_done(state, courier)
+
+
+def drop_what_is_done(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The plan's stops that are done, or belong to others by now, leave it."""
+    jobs, courier_id, plan = state.jobs, courier.courier_id, courier.plan
+    for place in range(len(plan) - 1, -1, -1):
+        stop = plan[place]
+        job = jobs.get(stop.job_id)
+        if job is None or not is_to_do(job, courier_id, stop.kind):
+            del plan[place]
 
 
 def expect_from(state: MarketState, courier: courier_pb.Courier, position: types_pb.Position, leaves_us: int) -> None:
@@ -64,13 +69,20 @@ def expect_from(state: MarketState, courier: courier_pb.Courier, position: types
         served = now + round((seconds + service) * SECOND)
         if stop.kind == PICKUP:
             served = max(served, wanted_us(job))
-        stop.expected_time.CopyFrom(timestamp(served))
+        stop.expected_time.seconds, stop.expected_time.nanos = served // SECOND, served % SECOND * 1000
         now = served + round(service * SECOND)
         latitude, longitude = there.latitude, there.longitude
 
 
-def rows(state: MarketState, courier: courier_pb.Courier) -> Floats:
-    """Shape (stops, 12): the plan as numbers, in the columns above."""
+def rows_of(state: MarketState, number: int) -> Floats:
+    """Shape (stops, 12): the plan of a courier as numbers, in the columns above; made once after each change of it."""
+    kept = state.columns.plans
+    if number not in kept:
+        kept[number] = _rows(state, state.couriers[state.columns.ids[number]])
+    return kept[number]
+
+
+def _rows(state: MarketState, courier: courier_pb.Courier) -> Floats:
     found = np.zeros((len(courier.plan), WIDTH))
     places: dict[str, int] = {}
     policy = state.policy

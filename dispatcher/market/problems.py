@@ -263,7 +263,7 @@ def _plans(state: MarketState, numbers: Ints, sharing: Bools, now_us: int) -> Pl
     who = np.flatnonzero(sharing)
     if not who.size:
         return Plans.none(numbers.size)
-    parts = [state.columns.plans[number] for number in numbers[who].tolist()]
+    parts = [plan.rows_of(state, number) for number in numbers[who].tolist()]
     lengths = np.zeros(numbers.size, np.int64)
     lengths[who] = [len(part) for part in parts]
     first = np.concatenate([[0], np.cumsum(lengths)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.offers import GATES, make_offer
+from dispatcher.market.offers import GATES, fill_offer
 from dispatcher.market.problems import problem_of, revisable, supply, with_offered
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span, timestamp
@@ -87,8 +87,9 @@ def settle_round(state: MarketState, round_: Round, assignment: Assignment, now_
     for offer_id, edge in _revised(state, round_, assignment, possible).items():
         drafts.add(offer_answered=_withdrawn(state, round_, assignment, offer_id, edge))
     for edge in possible:
-        offer = make_offer(state, round_, assignment, edge, event.sequence, now_us)
-        drafts.add(offer_made=events_pb.OfferMade(offer=offer))
+        # Filled in place: a copy of a whole offer is the dearest part of a round's end.
+        offer = drafts.add().offer_made.offer
+        fill_offer(offer, state, round_, assignment, edge, event.sequence, now_us)
 
 
 def _edges(round_: Round, assignment: Assignment) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from dispatcher.market import lifecycle, plans
@@ -137,10 +138,10 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         offers={offer.offer_id: offer for offer in saved.offers},
         couriers={courier.courier_id: courier for courier in saved.couriers},
         columns=CourierColumns(),
-        requests={kept.request.key: (kept.request, micros(kept.time)) for kept in saved.requests},
+        requests=OrderedDict((kept.request.key, (kept.request, micros(kept.time))) for kept in saved.requests),
         ratings_of_couriers=people.restore_book(saved.ratings_of_couriers),
         ratings_of_clients=people.restore_book(saved.ratings_of_clients),
-        rated=people.restore_given(saved.rated),
+        rated=OrderedDict(people.restore_given(saved.rated)),
         accounts={kept.person_id: people.restore_account(kept) for kept in saved.accounts},
         reviews={review.review_id: review for review in saved.reviews},
         announced=saved.announced if saved.HasField("announced") else None,
@@ -149,11 +150,11 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         surge=field_of(saved.surge, micros(saved.surge_time), saved.surge_sequence),
         nudges={nudge.courier_id: nudge for nudge in saved.nudges},
         last_nudges={kept.courier_id: micros(kept.time) for kept in saved.last_nudges},
-        recent_demand={kept.job_id: (micros(kept.time), kept.cell) for kept in saved.recent_demand},
-        closed_offers={
-            kept.offer_id: ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time), tuple(kept.job_ids))
+        recent_demand=OrderedDict((kept.job_id, (micros(kept.time), kept.cell)) for kept in saved.recent_demand),
+        closed_offers=OrderedDict(
+            (kept.offer_id, ClosedOffer(kept.courier_id, kept.outcome, micros(kept.time), tuple(kept.job_ids)))
             for kept in saved.closed_offers
-        },
+        ),
     )
     state.outages.extend((micros(kept.start), micros(kept.end)) for kept in saved.outages)
     state.ended.extend((micros(kept.time), kept.job_id) for kept in saved.ended)
@@ -167,8 +168,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         state.columns.longitude_e7[row.courier_number] = row.longitude_e7
         state.columns.position_us[row.courier_number] = micros(row.position_time)
         if courier.plan:
-            rows, end = plans.rows(state, courier), plans.end_of(state, courier)
-            state.columns.set_plan(row.courier_number, rows, *end)
+            state.columns.set_plan(row.courier_number, *plans.end_of(state, courier))
     for member in saved.queue_members:
         queue = state.zone_queues.setdefault(member.zone, {})
         ranks = tuple((micros(rank.time), rank.ahead) for rank in member.ranks)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dispatcher.market.accounts import Account, level_of
+from dispatcher.market.accounts import Account, cause_of, level_of
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
-from ratings.standing import Breach, Level, StandingCause, StandingRule, breaches
+from ratings.standing import Breach, Level, StandingCause, breaches
 
 
 def found_by_rules(state: MarketState, person_id: str) -> rating_pb.StandingChange | None:
@@ -36,17 +36,9 @@ def _breach(state: MarketState, person_id: str, account: Account) -> Breach | No
     book = state.ratings_of_couriers
     rated = book.rated.get(person_id)
     fresh = (rated.ratings if rated is not None else 0) - account.ratings_judged
-    score = book.score(person_id, state.time_us / SECOND, state.score_rules())
-    rules = [
-        StandingRule(row.name, cause_of(row.cause), row.threshold, row.min_count, Level(row.level))
-        for row in state.policy.standing.rules
-    ]
-    found = breaches(rules, score, fresh, account.conduct)
+    score = book.score(person_id, state.time_us / SECOND, state.score_rules)
+    found = breaches(state.standing_rules, score, fresh, account.conduct)
     return max(found, key=lambda breach: breach.rule.level, default=None)
-
-
-def cause_of(cause: policy_pb.StandingCause) -> StandingCause:
-    return StandingCause[policy_pb.StandingCause.Name(cause).removeprefix("STANDING_CAUSE_")]
 
 
 def rule_sentence(change: rating_pb.StandingChange) -> str:

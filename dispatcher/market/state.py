@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from dispatcher.errors import NotFound
 from dispatcher.market import lifecycle
-from dispatcher.market.accounts import GOOD_ACCOUNT, Account
+from dispatcher.market.accounts import GOOD_ACCOUNT, Account, score_rules_of, standing_rules_of
 from dispatcher.market.clocks import Clock
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import QueuedJob
 from dispatcher.pay.floor import period_start
 from dispatcher.pricing.surge import SurgeField
-from dispatcher.times import SECOND, micros, span
+from dispatcher.times import micros, span
 from geo.cells import CellGrid
 from geo.travel import TravelTime
 from geo.zones import ZoneSet
@@ -29,6 +29,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from ratings.book import RatingBook, ScoreRules
+from ratings.standing import StandingRule
 
 
 class Due(IntEnum):
@@ -83,7 +84,8 @@ class MarketState:
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)
     queue: dict[str, QueuedJob] = field(default_factory=dict)
     offers: dict[str, offer_pb.Offer] = field(default_factory=dict)
-    closed_offers: dict[str, ClosedOffer] = field(default_factory=dict)
+    # In order of time, as all that is forgotten from the front is: the first of a plain dict is found ever more slowly.
+    closed_offers: OrderedDict[str, ClosedOffer] = field(default_factory=OrderedDict)
     couriers: dict[str, courier_pb.Courier] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     columns: CourierColumns = field(default_factory=CourierColumns)
@@ -94,12 +96,12 @@ class MarketState:
     # client id -> couriers whom they are not to meet
     blocked: dict[str, set[str]] = field(default_factory=dict)
     # request key -> (request, market time); in order of time
-    requests: dict[str, tuple[events_pb.Request, int]] = field(default_factory=dict)
+    requests: OrderedDict[str, tuple[events_pb.Request, int]] = field(default_factory=OrderedDict)
     ended: deque[tuple[int, str]] = field(default_factory=deque)
     ratings_of_couriers: RatingBook = field(default_factory=RatingBook)
     ratings_of_clients: RatingBook = field(default_factory=RatingBook)
     # "job_id/actor" of ratings given lately -> (stars, market time); in order of time
-    rated: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rated: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
     # (from, until) in market time, when the market was away; for as long as a job of then can be rated
     outages: deque[tuple[int, int]] = field(default_factory=deque)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -114,10 +116,24 @@ class MarketState:
     nudges: dict[str, courier_pb.Nudge] = field(default_factory=dict)
     last_nudges: dict[str, int] = field(default_factory=dict)
     # Jobs that joined the queue within the surge policy's window: (market time, H3 cell); in order of time
-    recent_demand: dict[str, tuple[int, int]] = field(default_factory=dict)
+    recent_demand: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
     # Of no state: what follows from cells alone.
     grid: CellGrid = field(default_factory=CellGrid)
     due: list[DueEntry] = field(default_factory=list)
+    # What the policy says, in the form in which each event needs it.
+    score_rules: ScoreRules = field(init=False)
+    standing_rules: tuple[StandingRule, ...] = field(init=False)
+    memory_us: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.follow(self.policy)
+
+    def follow(self, policy: policy_pb.Policy) -> None:
+        """The policy is in force from now on."""
+        self.policy = policy
+        self.score_rules = score_rules_of(policy.ratings)
+        self.standing_rules = standing_rules_of(policy.standing)
+        self.memory_us = span(policy.jobs.memory)
 
     def job(self, job_id: str) -> job_pb.Job:
         found = self.jobs.get(job_id)
@@ -133,17 +149,6 @@ class MarketState:
 
     def account(self, person_id: str) -> Account:
         return self.accounts.get(person_id, GOOD_ACCOUNT)
-
-    def score_rules(self) -> ScoreRules:
-        policy = self.policy.ratings
-        return ScoreRules(
-            span(policy.half_life) / SECOND if policy.HasField("half_life") else None,
-            policy.prior_weight,
-            policy.prior_mean,
-            policy.market_weight,
-            policy.leniency_weight,
-            policy.leniency_limit,
-        )
 
     def book_of(self, person_id: str) -> RatingBook:
         """The book that holds a person's ratings: the couriers' for everyone who was ever online."""

@@ -109,7 +109,7 @@ def _profile(market: Market, person_id: str, now_us: int) -> Row:
     row: Row = {
         "person_id": person_id,
         "standing": policy_pb.StandingLevel.Name(level_of(account.level)),
-        "score": book.score(person_id, now_us / SECOND, state.score_rules()),
+        "score": book.score(person_id, now_us / SECOND, state.score_rules),
         "ratings": book.rated[person_id].ratings if person_id in book.rated else 0,
         "blocked_with": sorted(state.blocked.get(person_id, ()))
         + sorted(client for client, couriers in state.blocked.items() if person_id in couriers),

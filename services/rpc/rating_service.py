@@ -41,7 +41,7 @@ class RatingService:
     async def get_score(self, call: pb.GetScoreRequest) -> pb.GetScoreResponse:
         def view(market: Market) -> pb.GetScoreResponse:
             state, now_s = market.state, self._host.clock.now() / SECOND
-            book, rules = state.book_of(call.person_id), state.score_rules()
+            book, rules = state.book_of(call.person_id), state.score_rules
             person = book.rated.get(call.person_id, Rated(as_of_s=now_s))
             kept = 1.0 if rules.half_life_s is None else 0.5 ** ((now_s - person.as_of_s) / rules.half_life_s)
             return pb.GetScoreResponse(

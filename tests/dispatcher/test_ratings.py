@@ -34,7 +34,7 @@ def served(**more: object) -> Bench:
 
 def score(bench: Bench, person_id: str = "bo") -> float:
     state = bench.market.state
-    return state.book_of(person_id).score(person_id, bench.now / SECOND, state.score_rules())
+    return state.book_of(person_id).score(person_id, bench.now / SECOND, state.score_rules)
 
 
 def test_a_rating_says_what_it_counts_and_what_the_score_was_and_is() -> None:
@@ -162,7 +162,7 @@ def test_scores_are_those_that_the_definition_gives_for_the_ratings_on_the_log()
         given = rating_pb.Rating(job_id=f"job-{number}", rater=CLIENT, rater_id=client, stars=1 + number * 2 % 5)
         given.tags.extend(["price"] if number % 5 == 4 else [])
         bench.do(commands.RateJob(rating=given))
-    slow = SlowBook(bench.market.state.score_rules())
+    slow = SlowBook(bench.market.state.score_rules)
     for event in bench.log:
         rating = event.job_rated.rating
         if event.HasField("job_rated") and rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED:

@@ -279,7 +279,7 @@ def test_a_contest_that_is_upheld_takes_the_rating_out_and_pays_what_it_cost() -
     revised = next(event.rating_revised.rating for event in events if event.HasField("rating_revised"))
     state = bench.market.state
     assert revised.score_before < revised.score_after
-    after = state.ratings_of_couriers.score("bo", bench.now / 1_000_000, state.score_rules())
+    after = state.ratings_of_couriers.score("bo", bench.now / 1_000_000, state.score_rules)
     assert revised.score_after == pytest.approx(after)
     decided = next(event.review_decided for event in events if event.HasField("review_decided"))
     assert decided.review.answer == REASON

@@ -30,7 +30,7 @@ def apply(state: MarketState, event: Event) -> None:
 
 def _forget(state: MarketState) -> None:
     """Drop what is older than the policy's memory: ended jobs, ratings given, closed offers, request ids."""
-    before = state.time_us - span(state.policy.jobs.memory)
+    before = state.time_us - state.memory_us
     while state.ended and state.ended[0][0] < before:
         state.jobs.pop(state.ended.popleft()[1], None)
     while state.rated and (given := next(iter(state.rated.items())))[1][1] < before:

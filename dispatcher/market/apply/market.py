@@ -30,7 +30,7 @@ def market_resumed(state: MarketState, event: Event) -> None:
 
 def policy_set(state: MarketState, event: Event) -> None:
     before = state.policy.surge
-    state.policy = event.policy_set.policy
+    state.follow(event.policy_set.policy)
     if state.announced is not None and micros(state.announced.effective_time) <= state.time_us:
         state.announced = None
     if not state.policy.HasField("surge") or state.policy.surge.resolution != before.resolution:

@@ -74,7 +74,7 @@ def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Off
         courier.job_ids.append(job.job_id)
     # The way to the first pickup is driven once, for all jobs that came together.
     state.jobs[offer.jobs[0].job_id].pickup_distance_metres = offer.pickup_distance_metres
-    plans.keep_what_is_to_do(state, courier, offer.plan)
+    plans.adopt(state, courier, offer.plan)
     number, columns = state.numbers[courier.courier_id], state.columns
     here = types_pb.Position(
         latitude=from_e7(int(columns.latitude_e7[number])), longitude=from_e7(int(columns.longitude_e7[number]))

@@ -26,7 +26,7 @@ def job_rated(state: MarketState, event: Event) -> None:
     state.rated[f"{rating.job_id}/{rating.rater}"] = (rating.stars, state.time_us)
     book = _book(state, rating)
     if rating.cause == COUNTS:
-        book.add(rating.rated_id, rating.rater_id, rating.stars, state.time_us / SECOND, state.score_rules())
+        book.add(rating.rated_id, rating.rater_id, rating.stars, state.time_us / SECOND, state.score_rules)
     else:
         book.exclude(rating.rated_id)
     if rating.rater == job_pb.ACTOR_CLIENT:
@@ -37,7 +37,7 @@ def job_rated(state: MarketState, event: Event) -> None:
 def rating_revised(state: MarketState, event: Event) -> None:
     rating = event.rating_revised.rating
     change = _book(state, rating).put_back if rating.cause == COUNTS else _book(state, rating).take_out
-    change(rating.rated_id, rating.counted_stars, micros(rating.rate_time) / SECOND, state.score_rules())
+    change(rating.rated_id, rating.counted_stars, micros(rating.rate_time) / SECOND, state.score_rules)
     if rating.rater == job_pb.ACTOR_CLIENT:
         note_conduct(state, rating.rated_id)
 
@@ -48,11 +48,10 @@ def _book(state: MarketState, rating: rating_pb.Rating) -> RatingBook:
 
 def note_conduct(state: MarketState, person_id: str, **counts: float) -> None:
     """Count what a courier did, and see whether a rule holds now."""
-    policy = state.policy.standing
-    if not policy.rules:
+    if not state.standing_rules:
         return
     account = state.account(person_id)
-    half_life_s = state.score_rules().half_life_s
+    half_life_s = state.score_rules.half_life_s
     conduct = account.conduct.with_one_more(state.time_us / SECOND, half_life_s, **counts)
     state.accounts[person_id] = replace(account, conduct=conduct)
     found = found_by_rules(state, person_id)

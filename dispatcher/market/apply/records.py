@@ -79,7 +79,7 @@ def working_state(state: MarketState, courier: courier_pb.Courier) -> courier_pb
 def advance(state: MarketState, job: job_pb.Job, position: types_pb.Position, leaves_us: int) -> None:
     """The courier has come as far as ``position``, and goes on from there."""
     courier = state.couriers[job.courier_id]
-    plans.keep_what_is_to_do(state, courier, courier.plan)
+    plans.drop_what_is_done(state, courier)
     plans.expect_from(state, courier, position, leaves_us)
     replan(state, courier)
     refresh(state, courier)
@@ -89,9 +89,9 @@ def replan(state: MarketState, courier: courier_pb.Courier) -> None:
     """The columns follow the plan."""
     number = state.numbers[courier.courier_id]
     if not courier.plan:
-        state.columns.set_plan(number, plans.rows(state, courier), None, 0)
+        state.columns.set_plan(number, None, 0)
         return
-    state.columns.set_plan(number, plans.rows(state, courier), *plans.end_of(state, courier))
+    state.columns.set_plan(number, *plans.end_of(state, courier))
 
 
 def hand_back(
@@ -100,7 +100,7 @@ def hand_back(
     """The courier does not hold the job any more; ``at``: where it was delivered."""
     courier = state.couriers[courier_id]
     courier.job_ids.remove(job_id)
-    plans.keep_what_is_to_do(state, courier, courier.plan)
+    plans.drop_what_is_done(state, courier)
     if at is not None:
         plans.expect_from(state, courier, at, state.time_us)
     if not courier.job_ids:

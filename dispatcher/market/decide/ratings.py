@@ -41,7 +41,7 @@ def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Dra
     rating.rate_time.CopyFrom(timestamp(now_us))
     rating.policy_version = state.policy.version
     book = state.ratings_of_couriers if by_client else state.ratings_of_clients
-    rules = state.score_rules()
+    rules = state.score_rules
     rating.leniency = book.leniency(rating.rater_id, rules)
     rating.counted_stars = book.preview(rating.rater_id, rating.stars, rules)
     found = _exclusion(state, job, rating, others)

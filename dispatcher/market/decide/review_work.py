@@ -196,7 +196,7 @@ def _revise(state: MarketState, review: pb.Review, names: str, now_us: int, draf
     rating = event.rating_revised.rating
     by_client = rating.rater == job_pb.ACTOR_CLIENT
     book = state.ratings_of_couriers if by_client else state.ratings_of_clients
-    rules, now_s = state.score_rules(), now_us / SECOND
+    rules, now_s = state.score_rules, now_us / SECOND
     rated_at_s = micros(rating.rate_time) / SECOND
     rating.score_before = book.score(rating.rated_id, now_s, rules)
     change = rating.rated_id, rating.counted_stars, -1 if counts_now else 1
