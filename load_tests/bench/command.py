@@ -20,6 +20,7 @@ from load_tests.bench.machine import machine
 from load_tests.bench.match import bench_match
 from load_tests.bench.measures import bench_measures
 from load_tests.bench.place import bench_place
+from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
 from services.cli.failures import FAILED, fail, reported
@@ -112,6 +113,18 @@ def measures(
     with reported():
         events = [] if log is None else list(read_log(log))
     _measured(lambda progress: bench_measures(couriers, hours, markets, events, progress), as_json)
+
+
+@bench.command()
+def replay(
+    requests: Annotated[int, typer.Option(min=100, max=5_000_000, help="Requests of the day.")] = 400_000,
+    couriers: Annotated[int, typer.Option(min=10, max=200_000, help="Couriers, each with one shift.")] = 8_000,
+    window: Annotated[int, typer.Option(min=1, max=600, help="Seconds of a batch.")] = WINDOW_S,
+    seed: Annotated[int, typer.Option(help="Of the day.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """A generated city day replayed on the Market in one process, 1:1 batches, all measures folded."""
+    _measured(lambda progress: bench_replay(requests, couriers, seed, window, progress), as_json)
 
 
 def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:

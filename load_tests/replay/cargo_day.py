@@ -57,7 +57,8 @@ class CargoSimulation(Simulation):
     """``vehicles``: how many of the instance's take part, the first ones; None for all."""
 
     def __init__(self, instance: CargoInstance, policy: policy_pb.Policy, vehicles: int | None = None) -> None:
-        super().__init__(Market.new({instance.network: instance.roads}), policy, DAY_START_US)
+        self.events: list[events_pb.Event] = []
+        super().__init__(Market.new({instance.network: instance.roads}), policy, DAY_START_US, self.events.extend)
         self._instance, self._roads = instance, instance.roads
         self._vehicles = instance.vehicles[:vehicles]
         self._index = {vehicle.name: index for index, vehicle in enumerate(self._vehicles)}

@@ -64,7 +64,8 @@ def minute_us(minute: float) -> int:
 
 class MdrpSimulation(Simulation):
     def __init__(self, instance: Instance, policy: policy_pb.Policy) -> None:
-        super().__init__(Market.new(), policy, DAY_START_US)
+        self.events: list[events_pb.Event] = []
+        super().__init__(Market.new(), policy, DAY_START_US, self.events.extend)
         self._instance = instance
         self._deliveries: list[Delivery] = []
         self._orders = {order.name: order for order in instance.orders}

@@ -20,6 +20,8 @@ from matching.solve import solve
 NEVER = 2**62
 
 Progress = Callable[[float], None]
+Act = Callable[[int], None]
+Keep = Callable[[list[events_pb.Event]], None]
 
 
 class Turn(IntEnum):
@@ -29,20 +31,24 @@ class Turn(IntEnum):
     ONLINE = 1
     OFFLINE = 2
     PLACE = 3
-    ROUND = 4
+    CANCEL = 4
+    ANSWER = 5
+    IDLE = 6
+    ROUND = 7
 
 
 class Simulation:
-    """Every offer is accepted at once. Subclasses plan the trace's turns, and say where couriers are and go."""
+    """Subclasses plan the trace's turns, and say where couriers are and go; unless they know better, every offer is
+    accepted at once. ``keep`` gets all events, as they are applied."""
 
-    def __init__(self, market: Market, policy: policy_pb.Policy, start_us: int) -> None:
+    def __init__(self, market: Market, policy: policy_pb.Policy, start_us: int, keep: Keep) -> None:
         self.market = market
         self.policy = policy
-        self.events: list[events_pb.Event] = []
+        self._keep = keep
         # Wall seconds of each round, from the problem to the settled offers.
         self.round_s: list[float] = []
         self._start_us = start_us
-        self._turns: list[tuple[int, Turn, int, Callable[[int], None]]] = []
+        self._turns: list[tuple[int, Turn, int, Act]] = []
         self._counter = 0
         self._window = span(policy.matching.batch_window)
         # The earliest round in the plan, and the last one held.
@@ -60,7 +66,7 @@ class Simulation:
     def open(self, market_id: str, at_us: int) -> None:
         self.take(self.market.opening(market_id, self.policy, at_us))
 
-    def plan(self, at_us: int, turn: Turn, act: Callable[[int], None]) -> None:
+    def plan(self, at_us: int, turn: Turn, act: Act) -> None:
         self._counter += 1
         heapq.heappush(self._turns, (at_us, turn, self._counter, act))
 
@@ -73,12 +79,16 @@ class Simulation:
             self._plan_round(now)
             done += 1
             if done % 500 == 0:
-                progress(done / (done + len(self._turns)))
+                progress(self.share(now, done))
         self._expire_the_rest()
+
+    def share(self, now: int, done: int) -> float:  # noqa: ARG002 - for those who know their end
+        """Of the whole that has passed, ``done`` turns being over."""
+        return done / (done + len(self._turns))
 
     def take(self, events: list[events_pb.Event]) -> None:
         self.market.apply(events)
-        self.events.extend(events)
+        self._keep(events)
 
     def decide(self, command: commands.Command, now: int) -> None:
         self.take(self.market.decide(command, now))
@@ -118,9 +128,10 @@ class Simulation:
         self.round_s.append(perf_counter() - began)
         for event in events:
             if event.HasField("offer_made"):
-                self._accept(event.offer_made.offer, now)
+                self.offered(event.offer_made.offer, now)
 
-    def _accept(self, offer: offer_pb.Offer, now: int) -> None:
+    def offered(self, offer: offer_pb.Offer, now: int) -> None:
+        """The courier was just made an offer."""
         answer = courier_pb.OfferAnswer(offer_id=offer.offer_id, answer=courier_pb.ANSWER_ACCEPT)
         self.decide(commands.AnswerOffer(courier_id=offer.courier_id, answer=answer), now)
         self.set_out(offer, now)

@@ -1,0 +1,1 @@
+"""How couriers and clients act in a replay: each model small, seeded, with its source."""

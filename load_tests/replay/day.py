@@ -1,0 +1,164 @@
+"""A trace made ready for replay: its requests as columns, who works when, and how long ways really take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dispatcher.times import SECOND
+from geo.travel import Planar, StraightLine, TravelTime, great_circle_m
+from geo.units import Floats, Ints
+from gig.v1 import types_pb2 as types_pb
+from load_tests.behaviour.settings import Behaviour
+from load_tests.replay.roster import Roster, drawn_roster, recorded_roster
+from load_tests.traces.columns import MISSING_US
+from load_tests.traces.errors import TraceError
+from load_tests.traces.reading import Trace
+from load_tests.traces.schema import TIME
+
+KINDS = {"ride": types_pb.JOB_KIND_RIDE, "delivery": types_pb.JOB_KIND_DELIVERY}
+# Where a trace recorded no trips: city traffic, as the policy "plain" has it.
+CIRCUITY, SPEED_MPS = 1.2, 5.5
+# So many recorded trips make an hour's speed.
+ENOUGH_TRIPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Columns by request, in order of time. Microseconds; 0 where there is none: ``ready_us`` (not to be picked up
+    before), ``trip_us`` and ``boarding_us`` (recorded), ``tip_minor``. ``places``: shape (n, 4), pickup and drop-off,
+    latitude and longitude."""
+
+    ids: list[str]
+    clients: list[str]
+    kinds: list[types_pb.JobKind]
+    at_us: list[int]
+    ready_us: list[int]
+    places: list[tuple[float, float, float, float]]
+    persons: list[int]
+    trip_us: list[int]
+    boarding_us: list[int]
+    tip_minor: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """``travel``: how far and how long ways are, whatever a policy thinks."""
+
+    trace: Trace
+    requests: Requests
+    roster: Roster
+    travel: TravelTime
+    start_us: int
+    end_us: int
+
+
+def prepare(trace: Trace, behaviour: Behaviour, seed: int) -> Day:
+    """Raises TraceError where there is nothing to replay."""
+    if not trace.requests.num_rows:
+        raise TraceError(f"{trace.about.name}: no requests to replay")
+    travel = travel_of(trace)
+    requests = _requests(trace)
+    if trace.shifts.num_rows:
+        roster = recorded_roster(trace.shifts)
+    else:
+        roster = drawn_roster(behaviour.couriers.shifts, seed, demand_columns(trace, travel))
+    start = min(requests.at_us[0], min(roster.online_us))
+    return Day(trace, requests, roster, travel, start, max(requests.at_us[-1], max(roster.offline_us)))
+
+
+def travel_of(trace: Trace) -> TravelTime:
+    """The plane's, or what recorded trips took: circuity as sums of recorded and of great-circle distance, each hour's
+    speed as sums of distance and of time (ratio estimators)."""
+    plane = trace.about.plane
+    if plane is not None:
+        return Planar(
+            plane.metres_per_minute, plane.round_up_to_s, plane.pickup_service_s / 2, plane.dropoff_service_s / 2
+        )
+    places = places_of(trace.requests)
+    straight = great_circle_m(places[:, 0], places[:, 1], places[:, 2], places[:, 3])
+    metres = _floats(trace.requests["recorded_distance_m"])
+    left, over = _us(trace.requests["recorded_pickup_time"]), _us(trace.requests["recorded_dropoff_time"])
+    known = np.isfinite(metres) & (metres > 0) & (straight > 0)
+    enough = known.sum() >= ENOUGH_TRIPS
+    circuity = max(float(metres[known].sum() / straight[known].sum()), 1.0) if enough else CIRCUITY
+    timed = (left != MISSING_US) & (over > left) & (straight > 0)
+    if timed.sum() < ENOUGH_TRIPS:
+        return StraightLine(circuity, (SPEED_MPS,))
+    driven = np.where(known, metres, straight * circuity)[timed]
+    seconds, hours = (over - left)[timed] / SECOND, (left[timed] // (3600 * SECOND)) % 24
+    general = float(driven.sum() / seconds.sum())
+    speeds = [general] * 24
+    for hour in range(24):
+        of_hour = hours == hour
+        if of_hour.sum() >= ENOUGH_TRIPS:
+            speeds[hour] = float(driven[of_hour].sum() / seconds[of_hour].sum())
+    return StraightLine(circuity, tuple(speeds))
+
+
+@dataclass(frozen=True, slots=True)
+class DemandColumns:
+    """What shifts are drawn from: times of requests and their trips (microseconds), and where these end."""
+
+    at_us: Ints
+    trip_us: Ints
+    latitude: Floats
+    longitude: Floats
+
+
+def demand_columns(trace: Trace, travel: TravelTime) -> DemandColumns:
+    places = places_of(trace.requests)
+    trip = _spans(trace.requests, "recorded_pickup_time", "recorded_dropoff_time")
+    _, seconds = travel.legs(places[:, 0], places[:, 1], places[:, 2], places[:, 3], 0.0)
+    trip = np.where(trip > 0, trip, np.rint(seconds * SECOND).astype(np.int64))
+    return DemandColumns(_us(trace.requests["request_time"]), trip, places[:, 2], places[:, 3])
+
+
+def places_of(requests: pa.Table) -> Floats:
+    """Shape (n, 4): pickup latitude and longitude, drop-off latitude and longitude."""
+    names = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
+    return np.column_stack([requests[name].to_numpy() for name in names])
+
+
+def _requests(trace: Trace) -> Requests:
+    table = trace.requests
+    ready = _us(table["pickup_after"])
+    # Waiting for a kitchen is not boarding: it depends on when the courier comes.
+    arrived, left = _us(table["recorded_arrive_time"]), _us(table["recorded_pickup_time"])
+    timed = (arrived != MISSING_US) & (left != MISSING_US)
+    boarding = np.where(timed, np.maximum(left - np.maximum(arrived, ready), 0), 0)
+    return Requests(
+        ids=table["request_id"].to_pylist(),
+        clients=table["client_id"].to_pylist(),
+        kinds=[KINDS[kind] for kind in table["kind"].to_pylist()],
+        at_us=_us(table["request_time"]).tolist(),
+        ready_us=np.where(ready == MISSING_US, 0, ready).tolist(),
+        places=[(a, b, c, d) for a, b, c, d in places_of(table).tolist()],
+        persons=table["persons"].to_pylist(),
+        trip_us=_spans(table, "recorded_pickup_time", "recorded_dropoff_time").tolist(),
+        boarding_us=boarding.tolist(),
+        tip_minor=table["recorded_tip_minor"].fill_null(0).to_pylist(),
+    )
+
+
+def _us(column: pa.ChunkedArray) -> Ints:
+    found: Ints = column.cast(TIME).cast(pa.int64()).fill_null(MISSING_US).to_numpy()
+    return found
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    found: Floats = column.fill_null(np.nan).to_numpy()
+    return found
+
+
+def _spans(table: pa.Table, start: str, end: str) -> Ints:
+    """Microseconds from one time to the other, 0 where either is missing, or it runs backwards."""
+    span = pc.subtract(table[end].cast(pa.int64()), table[start].cast(pa.int64())).fill_null(0).to_numpy()
+    found: Ints = np.maximum(span, 0)
+    return found

@@ -1,0 +1,106 @@
+"""Who works when: recorded shifts, or shifts drawn so that supply follows demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import ndtri
+
+from dispatcher.times import SECOND
+from gig.v1 import types_pb2 as types_pb
+from load_tests.behaviour.chance import About, draws
+from load_tests.behaviour.settings import Shifts
+
+if TYPE_CHECKING:
+    from load_tests.replay.day import DemandColumns
+
+HOUR_US = 3600 * SECOND
+VEHICLES = {
+    "car": types_pb.VEHICLE_TYPE_CAR,
+    "van": types_pb.VEHICLE_TYPE_VAN,
+    "motorcycle": types_pb.VEHICLE_TYPE_MOTORCYCLE,
+    "bicycle": types_pb.VEHICLE_TYPE_BICYCLE,
+    "foot": types_pb.VEHICLE_TYPE_FOOT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Columns by shift; somebody may have several, one after the other."""
+
+    courier_ids: list[str]
+    online_us: list[int]
+    offline_us: list[int]
+    latitude: list[float]
+    longitude: list[float]
+    vehicles: list[types_pb.VehicleType]
+
+    def __len__(self) -> int:
+        return len(self.courier_ids)
+
+
+def recorded_roster(shifts: pa.Table) -> Roster:
+    """Shifts of one courier that overlap are worked one after the other: the later begins where the earlier ends."""
+    rows = sorted(
+        zip(
+            shifts["courier_id"].to_pylist(),
+            shifts["online_time"].cast(pa.int64()).to_pylist(),
+            shifts["offline_time"].cast(pa.int64()).to_pylist(),
+            shifts["latitude"].to_pylist(),
+            shifts["longitude"].to_pylist(),
+            [VEHICLES.get(name, types_pb.VEHICLE_TYPE_CAR) for name in shifts["vehicle"].to_pylist()],
+            strict=True,
+        )
+    )
+    kept: list[tuple[str, int, int, float, float, types_pb.VehicleType]] = []
+    until: dict[str, int] = {}
+    for courier_id, online, offline, *rest in rows:
+        online = max(online, until.get(courier_id, online))
+        if offline > online:
+            kept.append((courier_id, online, offline, *rest))
+            until[courier_id] = offline
+    kept.sort(key=lambda row: (row[1], row[0]))
+    return Roster(*(list(column) for column in zip(*kept, strict=True)))
+
+
+def drawn_roster(model: Shifts, seed: int, demand: DemandColumns) -> Roster:
+    """Each courier one shift: see the model. They begin where a random trip ends."""
+    count = model.couriers or couriers_needed(model, demand)
+    who = np.arange(count)
+    chosen = (draws(seed, About.SHIFT, 4 * who) * demand.at_us.size).astype(np.int64)
+    hours = model.mean_hours + model.sd_hours * _normal(draws(seed, About.SHIFT, 4 * who + 1))
+    length = np.rint(np.maximum(hours, 1.0) * HOUR_US).astype(np.int64)
+    first, last = int(demand.at_us[0]), int(demand.at_us[-1])
+    begin = demand.at_us[chosen] - np.rint(length * draws(seed, About.SHIFT, 4 * who + 2)).astype(np.int64)
+    # Whoever would be at work before the first request is there for it.
+    begin = np.clip(begin, first, max(last, first))
+    home = (draws(seed, About.HOME, who) * demand.at_us.size).astype(np.int64)
+    order = np.argsort(begin, kind="stable")
+    return Roster(
+        [f"courier-{number + 1}" for number in range(count)],
+        begin[order].tolist(),
+        (begin + length)[order].tolist(),
+        demand.latitude[home].tolist(),
+        demand.longitude[home].tolist(),
+        [types_pb.VEHICLE_TYPE_CAR] * count,
+    )
+
+
+def couriers_needed(model: Shifts, demand: DemandColumns) -> int:
+    """Shifts in all, such that in the busiest hour trips take ``utilisation`` of the time of those at work."""
+    hour = demand.at_us // HOUR_US
+    hour = hour - hour[0]
+    busy_hours = np.bincount(hour, weights=demand.trip_us / HOUR_US)
+    busiest = int(busy_hours.argmax())
+    # A shift around a request covers this hour with a probability that falls linearly over the shift's length.
+    covers = np.clip(1 - abs(np.arange(busy_hours.size) - busiest) / model.mean_hours, 0, 1)
+    requests = np.bincount(hour)
+    at_work = float((requests * covers).sum() / requests.sum())
+    return max(int(np.ceil(busy_hours[busiest] / model.utilisation / at_work)), 1)
+
+
+def _normal(drawn: np.ndarray) -> np.ndarray:
+    return np.asarray(ndtri(np.clip(drawn, 1e-12, 1 - 1e-12)))

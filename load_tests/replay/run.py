@@ -1,0 +1,29 @@
+"""One replay from start to end: a day under a policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gig.v1 import policy_pb2 as policy_pb
+from load_tests.behaviour.settings import Behaviour
+from load_tests.replay.day import Day
+from load_tests.replay.outcome import Record
+from load_tests.replay.simulation import Progress
+from load_tests.replay.trace_replay import TraceReplay
+
+
+def replay_day(
+    day: Day,
+    policy: policy_pb.Policy,
+    behaviour: Behaviour,
+    seed: int,
+    keeps_jobs: bool = True,
+    log: Any = None,
+    progress: Progress = lambda _share: None,
+) -> tuple[Record, TraceReplay]:
+    """``policy``: as ``policies.under_trace`` gives it. ``log``: an open file for the events, or None."""
+    box: list[Record] = []
+    replay = TraceReplay(day, policy, behaviour, seed, lambda events: box[0].keep(events))
+    box.append(Record(replay.market, keeps_jobs, log))
+    replay.run(progress)
+    return box[0], replay

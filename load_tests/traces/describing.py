@@ -1,0 +1,92 @@
+"""What is in a trace: counts, spans, places, distributions of what was recorded; from one pass over its stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geo.units import Floats
+from load_tests.traces.source import Source
+
+QUANTILES = (0.1, 0.5, 0.9, 0.99)
+PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """Reads the stream to its end. Seconds, metres, and units of the currency."""
+    kinds, hours, days = Counter[str](), np.zeros(24, np.int64), Counter[str]()
+    first = last = None
+    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    recorded: dict[str, list[Floats]] = {}
+    states = Counter[str]()
+    for table in source.batches:
+        kinds.update(_counted(table["kind"]))
+        states.update(_counted(table["recorded_state"].drop_null()))
+        at = table["request_time"]
+        hours += np.bincount(pc.hour(at).to_numpy(), minlength=24)
+        days.update(_counted(pc.strftime(at, format="%Y-%m-%d")))
+        low, high = pc.min(at).as_py(), pc.max(at).as_py()
+        first, last = (low if first is None else min(first, low)), (high if last is None else max(last, high))
+        places = np.column_stack([table[name].to_numpy() for name in PLACES])
+        south_west = places[:, [0, 1]].min(axis=0), places[:, [2, 3]].min(axis=0)
+        north_east = places[:, [0, 1]].max(axis=0), places[:, [2, 3]].max(axis=0)
+        box[:2] = np.minimum(box[:2], np.minimum(*south_west))
+        box[2:] = np.maximum(box[2:], np.maximum(*north_east))
+        for name, values in _recorded(table).items():
+            recorded.setdefault(name, []).append(values.astype(np.float32))
+    shifts, offers = source.shifts(), source.offers()
+    return {
+        "name": source.about.name,
+        "format": source.about.format,
+        "source": source.about.source,
+        "rows": source.tally.rows,
+        "requests": source.tally.kept,
+        "dropped": dict(source.tally.dropped.most_common()),
+        "from": first.isoformat() if first else None,
+        "until": last.isoformat() if last else None,
+        "days": len(days),
+        "kinds": dict(kinds),
+        "recorded_states": dict(states),
+        "by_hour_utc": hours.tolist(),
+        "box": box.round(5).tolist() if source.tally.kept else None,
+        "recorded": {name: _spread(np.concatenate(parts)) for name, parts in recorded.items()},
+        "couriers": pc.count_distinct(shifts["courier_id"]).as_py(),
+        "shifts": shifts.num_rows,
+        "shift_hours": _spread(_seconds(shifts["online_time"], shifts["offline_time"]) / 3600),
+        "offers": dict(_counted(offers["outcome"])),
+    }
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return {row["values"].as_py(): row["counts"].as_py() for row in pc.value_counts(column)}
+
+
+def _seconds(start: pa.ChunkedArray, end: pa.ChunkedArray) -> Floats:
+    us = pc.subtract(end.cast(pa.int64()), start.cast(pa.int64())).drop_null()
+    found: Floats = us.to_numpy().astype(np.float64) / 1e6
+    return found
+
+
+def _recorded(table: pa.Table) -> dict[str, Floats]:
+    """By what it is: the values that are known."""
+    found = {
+        "wait for the pickup, s": _seconds(table["request_time"], table["recorded_pickup_time"]),
+        "wait at the pickup, s": _seconds(table["recorded_arrive_time"], table["recorded_pickup_time"]),
+        "trip, s": _seconds(table["recorded_pickup_time"], table["recorded_dropoff_time"]),
+        "distance, m": table["recorded_distance_m"].drop_null().to_numpy(),
+    }
+    for name in ("fare", "pay", "tip"):
+        found[name] = table[f"recorded_{name}_minor"].drop_null().to_numpy() / 100
+    return {name: values for name, values in found.items() if values.size}
+
+
+def _spread(values: Floats) -> dict[str, float] | None:
+    if not values.size:
+        return None
+    edges = np.quantile(values, QUANTILES)
+    named = {f"p{q * 100:g}": round(float(edge), 2) for q, edge in zip(QUANTILES, edges, strict=True)}
+    return {"known": int(values.size), "mean": round(float(values.mean(dtype=np.float64)), 2)} | named
