@@ -1,4 +1,4 @@
-"""`gig replay`: a recorded day on the Market, offline."""
+"""Instances of benchmarks, replayed by their own rules: solution files, and every rule checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -28,8 +28,7 @@ from load_tests.replay.mdrp_day import MdrpSimulation
 from load_tests.replay.mdrp_policy import under_instance
 from load_tests.replay.mdrp_solution import write_solution
 from load_tests.traces import cargo, mdrp
-from load_tests.traces.errors import TraceError
-from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.failures import FAILED
 
 
 class Format(StrEnum):
@@ -39,53 +38,20 @@ class Format(StrEnum):
 
 DEFAULT_POLICY = {Format.MDRP: "mdrp", Format.CARGO: "cargo-pooled"}
 
-
-Trace = Annotated[
-    Path, typer.Argument(help="The recorded day: for mdrp the instance's folder, for cargo the .instance file.")
-]
-TraceFormat = Annotated[Format, typer.Option("--format", help="The trace's format.")]
-Policy = Annotated[
-    str | None,
-    typer.Option(help="The policy: a preset's name or a TOML file.", show_default="mdrp, or cargo-pooled"),
-]
-Vehicles = Annotated[
-    int | None, typer.Option(min=1, help="cargo: only the first so many vehicles.", show_default="all")
-]
-Out = Annotated[Path, typer.Option(help="Folder for solution files, log and summary; made if missing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
-
-
 # What a format reads and plays: the summary, and each broken rule in a sentence.
 Replayed = tuple[dict[str, Any], list[str]]
 
 
-def replay(
-    path: Trace,
-    out: Out,
-    trace_format: TraceFormat = Format.MDRP,
-    policy: Policy = None,
-    vehicles: Vehicles = None,
-    as_json: AsJson = False,
+def replay_instance(
+    path: Path, out: Path, kind: Format, policy: str | None, vehicles: int | None, as_json: bool
 ) -> None:
-    """Replay a recorded day on the same Market as live, with a simulated clock: bit for bit repeatable.
-
-    mdrp: a day of meal deliveries under the rules of the Meal Delivery Routing Problem; writes the three solution
-    files. cargo: half an hour of taxi requests on a road network under the rules of the Cargo benchmark; writes
-    routes.txt. Both write events.log.gz, measures.json (the whole catalogue) and summary.json too, and check the
-    outcome against every rule, and the money of the log as `gig ledger check` does; exit code 1 if anything is wrong.
-    """
+    """One replay by the instance's rules; exit code 1 if any of them is broken."""
     began = time.perf_counter()
-    with reported():
-        if vehicles is not None and trace_format is not Format.CARGO:
-            fail("--vehicles goes with --format cargo", USAGE)
-        chosen = policies.load(policy or DEFAULT_POLICY[trace_format])
-        try:
-            if trace_format is Format.MDRP:
-                summary, broken = _mdrp(path, chosen, out)
-            else:
-                summary, broken = _cargo(path, chosen, out, vehicles)
-        except TraceError as fault:
-            fail(str(fault), USAGE)
+    chosen = policies.load(policy or DEFAULT_POLICY[kind])
+    if kind is Format.MDRP:
+        summary, broken = _mdrp(path, chosen, out)
+    else:
+        summary, broken = _cargo(path, chosen, out, vehicles)
     summary["wall_s"] = round(time.perf_counter() - began, 3)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     if as_json:

@@ -1,0 +1,1 @@
+"""Experiments: one trace under several policies, many seeds, and what the difference is."""
