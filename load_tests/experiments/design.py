@@ -62,7 +62,7 @@ def cells_of(experiment: Experiment, out: Path) -> list[Cell]:
                 f"{seed} {experiment.own_travel} {version('gig-dispatch')}".encode(),
             )
             digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-            folder = out / "cells" / variant.label / f"seed-{seed}"
+            folder = out / "cells" / variant.label.replace("/", "_") / f"seed-{seed}"
             found.append(
                 Cell(
                     variant.label,
