@@ -146,6 +146,16 @@ def decisions(results: pl.DataFrame, labels: Sequence[str]) -> go.Figure:
     return figure
 
 
+def side_by_side(recorded: Floats, replayed: Floats, text: str) -> go.Figure:
+    """Two distribution functions."""
+    figure = _figure(text, "share of completed jobs")
+    middle = np.linspace(0.01, 0.99, 197)
+    for at, (label, values) in enumerate((("recorded", recorded), ("replayed", replayed))):
+        figure.add_scatter(x=np.quantile(values, middle), y=middle, name=label, line_color=_colour(at))
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
+    return figure
+
+
 def frontier(points: pl.DataFrame) -> go.Figure:
     """Clients' wait against couriers' hourly earnings; those that nothing beats on both counts are joined."""
     figure = _figure("mean wait for the pickup, minutes", "mean earnings an hour online")

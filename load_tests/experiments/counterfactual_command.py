@@ -1,0 +1,106 @@
+"""`gig counterfactual`: a market's log, had one thing been otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dispatcher import policy as policies
+from gig.v1 import policy_pb2 as policy_pb
+from load_tests.behaviour import settings as behaviours
+from load_tests.behaviour.fitting import fit
+from load_tests.experiments.counterfactual import Answer, policy_of, run_counterfactual
+from load_tests.experiments.parameters import parse, with_values
+from load_tests.experiments.replay_command import TRACE_FOLDER, AsJson, Out, Processes, replaying
+from load_tests.experiments.report.page import number
+from load_tests.traces.command import faults_told, progress
+from load_tests.traces.reading import open_trace, read_trace
+from load_tests.traces.source import Choices
+from load_tests.traces.writing import write_trace
+from services.cli.failures import USAGE, fail
+
+MOST_SHOWN = 5
+
+
+def counterfactual(
+    log: Annotated[Path, typer.Argument(help="A market's event log, as `gig log export` writes it.")],
+    out: Out,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field of the log's policy, otherwise: matching.batch_window=30s."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Instead of --set: another policy as a whole, a preset or a TOML file.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Replays of each, seeds 1 to N.")] = 5,
+    behaviour: Annotated[
+        str | None, typer.Option(help="How people act: a preset or a TOML file.", show_default="fitted from the log")
+    ] = None,
+    processes: Processes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a market's log under its own policy and under a changed one: which jobs go to somebody else, who earns
+    more and who less. Says too how near the replay under the log's own policy comes to the log."""
+    if bool(change) == (policy is not None):
+        fail("say what is otherwise: --set FIELD=VALUE (again for more), or --policy", USAGE)
+    with faults_told():
+        with progress(f"reading {log.name}") as told:
+            write_trace(open_trace(log, Choices(), "log", told), out / TRACE_FOLDER)
+        was, changes = policy_of(log)
+        changed = _changed(was, change, policy)
+        acts = behaviours.load(behaviour) if behaviour else fit(read_trace(out / TRACE_FOLDER)).behaviour
+        span = tuple(range(1, seeds + 1))
+        with replaying(2 * seeds) as shown:
+            many = processes or os.cpu_count() or 1
+            answer = run_counterfactual(log, out / TRACE_FOLDER, was, changed, acts, span, out, many, shown)
+    found = {"policy_changes_in_log": changes, "summary": answer.summary, "fidelity": answer.fidelity}
+    (out / "counterfactual.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    if as_json:
+        print(json.dumps(found | {"sha256": answer.findings.sha256}))
+    else:
+        _print(answer, changes, out)
+
+
+def _changed(was: policy_pb.Policy, change: list[str] | None, policy: str | None) -> policy_pb.Policy:
+    if policy is not None:
+        return policies.load(policy)
+    values = {}
+    for text in change or []:
+        parameter = parse(text)
+        if len(parameter.values) != 1:
+            fail(f"--set {text!r}: one value, please", USAGE)
+        values[parameter.path] = parameter.values[0]
+    return with_values(was, values)
+
+
+def _print(answer: Answer, changes: int, out: Path) -> None:
+    summary, fidelity = answer.summary, answer.fidelity
+    if changes:
+        typer.echo(f"the log's policy was changed {changes} times; the first one governs this replay")
+    table = Table(box=None, show_header=False)
+    share = summary["jobs_to_another_courier_share"] or 0.0
+    table.add_row("jobs that go to another courier", f"{share:.1%} of {summary['jobs']:,}")
+    table.add_row("couriers who earn more", f"{summary['earn_more']} ({summary['clearly_more']} beyond chance)")
+    table.add_row("couriers who earn less", f"{summary['earn_less']} ({summary['clearly_less']} beyond chance)")
+    cents = [summary[name] for name in ("mean_change_minor", "p10_change_minor", "p90_change_minor")]
+    mean, low, high = (number(None if value is None else value / 100) for value in cents)
+    table.add_row("change of earnings", f"mean {mean}, from {low} (p10) to {high} (p90)")
+    ordered = sorted(answer.couriers.to_pylist(), key=lambda row: row["difference_minor"])
+    for title, rows in (("lose most", ordered[:MOST_SHOWN]), ("gain most", ordered[::-1][:MOST_SHOWN])):
+        told = ", ".join(f"{row['courier_id']} {row['difference_minor'] / 100:+.2f}" for row in rows)
+        table.add_row(title, told)
+    same = fidelity["same_courier_share"]
+    table.add_row("replay against the log itself", "")
+    table.add_row("  jobs with the same courier", "–" if same is None else f"{same:.1%}")
+    table.add_row("  correlation of earnings", number(fidelity["earnings_correlation"]))
+    for name, error in fidelity["errors"].items():
+        table.add_row(f"  error of mean {name}", "–" if error is None else f"{error:+.1%}")
+    Console().print(table)
+    typer.echo(f"sha256 {answer.findings.sha256}")
+    typer.echo(f"report: {out / 'report.html'}; by courier: {out / 'earnings.parquet'}")
