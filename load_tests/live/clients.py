@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from gig.v1 import job_service_pb2 as pb
 from gig.v1 import job_service_pb2_grpc as rpc
 from load_tests.cities.city import Demand, Spot
 from load_tests.live.clock import RemoteClock
+from load_tests.live.timing import Timing
 
 QUOTE_FIRST_SHARE = 0.25
 # Clients who change their mind a little later, whatever the service.
@@ -58,8 +60,11 @@ class Clients:
         clock: RemoteClock,
         rng: np.random.Generator,
         spots: dict[str, tuple[Spot, Spot]],
+        timing: Timing | None = None,
+        prefix: str = "d",
     ) -> None:
         self.journal = Journal()
+        self._timing, self._prefix = timing, prefix
         self._stub, self._clock, self._rng, self._spots = stub, clock, rng, spots
         self._calls: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
@@ -88,13 +93,13 @@ class Clients:
 
     async def _place(self, demand: Demand) -> None:
         self.journal.requested += 1
-        name = f"d{self.journal.requested}"
+        name = f"{self._prefix}{self.journal.requested}"
         self._spots[name] = (demand.pickup, demand.dropoff)
         spec = job_pb.JobSpec(kind=demand.kind, pickup=demand.pickup.place(name), dropoff=demand.dropoff.place())
         if demand.ready_s is not None:
             spec.pickup_after.CopyFrom(timestamp(self._clock.micros(demand.ready_s)))
         try:
-            job_id = await self._placed(demand.client_id, name, spec)
+            job_id = await self._placed(demand, name, spec)
         except grpc.aio.AioRpcError as fault:
             if is_cut(fault):
                 self.journal.unanswered += 1
@@ -106,13 +111,16 @@ class Clients:
         self._background.add(give_up)
         give_up.add_done_callback(self._background.discard)
 
-    async def _placed(self, client_id: str, name: str, spec: job_pb.JobSpec) -> str:
+    async def _placed(self, demand: Demand, name: str, spec: job_pb.JobSpec) -> str:
+        client_id, due = demand.client_id, demand.at_s
         request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, spec=spec)
         if self._rng.random() < QUOTE_FIRST_SHARE:
             ask = pb.QuoteJobRequest(request_id=f"quote-{name}", client_id=client_id, spec=spec)
-            quote = await self._call(self._stub.QuoteJob, ask)
+            quote = await self._call("QuoteJob", ask, due)
+            # A client looks at the quote when it is there, and then places.
+            due = self._clock.seconds()
             request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, quote_id=quote.quote.quote_id)
-        response = await self._call(self._stub.PlaceJob, request)
+        response = await self._call("PlaceJob", request, due)
         return str(response.job.job_id)
 
     async def _give_up(self, demand: Demand, job_id: str, name: str) -> None:
@@ -121,27 +129,38 @@ class Clients:
         patience = REGRET_S if regret else demand.patience_s
         if patience is None:
             return
-        await self._clock.sleep_until(demand.at_s + patience)
+        due = demand.at_s + patience
+        await self._clock.sleep_until(due)
         cancel = pb.CancelJobRequest(
             request_id=f"cancel-{name}", client_id=demand.client_id, job_id=job_id, reason="changed plans"
         )
         try:
-            job = (await self._call(self._stub.GetJob, pb.GetJobRequest(job_id=job_id))).job
+            job = (await self._call("GetJob", pb.GetJobRequest(job_id=job_id), due)).job
             waiting = job.state in (job_pb.JOB_STATE_SCHEDULED, job_pb.JOB_STATE_QUEUED, job_pb.JOB_STATE_OFFERED)
             if waiting or (regret and job.state == job_pb.JOB_STATE_ASSIGNED):
-                await self._call(self._stub.CancelJob, cancel)
+                await self._call("CancelJob", cancel, self._clock.seconds())
         except grpc.aio.AioRpcError as fault:
             if fault.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # a courier was quicker
                 self.journal.refuse(fault)
 
-    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable, request: Any) -> Any:
-        """With a deadline, and again with the same request_id where the service was away."""
+    async def _call(self, name: str, request: Any, due_s: float) -> Any:
+        """With a deadline, and again with the same request_id where the service was away. ``due_s``: the market second
+        at which the call was due."""
+        method = getattr(self._stub, name)
+        made = time.monotonic()
+        due = made - max(self._clock.seconds() - due_s, 0.0) / self._clock.speed
         for attempt in range(ATTEMPTS):
             try:
-                return await method(request, timeout=CALL_LIMIT_S)
+                answer = await method(request, timeout=CALL_LIMIT_S)
             except grpc.aio.AioRpcError as fault:
+                if self._timing is not None:
+                    self._timing.failed(name, fault.code().name)
                 if not is_cut(fault) or attempt == ATTEMPTS - 1:
                     raise
+            else:
+                if self._timing is not None:
+                    self._timing.answered(name, due, made)
+                return answer
             await asyncio.sleep(RETRY_S)
         raise AssertionError("the last attempt returns or raises")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,17 +20,27 @@ from gig.v1 import types_pb2 as types_pb
 from load_tests.cities.city import City, Spot
 from load_tests.live.clients import is_cut
 from load_tests.live.clock import RemoteClock
+from load_tests.live.timing import Timing
 
-# What people do with an offer: nearly all are taken, some declined, a few not seen in time.
-DECLINE_SHARE, IGNORE_SHARE = 0.04, 0.01
-THINK_S = (1.0, 6.0)
-# At the door of the restaurant or of the rider, market seconds.
-DWELL_S = (20.0, 90.0)
 RECONNECT_S = 0.5
-# Of hints where surge is, the share that is followed.
-FOLLOW_SHARE = 0.4
 # Market seconds after which somebody whose account a human has restricted tries again.
 RETRY_S = (300.0, 900.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What people do with an offer: nearly all are taken, some declined, a few not seen in time. Market seconds:
+    ``think_s`` before an answer, ``dwell_s`` at the door of the restaurant or of the rider. ``follow_share``: of hints
+    where surge is, those that are followed."""
+
+    decline_share: float = 0.04
+    ignore_share: float = 0.01
+    think_s: tuple[float, float] = (1.0, 6.0)
+    dwell_s: tuple[float, float] = (20.0, 90.0)
+    follow_share: float = 0.4
+
+
+USUAL = Habits()
 
 
 @dataclass(slots=True)
@@ -81,9 +92,14 @@ class CourierApp:
         spots: dict[str, tuple[Spot, Spot]],
         completed: Callable[[job_pb.Job, str], None] = lambda _job, _courier_id: None,
         judged: Callable[[str, str], None] = lambda _decision_id, _courier_id: None,
+        habits: Habits = USUAL,
+        timing: Timing | None = None,
     ) -> None:
         self.courier_id = courier_id
         self._completed, self._judged = completed, judged
+        self._habits, self._timing = habits, timing
+        # Of messages sent: what they are, when they were due, when they were sent; monotonic seconds.
+        self._sent_at: dict[int, tuple[str, float, float]] = {}
         self._vehicle = vehicle
         self._city, self._clock, self._rng, self._tally = city, clock, rng, tally
         # Pickup and drop-off of each job as the city knows them, by the pickup's label.
@@ -161,8 +177,10 @@ class CourierApp:
             case "ack":
                 for number in [n for n in self._unacknowledged if n <= response.ack.number]:
                     self._online |= self._unacknowledged.pop(number).HasField("go_online")
+                self._note_answers(response.ack.number)
             case "refusal":
                 self._unacknowledged.pop(response.refusal.number, None)
+                self._sent_at.pop(response.refusal.number, None)
                 self._tally.refuse(response.refusal)
             case "offer":
                 self._offered(response.offer)
@@ -192,11 +210,20 @@ class CourierApp:
         position = types_pb.Position(latitude=latitude, longitude=longitude)
         return pb.GoOnline(profile=pb.CourierProfile(vehicle_type=self._vehicle), position=position)
 
-    async def _send(self, **message: Any) -> None:
-        """Kept until acknowledged, so that it survives a cut."""
+    async def _send(self, due_s: float | None = None, **message: Any) -> None:
+        """Kept until acknowledged, so that it survives a cut. ``due_s``: the market second at which it fell due."""
         self._number += 1
         self._unacknowledged[self._number] = pb.ConnectRequest(number=self._number, **message)
+        if self._timing is not None:
+            now = time.monotonic()
+            late = 0.0 if due_s is None else max(self._clock.seconds() - due_s, 0.0) / self._clock.speed
+            self._sent_at[self._number] = (f"Connect/{next(iter(message))}", now - late, now)
         await self._flush()
+
+    def _note_answers(self, acknowledged: int) -> None:
+        if self._timing is not None:
+            for number in [n for n in self._sent_at if n <= acknowledged]:
+                self._timing.answered(*self._sent_at.pop(number))
 
     async def _flush(self, locations: pb.LocationBatch | None = None) -> None:
         """Send what is not sent yet, strictly in order of number, then a ping; without a stream all this waits."""
@@ -211,6 +238,9 @@ class CourierApp:
                 if locations is not None:
                     self._number += 1
                     self._sent = self._number
+                    if self._timing is not None:
+                        now = time.monotonic()
+                        self._sent_at[self._number] = ("Connect/locations", now, now)
                     await call.write(pb.ConnectRequest(number=self._number, locations=locations))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 return  # the reader sees the cut, and connects again
@@ -223,17 +253,18 @@ class CourierApp:
         self._begin(self._think(offer.offer_id))
 
     async def _think(self, offer_id: str) -> None:
-        chance = self._rng.random()
-        if chance < IGNORE_SHARE:
+        chance, habits = self._rng.random(), self._habits
+        if chance < habits.ignore_share:
             return
-        await self._clock.sleep_until(self._clock.seconds() + self._rng.uniform(*THINK_S))
-        declined = chance < IGNORE_SHARE + DECLINE_SHARE
+        due = self._clock.seconds() + self._rng.uniform(*habits.think_s)
+        await self._clock.sleep_until(due)
+        declined = chance < habits.ignore_share + habits.decline_share
         answer = pb.ANSWER_DECLINE if declined else pb.ANSWER_ACCEPT
-        await self._send(answer=pb.OfferAnswer(offer_id=offer_id, answer=answer))
+        await self._send(due, answer=pb.OfferAnswer(offer_id=offer_id, answer=answer))
 
     def _noticed(self, notice: pb.Notice) -> None:
         if notice.HasField("nudge"):
-            if self._rng.random() < FOLLOW_SHARE:
+            if self._rng.random() < self._habits.follow_share:
                 self._begin(self._follow(notice.nudge))
         elif notice.decision_id.startswith("standing:"):
             self._judged(notice.decision_id, self.courier_id)
@@ -286,37 +317,35 @@ class CourierApp:
             pickup, dropoff = self._spots[job.spec.pickup.label]
             if stop.kind == job_pb.STOP_KIND_DROPOFF:
                 await self._drive_to(dropoff)
-                await self._do(stop, job, pb.PROGRESS_STEP_COMPLETED)
+                await self._do(stop, job, pb.PROGRESS_STEP_COMPLETED, self._drive.until_s)
                 continue
             if job.state == job_pb.JOB_STATE_ASSIGNED:
                 await self._drive_to(pickup)
                 if not self._is_next(stop):
                     continue
-                await self._do(stop, job, pb.PROGRESS_STEP_ARRIVED)
+                await self._do(stop, job, pb.PROGRESS_STEP_ARRIVED, self._drive.until_s)
                 continue
             ready = job.spec.pickup_after.ToMicroseconds() if job.spec.HasField("pickup_after") else 0
             now = self._clock.seconds()
             wait = max((ready - self._clock.micros(now)) / 1e6, 0.0) if ready else 0.0
-            await self._clock.sleep_until(now + wait + self._rng.uniform(*DWELL_S))
-            await self._do(stop, job, pb.PROGRESS_STEP_PICKED_UP)
+            due = now + wait + self._rng.uniform(*self._habits.dwell_s)
+            await self._clock.sleep_until(due)
+            await self._do(stop, job, pb.PROGRESS_STEP_PICKED_UP, due)
 
     def _is_next(self, stop: job_pb.PlanStop) -> bool:
         """Whether the stop still comes first: plans change on the way."""
         return bool(self._plan) and (self._plan[0].job_id, self._plan[0].kind) == (stop.job_id, stop.kind)
 
-    async def _do(self, stop: job_pb.PlanStop, job: job_pb.Job, step: pb.ProgressStep) -> None:
+    async def _do(self, stop: job_pb.PlanStop, job: job_pb.Job, step: pb.ProgressStep, due_s: float) -> None:
         if self._is_next(stop) and stop.job_id in self._jobs:
             self._changed.clear()
-            await self._progress(job, step)
+            await self._send(due_s, progress=pb.Progress(job_id=job.job_id, step=step))
             await self._next_change()
 
     async def _next_change(self) -> None:
         """Until the plan is heard of again; after a cut the welcome tells it."""
         await self._changed.wait()
         self._changed.clear()
-
-    async def _progress(self, job: job_pb.Job, step: pb.ProgressStep) -> None:
-        await self._send(progress=pb.Progress(job_id=job.job_id, step=step))
 
     async def _drive_to(self, end: Spot) -> None:
         """A way begun for a job that was cancelled is driven to its end first: the city knows no spots in between."""

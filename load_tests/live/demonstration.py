@@ -187,9 +187,9 @@ async def _stopped(stop: asyncio.Event, limit_s: float | None) -> None:
         await asyncio.wait_for(stop.wait(), limit_s)
 
 
-async def ping(apps: list[CourierApp], clock: RemoteClock) -> None:
-    """Every courier's position once a wall second, spread over the second."""
-    slices = 20
+async def ping(apps: list[CourierApp], clock: RemoteClock, every_s: float = PING_EVERY_S) -> None:
+    """Every courier's position once in so many wall seconds, spread over them."""
+    slices = round(20 * every_s / PING_EVERY_S)
     while True:
         for part in range(slices):
             began = asyncio.get_running_loop().time()
@@ -197,7 +197,7 @@ async def ping(apps: list[CourierApp], clock: RemoteClock) -> None:
             for app in apps[part::slices]:
                 await app.send_position(now)
             spent = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(max(PING_EVERY_S / slices - spent, 0.0))
+            await asyncio.sleep(max(every_s / slices - spent, 0.0))
 
 
 def _raise_failure(done: set[asyncio.Task[None]]) -> None:
