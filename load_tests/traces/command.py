@@ -17,6 +17,7 @@ from rich.table import Table
 from load_tests.traces.describing import describe as described
 from load_tests.traces.errors import TraceError
 from load_tests.traces.formats import FORMATS
+from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import open_trace
 from load_tests.traces.source import Choices, Source, Told
 from load_tests.traces.writing import sampled, whole, write_trace
@@ -102,6 +103,21 @@ def sample(
     with faults_told(), progress(f"sampling {path.name}") as told:
         source = opened(path, format_name, choices_of(zones, seed, since, until), told)
         written = write_trace(source, out, sampled(share, seed))
+    _told(source, written, out)
+
+
+@trace.command()
+def generate(
+    out: Out,
+    requests: Annotated[int, typer.Option(min=1, max=5_000_000, help="Rides asked for.")] = 5_000,
+    couriers: Annotated[int, typer.Option(min=1, max=200_000, help="Each works one shift.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of everything.")] = 7,
+) -> None:
+    """Write a city day made from a seed: something to try the other commands on."""
+    with faults_told():
+        made = generated_day(requests, couriers, seed)
+        source = Source(made.about, iter([made.requests]), made.tally, lambda: made.shifts, lambda: made.offers)
+        written = write_trace(source, out)
     _told(source, written, out)
 
 

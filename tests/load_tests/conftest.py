@@ -1,0 +1,54 @@
+"""A small generated day, and the log of its replay with people who act as people do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher import policy as policies
+from dispatcher.log.files import open_log, read_log
+from gig.v1 import events_pb2 as events_pb
+from load_tests.behaviour import settings
+from load_tests.replay.day import prepare
+from load_tests.replay.policies import under_trace
+from load_tests.replay.run import replay_day
+from load_tests.traces.generated import generated_day
+from load_tests.traces.reading import Trace, read_trace
+from load_tests.traces.source import Source
+from load_tests.traces.writing import write_trace
+
+REQUESTS, COURIERS = 500, 24
+
+
+@pytest.fixture(scope="session")
+def day() -> Trace:
+    return generated_day(REQUESTS, COURIERS, seed=5)
+
+
+@pytest.fixture(scope="session")
+def day_folder(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traces") / "day"
+    write_trace(Source(day.about, iter([day.requests]), day.tally, lambda: day.shifts, lambda: day.offers), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def log_file(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the policy "city" among lively people."""
+    path = tmp_path_factory.mktemp("logs") / "day.log.gz"
+    behaviour = settings.load("lively")
+    prepared = prepare(day, behaviour, 3)
+    with open_log(path, "wb") as file:
+        replay_day(prepared, under_trace(policies.load("city"), prepared), behaviour, 3, log=file)
+    return path
+
+
+@pytest.fixture(scope="session")
+def log(log_file: Path) -> list[events_pb.Event]:
+    return list(read_log(log_file))
+
+
+@pytest.fixture(scope="session")
+def log_trace(log_file: Path) -> Trace:
+    return read_trace(log_file)
