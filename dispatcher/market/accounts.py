@@ -24,6 +24,17 @@ class Account:
     conduct: Conduct = field(default_factory=Conduct)
     ratings_judged: int = 0
 
+    def with_conduct(self, conduct: Conduct) -> Account:
+        return Account(
+            self.level,
+            self.since_us,
+            self.change,
+            self.decision_id,
+            self.contest_by_us,
+            conduct,
+            self.ratings_judged,
+        )
+
     @property
     def barred(self) -> bool:
         """A human has restricted or ended the account."""

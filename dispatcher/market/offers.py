@@ -8,7 +8,6 @@ from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import waiting_terms
-from dispatcher.pricing.tariff import tariff_of
 from dispatcher.times import SECOND, duration, span, timestamp
 from geo.cells import area_cell
 from geo.travel import Planar
@@ -67,7 +66,7 @@ def _fill_offered(offered: offer_pb.OfferedJob, state: MarketState, job: job_pb.
     offered.pickup.CopyFrom(spec.pickup)
     offered.destination_area = _area(state, spec.dropoff.position)
     offered.load.CopyFrom(needed_load(spec))
-    waiting = waiting_terms(tariff_of(state.policy.pays, spec.kind))
+    waiting = waiting_terms(state.pays.get(spec.kind))
     if waiting is not None:
         offered.waiting.CopyFrom(waiting)
     if spec.HasField("pickup_after"):

@@ -124,6 +124,11 @@ class MarketState:
     score_rules: ScoreRules = field(init=False)
     standing_rules: tuple[StandingRule, ...] = field(init=False)
     memory_us: int = field(init=False)
+    max_wait_us: int = field(init=False)
+    fares: dict[int, policy_pb.Tariff] = field(init=False)
+    pays: dict[int, policy_pb.Tariff] = field(init=False)
+    # Until then nothing kept is older than the policy's memory.
+    forget_us: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.follow(self.policy)
@@ -133,7 +138,10 @@ class MarketState:
         self.policy = policy
         self.score_rules = score_rules_of(policy.ratings)
         self.standing_rules = standing_rules_of(policy.standing)
-        self.memory_us = span(policy.jobs.memory)
+        self.memory_us, self.max_wait_us = span(policy.jobs.memory), span(policy.jobs.max_wait)
+        self.fares = {tariff.kind: tariff for tariff in policy.fares}
+        self.pays = {tariff.kind: tariff for tariff in policy.pays}
+        self.forget_us = 0
 
     def job(self, job_id: str) -> job_pb.Job:
         found = self.jobs.get(job_id)
@@ -184,7 +192,7 @@ class MarketState:
 
     def wait_limit(self, job: job_pb.Job) -> int:
         """When a queued job stops waiting, counted from its (latest) entry into the queue."""
-        return micros(job.queue_time) + span(self.policy.jobs.max_wait)
+        return micros(job.queue_time) + self.max_wait_us
 
     def period_end(self, courier_id: str) -> int | None:
         """When the courier's open pay period ends, or None."""

@@ -13,27 +13,34 @@ BASE = types_pb.PRICE_LINE_KIND_BASE
 TIP = types_pb.PRICE_LINE_KIND_TIP
 CLIENT, COURIER, REVIEWER = types_pb.ACCOUNT_CLIENT, types_pb.ACCOUNT_COURIER, types_pb.ACCOUNT_REVIEWER
 PLATFORM, TAX = types_pb.ACCOUNT_PLATFORM, types_pb.ACCOUNT_TAX
+ACCOUNTS = max(types_pb.Account.values()) + 1
 # Those who work: their lines are on statements.
 WORKERS = frozenset({COURIER, REVIEWER})
 
 
-def completion(
-    job: job_pb.Job, courier_id: str, tax_basis_points: int, top_up: types_pb.PriceLine | None = None
-) -> types_pb.Postings:
+def fill_completion(
+    postings: types_pb.Postings,
+    job: job_pb.Job,
+    courier_id: str,
+    tax_basis_points: int,
+    top_up: types_pb.PriceLine | None = None,
+) -> None:
     """The client pays the fare; the courier gets each pay line, tax its part, the platform what is left."""
     fare, pay = job.fare.total.minor_units, job.pay.total.minor_units
     tax = tax_inside(fare, tax_basis_points)
-    lines = [*job.pay.lines, *([top_up] if top_up is not None else [])]
-    return _postings(
-        job.fare.total.currency_code,
-        [
-            _leg(CLIENT, job.client_id, -fare, BASE),
-            *_pay_legs(lines, courier_id),
-            _leg(TAX, "", tax, types_pb.PRICE_LINE_KIND_TAX),
-            _leg(PLATFORM, "", fare - tax - pay, BASE),
-            *([_leg(PLATFORM, "", -top_up.minor_units, top_up.kind)] if top_up is not None else []),
-        ],
-    )
+    postings.currency_code = job.fare.total.currency_code
+    add = postings.legs.add
+    if fare:
+        add(account=CLIENT, holder_id=job.client_id, minor_units=-fare, line=BASE)
+    for line in (*job.pay.lines, *([top_up] if top_up is not None else [])):
+        if line.minor_units:
+            add(account=COURIER, holder_id=courier_id, minor_units=line.minor_units, line=line.kind, rule=line.rule)
+    if tax:
+        add(account=TAX, minor_units=tax, line=types_pb.PRICE_LINE_KIND_TAX)
+    if fare - tax - pay:
+        add(account=PLATFORM, minor_units=fare - tax - pay, line=BASE)
+    if top_up is not None and top_up.minor_units:
+        add(account=PLATFORM, minor_units=-top_up.minor_units, line=top_up.kind)
 
 
 def failure_after_pickup(job: job_pb.Job, courier_id: str) -> types_pb.Postings:
@@ -104,25 +111,21 @@ def from_platform(
     return _postings(currency, legs)
 
 
-def settled(job: job_pb.Job, postings: types_pb.Postings) -> job_pb.JobMoney:
-    """What an ended job came to: fare = pay + tax + platform. Tips stay as they are."""
-    sums = dict.fromkeys(types_pb.Account.values(), 0)
+def settle(job: job_pb.Job, postings: types_pb.Postings) -> None:
+    """Note on an ended job what it came to: fare = pay + tax + platform. Tips stay as they are."""
+    sums = [0] * ACCOUNTS
+    surge_paid = 0
     for leg in postings.legs:
-        sums[leg.account] += leg.minor_units
-    charged = sums[CLIENT] != 0
-    return job_pb.JobMoney(
-        fare_minor_units=-sums[CLIENT],
-        pay_minor_units=sums[COURIER],
-        tax_minor_units=sums[TAX],
-        platform_minor_units=sums[PLATFORM],
-        tip_minor_units=job.money.tip_minor_units,
-        surge_charged_minor_units=_surge(job.fare) if charged and job.state == job_pb.JOB_STATE_COMPLETED else 0,
-        surge_paid_minor_units=sum(
-            leg.minor_units
-            for leg in postings.legs
-            if leg.account == COURIER and leg.line == types_pb.PRICE_LINE_KIND_SURGE
-        ),
-    )
+        account, amount = leg.account, leg.minor_units
+        sums[account] += amount
+        if account == COURIER and leg.line == types_pb.PRICE_LINE_KIND_SURGE:
+            surge_paid += amount
+    money = job.money
+    money.fare_minor_units, money.pay_minor_units = -sums[CLIENT], sums[COURIER]
+    money.tax_minor_units, money.platform_minor_units = sums[TAX], sums[PLATFORM]
+    charged = sums[CLIENT] != 0 and job.state == job_pb.JOB_STATE_COMPLETED
+    money.surge_charged_minor_units = _surge(job.fare) if charged else 0
+    money.surge_paid_minor_units = surge_paid
 
 
 def _surge(price: types_pb.Price) -> int:

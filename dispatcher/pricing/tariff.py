@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
 
 # A whole, in hundredths of a percent.
 BASIS_POINTS = 10_000
-
-
-def tariff_of(tariffs: Iterable[policy_pb.Tariff], kind: types_pb.JobKind) -> policy_pb.Tariff | None:
-    """The schedule of a kind of job, or None where the market does not take that kind."""
-    return next((tariff for tariff in tariffs if tariff.kind == kind), None)
 
 
 def price(into: types_pb.Price, tariff: policy_pb.Tariff, currency: str, metres: int, seconds: int) -> None:

@@ -116,9 +116,11 @@ def interval(gaps: Floats) -> tuple[float | None, float | None]:
     """Of the mean. None for fewer than three; the value itself where all are the same."""
     if gaps.size < LEAST_PAIRS:
         return None, None
-    if np.ptp(gaps) <= 1e-12 * max(abs(gaps).max(), 1e-300):
+    scale = float(abs(gaps).max())
+    if np.ptp(gaps) <= 1e-12 * scale:
         return float(gaps.mean()), float(gaps.mean())
+    rng = np.random.default_rng(0)
     found = bootstrap(
-        (gaps,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa", rng=np.random.default_rng(0)
+        (gaps / scale,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa", rng=rng
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(found.low) * scale, float(found.high) * scale

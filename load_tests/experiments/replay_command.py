@@ -80,9 +80,9 @@ def replay(
     """
     chosen = policy or []
     with faults_told():
+        if vehicles is not None and not _is_cargo(path, format_name):
+            fail("--vehicles goes with --format cargo", USAGE)
         kind = _instance(path, format_name)
-        if vehicles is not None and kind is not Format.CARGO:
-            fail("--vehicles goes with cargo instances", USAGE)
         if kind is not None and len(chosen) < 2 and seeds is None and behaviour is None:
             replay_instance(path, out, kind, chosen[0] if chosen else None, vehicles, as_json)
             return
@@ -162,8 +162,12 @@ def print_findings(experiment: Experiment, findings: Findings, out: Path) -> Non
     typer.echo(f"report: {out / 'report.html'}")
 
 
+def _is_cargo(path: Path, format_name: str | None) -> bool:
+    return format_name == Format.CARGO or (format_name is None and path.suffix == ".instance")
+
+
 def _instance(path: Path, format_name: str | None) -> Format | None:
     """Whether it is an instance with rules of its own."""
-    if format_name == Format.CARGO or (format_name is None and path.suffix == ".instance"):
+    if _is_cargo(path, format_name):
         return Format.CARGO
     return Format.MDRP if format_of(path, format_name).name == Format.MDRP else None

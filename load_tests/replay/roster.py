@@ -43,27 +43,26 @@ class Roster:
 
 
 def recorded_roster(shifts: pa.Table) -> Roster:
-    """Shifts of one courier that overlap are worked one after the other: the later begins where the earlier ends."""
-    rows = sorted(
-        zip(
-            shifts["courier_id"].to_pylist(),
-            shifts["online_time"].cast(pa.int64()).to_pylist(),
-            shifts["offline_time"].cast(pa.int64()).to_pylist(),
-            shifts["latitude"].to_pylist(),
-            shifts["longitude"].to_pylist(),
-            [VEHICLES.get(name, types_pb.VEHICLE_TYPE_CAR) for name in shifts["vehicle"].to_pylist()],
-            strict=True,
-        )
-    )
-    kept: list[tuple[str, int, int, float, float, types_pb.VehicleType]] = []
+    """By time, those of the same moment as they stand. Shifts of one courier that overlap are worked one after the
+    other: the later begins where the earlier ends."""
+    names = shifts["courier_id"].to_pylist()
+    online, offline = (shifts[name].cast(pa.int64()).to_pylist() for name in ("online_time", "offline_time"))
+    latitude, longitude = shifts["latitude"].to_pylist(), shifts["longitude"].to_pylist()
+    vehicles = [VEHICLES.get(name, types_pb.VEHICLE_TYPE_CAR) for name in shifts["vehicle"].to_pylist()]
+    kept = Roster([], [], [], [], [], [])
     until: dict[str, int] = {}
-    for courier_id, online, offline, *rest in rows:
-        online = max(online, until.get(courier_id, online))
-        if offline > online:
-            kept.append((courier_id, online, offline, *rest))
-            until[courier_id] = offline
-    kept.sort(key=lambda row: (row[1], row[0]))
-    return Roster(*(list(column) for column in zip(*kept, strict=True)))
+    for row in sorted(range(len(names)), key=online.__getitem__):
+        begin = max(online[row], until.get(names[row], online[row]))
+        if offline[row] <= begin:
+            continue
+        until[names[row]] = offline[row]
+        kept.courier_ids.append(names[row])
+        kept.online_us.append(begin)
+        kept.offline_us.append(offline[row])
+        kept.latitude.append(latitude[row])
+        kept.longitude.append(longitude[row])
+        kept.vehicles.append(vehicles[row])
+    return kept
 
 
 def drawn_roster(model: Shifts, seed: int, demand: DemandColumns) -> Roster:

@@ -159,15 +159,27 @@ class TraceReplay(Simulation):
         self._moved.discard(driver.courier_id)
 
     def _end_shift(self, driver: Driver, now: int) -> None:
-        """Whoever has work in hand finishes it first."""
-        if not driver.on_shift or driver.shift_end_us > now:
-            return
-        if driver.online and self.market.state.couriers[driver.courier_id].job_ids:
+        if driver.on_shift and driver.shift_end_us <= now:
             driver.leaving = True
-            return
-        driver.on_shift = driver.leaving = False
+            self._leave_if_possible(driver, now)
+
+    def _leave_if_possible(self, driver: Driver, now: int) -> None:
+        """Whoever has work in hand finishes it first; with everything on board the market is told that nothing more is
+        wanted, and ends the shift with the last drop-off itself."""
+        state = self.market.state
         if driver.online:
-            self.go_offline(driver, "end of shift", now)
+            courier = state.couriers[driver.courier_id]
+            if courier.state == courier_pb.COURIER_STATE_OFFLINE:
+                driver.online = False
+                self._moved.discard(driver.courier_id)
+            elif not courier.closing and all(
+                state.jobs[job_id].state == lifecycle.PICKED_UP for job_id in courier.job_ids
+            ):
+                closes = bool(courier.job_ids)
+                self.decide(commands.GoOffline(courier_id=driver.courier_id, reason="end of shift"), now)
+                driver.online = closes
+        if not driver.online:
+            driver.on_shift = driver.leaving = False
 
     # --- offers
 
@@ -263,6 +275,8 @@ class TraceReplay(Simulation):
         for job_id in job_ids:
             self._report(driver, job_id, PICKED_UP, now)
         driver.came_from = (self._row[job_ids[-1]], PICKUP)
+        if driver.leaving:
+            self._leave_if_possible(driver, now)
         leaves = now + round(self.day.travel.half_pickup_service_s * SECOND)
         self._then(leaves, now, lambda at: self._leave(driver, at))
 
@@ -279,9 +293,8 @@ class TraceReplay(Simulation):
             return
         self._under_way.discard(driver.courier_id)
         self._moved.add(driver.courier_id)
-        if driver.leaving or driver.shift_end_us <= now:
-            driver.on_shift = driver.leaving = False
-            self.go_offline(driver, "end of shift", now)
+        if driver.leaving:
+            self._leave_if_possible(driver, now)
         else:
             self._idling.begin(driver, now)
 

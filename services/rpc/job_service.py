@@ -12,7 +12,6 @@ from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
 from dispatcher.messages import copied
 from dispatcher.pricing.job_price import waiting_terms
-from dispatcher.pricing.tariff import tariff_of
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
 from services.host.market_host import MarketHost
@@ -37,7 +36,7 @@ class JobService:
             expire_time=job.quote_expire_time,
             policy_version=job.policy_version,
             surge=job.surge if job.HasField("surge") else None,
-            waiting=waiting_terms(tariff_of(self._host.market.state.policy.fares, job.spec.kind)),
+            waiting=waiting_terms(self._host.market.state.fares.get(job.spec.kind)),
         )
         return pb.QuoteJobResponse(quote=quote)
 

@@ -29,7 +29,8 @@ def test_a_completed_job_balances_to_zero_whatever_the_tax(fare, pay, basis_poin
     job.fare.total.minor_units = fare
     job.pay.total.minor_units = pay
     job.pay.lines.add(kind=types_pb2.PRICE_LINE_KIND_BASE, minor_units=pay)
-    postings = ledger.completion(job, "bo", basis_points)
+    postings = types_pb2.Postings()
+    ledger.fill_completion(postings, job, "bo", basis_points)
     assert ledger.balance(postings) == 0
     assert ledger.courier_amount(postings, "bo") == pay
 

@@ -53,7 +53,12 @@ def test_in_the_preset_for_instances_everyone_does_as_they_are_told() -> None:
 def test_acceptance_is_found_again_from_the_answers_that_it_made() -> None:
     rng = np.random.default_rng(1)
     count = 20_000
-    pay, pickup, trip, waited = rng.uniform(3, 30, count), rng.uniform(60, 1200, count), rng.uniform(300, 1500, count), rng.uniform(0, 1800, count)
+    pay, pickup, trip, waited = (
+        rng.uniform(3, 30, count),
+        rng.uniform(60, 1200, count),
+        rng.uniform(300, 1500, count),
+        rng.uniform(0, 1800, count),
+    )
     chances = [acts.acceptance(MODEL, *row) for row in zip(pay, pickup, trip, waited, strict=True)]
     taken = (rng.random(count) < np.array(chances)).astype(float)
     inputs = np.column_stack([np.ones(count), pay / (pickup + trip) * 3600, pickup / 60, waited / 60])
@@ -72,7 +77,9 @@ def test_patience_is_found_again_though_most_clients_were_matched_before() -> No
 
 
 def test_delays_have_the_median_that_is_asked_for() -> None:
-    delays = [acts.answer_delay_s(Answer(median_s=5.0, sigma=0.5, silent_share=0.1), 1, 7, job) for job in range(20_000)]
+    delays = [
+        acts.answer_delay_s(Answer(median_s=5.0, sigma=0.5, silent_share=0.1), 1, 7, job) for job in range(20_000)
+    ]
     known = [delay for delay in delays if delay is not None]
     assert len(known) / len(delays) == pytest.approx(0.9, abs=0.01)
     assert np.median(known) == pytest.approx(5.0, rel=0.03)

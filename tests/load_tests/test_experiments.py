@@ -31,6 +31,8 @@ from load_tests.traces.reading import read_trace
 from services.cli.main import app
 
 NAMES = ("plain", "greedy")
+# One worker runs them all: they share an experiment.
+pytestmark = pytest.mark.xdist_group("experiments")
 
 
 def experiment(folder: Path, seeds: tuple[int, ...] = (1, 2, 3), names: tuple[str, ...] = NAMES) -> Experiment:
@@ -50,7 +52,7 @@ def test_one_process_or_two_make_no_difference(day_folder: Path, done, tmp_path:
     assert alone.differences.equals(done[1].differences)
 
 
-def test_what_is_done_is_not_done_again_and_what_was_cut_off_is(day_folder: Path, done, monkeypatch) -> None:
+def test_what_is_done_is_not_done_again_and_what_was_cut_off_is(day_folder: Path, done) -> None:
     out, before = done
     cells = cells_of(experiment(day_folder), out)
     assert all(running.is_done(cell) for cell in cells)
@@ -76,7 +78,9 @@ def test_differences_are_those_of_pairs_by_seed(done) -> None:
     results = pl.DataFrame(pl.from_arrow(findings.results))
     row = next(row for row in findings.differences.to_pylist() if row["measure"] == "wait_mean_s")
     values = {
-        name: results.filter((pl.col("policy") == name) & (pl.col("measure") == "wait_mean_s")).sort("seed")["value"].to_numpy()
+        name: results.filter((pl.col("policy") == name) & (pl.col("measure") == "wait_mean_s"))
+        .sort("seed")["value"]
+        .to_numpy()
         for name in NAMES
     }
     gaps = values["greedy"] - values["plain"]
@@ -93,7 +97,8 @@ def test_a_policy_does_not_differ_from_itself(day_folder: Path, tmp_path: Path) 
         (1, 2, 3),
     )
     found = run_experiment(twice, tmp_path, processes=2)
-    assert all(row["difference"] == 0 and row["low"] == row["high"] == 0 for row in found.differences.to_pylist())
+    rows = found.differences.to_pylist()
+    assert [row for row in rows if row["difference"] != 0 or row["low"] or row["high"]] == []
 
 
 def test_common_chance_makes_differences_narrower_than_two_samples_would_be(done) -> None:
@@ -118,7 +123,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 def test_a_measure_that_only_one_policy_has_is_left_out() -> None:
     rows = [("a", 1, "service", "x", "s", 1.0), ("b", 1, "service", "x", "s", None), ("b", 1, "service", "y", "s", 2.0)]
-    table = pa.table([pa.array(list(column), kind.type) for column, kind in zip(zip(*rows, strict=True), RESULTS, strict=True)], schema=RESULTS)
+    table = pa.table(
+        [pa.array(list(column), kind.type) for column, kind in zip(zip(*rows, strict=True), RESULTS, strict=True)],
+        schema=RESULTS,
+    )
     assert differences_table(table, "a").num_rows == 0
 
 
@@ -189,7 +197,11 @@ def test_parameters_are_read_as_people_write_them() -> None:
 def test_a_value_that_does_not_fit_is_told_with_its_field() -> None:
     plain = policies.load("plain")
     assert with_values(plain, {"pays.0.per_km": 77}).pays[0].per_km == 77
-    for values, told in (({"matching.speed": 3}, "speed"), ({"pays.9.per_km": 3}, "no place"), ({"matching.batch_window": "fast"}, "fast")):
+    for values, told in (
+        ({"matching.speed": 3}, "speed"),
+        ({"pays.9.per_km": 3}, "no place"),
+        ({"matching.batch_window": "fast"}, "fast"),
+    ):
         with pytest.raises(PolicyError, match=told):
             with_values(plain, values)
 
@@ -220,7 +232,9 @@ def test_lower_pay_takes_from_everyone_who_worked(log_file: Path, tmp_path: Path
     write_trace(open_trace(log_file), tmp_path / "trace")
     was, _ = policy_of(log_file)
     changed = with_values(was, {"pays.0.base": 100, "pays.0.minimum": 0, "floor.per_online_hour": 0})
-    answer = run_counterfactual(log_file, tmp_path / "trace", was, changed, settings.load("fixed"), (1,), tmp_path / "out", 1)
+    answer = run_counterfactual(
+        log_file, tmp_path / "trace", was, changed, settings.load("fixed"), (1,), tmp_path / "out", 1
+    )
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert answer.summary["earn_less"] == answer.couriers.num_rows
     total = sum(row["difference_minor"] for row in answer.couriers.to_pylist())
@@ -240,13 +254,24 @@ def test_a_replay_held_against_itself_is_perfect(log_file: Path, done) -> None:
 
 
 def test_the_command_compares_and_prints_the_hash(day_folder: Path, tmp_path: Path) -> None:
-    arguments = ["replay", str(day_folder), "--policy", "plain", "--policy", "greedy", "--seeds", "1", "--behaviour", "fixed"]
-    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    arguments = [
+        "replay",
+        str(day_folder),
+        "--policy",
+        "plain",
+        "--policy",
+        "greedy",
+        "--seeds",
+        "1",
+        "--behaviour",
+        "fixed",
+    ]
+    done = CliRunner().invoke(app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["policies"] == ["plain", "greedy"]
     assert re.fullmatch(r"[0-9a-f]{64}", told["sha256"])
-    again = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "other"), "--json"])
+    again = CliRunner().invoke(app(), [*arguments, "--out", str(tmp_path / "other"), "--json"])
     assert json.loads(again.stdout)["sha256"] == told["sha256"]
 
 
@@ -256,15 +281,16 @@ def test_the_command_compares_and_prints_the_hash(day_folder: Path, tmp_path: Pa
         (["replay", "missing", "--out", "x"], "no such file"),
         (["replay", "DAY", "--policy", "nothing", "--out", "OUT"], "presets are"),
         (["replay", "DAY", "--behaviour", "nothing", "--out", "OUT"], "presets are"),
-        (["replay", "DAY", "--policy", "cargo", "--out", "OUT"], "road network"),
         (["sweep", "DAY", "--vary", "x", "--out", "OUT"], "--vary"),
         (["counterfactual", "DAY", "--out", "OUT"], "say what is otherwise"),
         (["calibrate", "DAY", "--out", "OUT"], "recorded no waits"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_line(day_folder: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_what_cannot_be_done_is_told_in_a_line(
+    day_folder: Path, tmp_path: Path, arguments: list[str], told: str
+) -> None:
     places = {"DAY": str(day_folder), "OUT": str(tmp_path / "out")}
-    done = CliRunner().invoke(app, [places.get(each, each) for each in arguments])
+    done = CliRunner().invoke(app(), [places.get(each, each) for each in arguments])
     assert done.exit_code in (1, 2), done.output
     assert told in done.output
     assert "Traceback" not in done.output

@@ -67,7 +67,18 @@ def test_a_trace_is_played_at_its_own_moments_times_the_pace(day: Trace) -> None
 
 
 def test_a_trace_is_played_against_a_real_suite_whose_log_is_then_proved(day_folder: Path, tmp_path: Path) -> None:
-    arguments = ["load", "--trace", str(day_folder), "--speed", "3600", "--seconds", "6", "--out", str(tmp_path), "--json"]
+    arguments = [
+        "load",
+        "--trace",
+        str(day_folder),
+        "--speed",
+        "3600",
+        "--seconds",
+        "6",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     done = subprocess.run([GIG, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -31,7 +31,14 @@ from load_tests.traces.reading import Trace, read_trace
 from load_tests.traces.schema import SHIFTS
 
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
-CASES = [("plain", "fixed"), ("plain", "lively"), ("greedy", "lively"), ("shared", "lively"), ("city", "lively"), ("nyc-tlc", "fixed")]
+CASES = [
+    ("plain", "fixed"),
+    ("plain", "lively"),
+    ("greedy", "lively"),
+    ("shared", "lively"),
+    ("city", "lively"),
+    ("nyc-tlc", "fixed"),
+]
 
 
 def replayed(
@@ -110,7 +117,12 @@ def test_a_recorded_log_replayed_under_its_own_rules_is_much_like_it(log_trace: 
     """The travel model is fitted from the trips; what the log's own replay drew is drawn again from other seeds."""
     _, record, _ = replayed(log_trace, policies.load("city"), settings.load("lively"), seed=11)
     table = log_trace.requests
-    waited = pc.subtract(table["recorded_pickup_time"].cast("int64"), table["request_time"].cast("int64")).drop_null().to_numpy() / 1e6
+    waited = (
+        pc.subtract(table["recorded_pickup_time"].cast("int64"), table["request_time"].cast("int64"))
+        .drop_null()
+        .to_numpy()
+        / 1e6
+    )
     assert record.service()["wait_mean_s"] == pytest.approx(waited.mean(), rel=0.15)
 
 
@@ -138,7 +150,8 @@ def test_clients_lose_patience_where_nobody_comes(day: Trace) -> None:
 
 def test_couriers_go_where_surge_is(day: Trace) -> None:
     behaviour = settings.parse(
-        'name = "x"\n[couriers.repositioning]\nshare = 1.0\nafter_idle_s = 60\nwithin_km = 10\nmin_gain_percent = 10', "x"
+        'name = "x"\n[couriers.repositioning]\nshare = 1.0\nafter_idle_s = 60\nwithin_km = 10\nmin_gain_percent = 10',
+        "x",
     )
     policy = policies.load("city")
     policy.surge.balance, policy.surge.prior_couriers = 0.1, 0.5
@@ -198,7 +211,9 @@ def test_so_many_couriers_are_drawn_that_the_busiest_hour_is_as_busy_as_asked() 
     demand = demand_columns(trace, travel_of(trace))
     roster = drawn_roster(model, 1, demand)
     assert len(roster) == couriers_needed(model, demand)
-    hour = int(np.bincount(demand.at_us // 3_600_000_000 - demand.at_us[0] // 3_600_000_000, weights=demand.trip_us).argmax())
+    hour = int(
+        np.bincount(demand.at_us // 3_600_000_000 - demand.at_us[0] // 3_600_000_000, weights=demand.trip_us).argmax()
+    )
     middle = (demand.at_us[0] // 3_600_000_000 + hour) * 3_600_000_000 + 1_800_000_000
     at_work = sum(on <= middle < off for on, off in zip(roster.online_us, roster.offline_us, strict=True))
     in_hour = (demand.at_us // 3_600_000_000) == middle // 3_600_000_000

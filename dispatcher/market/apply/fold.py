@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 from dispatcher.market.apply import couriers, jobs, market, offers, people
 from dispatcher.market.state import MarketState
@@ -11,6 +13,7 @@ from dispatcher.times import micros, span
 from gig.v1 import events_pb2 as events_pb
 
 Event = events_pb.Event
+Kept = TypeVar("Kept")
 
 
 def apply(state: MarketState, event: Event) -> None:
@@ -29,20 +32,33 @@ def apply(state: MarketState, event: Event) -> None:
 
 
 def _forget(state: MarketState) -> None:
-    """Drop what is older than the policy's memory: ended jobs, ratings given, closed offers, request ids."""
-    before = state.time_us - state.memory_us
+    """Drop what is older than the policy's memory: ended jobs, ratings given, closed offers, request ids; and demand
+    that is older than surge's window. Nothing is looked at before the oldest of all may be dropped."""
+    if state.time_us <= state.forget_us:
+        return
+    memory_us, window_us = state.memory_us, span(state.policy.surge.demand_window)
+    before = state.time_us - memory_us
     while state.ended and state.ended[0][0] < before:
         state.jobs.pop(state.ended.popleft()[1], None)
-    while state.rated and (given := next(iter(state.rated.items())))[1][1] < before:
-        del state.rated[given[0]]
-    if state.recent_demand:
-        before = state.time_us - span(state.policy.surge.demand_window)
-        while state.recent_demand and (joined := next(iter(state.recent_demand.items())))[1][0] < before:
-            del state.recent_demand[joined[0]]
-    while state.requests and (oldest := next(iter(state.requests.items())))[1][1] < before:
-        del state.requests[oldest[0]]
-    while state.closed_offers and (first := next(iter(state.closed_offers.items())))[1].time_us < before:
-        del state.closed_offers[first[0]]
+    # Whatever comes from now on is younger than all that is kept.
+    state.forget_us = min(
+        state.time_us + min(memory_us, window_us),
+        (state.ended[0][0] if state.ended else state.time_us) + memory_us,
+        _drop(state.rated, lambda given: given[1], before, state.time_us) + memory_us,
+        _drop(state.requests, lambda asked: asked[1], before, state.time_us) + memory_us,
+        _drop(state.closed_offers, lambda offer: offer.time_us, before, state.time_us) + memory_us,
+        _drop(state.recent_demand, lambda joined: joined[0], state.time_us - window_us, state.time_us) + window_us,
+    )
+
+
+def _drop(kept: OrderedDict[str, Kept], time_of: Callable[[Kept], int], before_us: int, now_us: int) -> int:
+    """Drop from the front, which is the oldest, what is from before; returns the time of the oldest left, or now."""
+    while kept:
+        name, oldest = next(iter(kept.items()))
+        if time_of(oldest) >= before_us:
+            return time_of(oldest)
+        del kept[name]
+    return now_us
 
 
 _APPLY: dict[str, Callable[[MarketState, Event], None]] = {

@@ -111,7 +111,7 @@ def job_completed(state: MarketState, event: Event) -> None:
 
 def settle(state: MarketState, job: job_pb.Job, courier_id: str, postings: types_pb.Postings) -> None:
     """What the ended job came to, on its record and in the courier's earnings."""
-    job.money.CopyFrom(ledger.settled(job, postings))
+    ledger.settle(job, postings)
     pay(state, courier_id, postings)
 
 

@@ -53,7 +53,7 @@ def note_conduct(state: MarketState, person_id: str, **counts: float) -> None:
     account = state.account(person_id)
     half_life_s = state.score_rules.half_life_s
     conduct = account.conduct.with_one_more(state.time_us / SECOND, half_life_s, **counts)
-    state.accounts[person_id] = replace(account, conduct=conduct)
+    state.accounts[person_id] = account.with_conduct(conduct)
     found = found_by_rules(state, person_id)
     if found is None:
         state.found.pop(person_id, None)

@@ -15,7 +15,6 @@ from dispatcher.messages import copied
 from dispatcher.pay import floor, ledger
 from dispatcher.pay.cancellation import consequence
 from dispatcher.pricing.job_price import client_waits_from, waiting
-from dispatcher.pricing.tariff import tariff_of
 from dispatcher.times import SECOND, micros, span
 from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -187,27 +186,29 @@ def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress,
     if step is Step.ARRIVE:
         drafts.add(courier_arrived=events_pb.CourierArrived(**ids))
     elif step is Step.PICK_UP:
-        drafts.add(job_picked_up=_picked_up(state, job, now_us))
+        _fill_picked_up(drafts.add().job_picked_up, state, job, now_us)
     elif step is Step.NO_SHOW:
         drafts.add(job_cancelled=_no_show(state, job, progress.reason, now_us))
     else:
+        completed = drafts.add().job_completed
+        completed.job_id, completed.courier_id = job.job_id, job.courier_id
         top_up = _job_floor(state, job, now_us)
-        postings = ledger.completion(job, job.courier_id, state.policy.tax_basis_points, top_up)
-        drafts.add(job_completed=events_pb.JobCompleted(**ids, postings=postings, top_up=top_up))
+        if top_up is not None:
+            completed.top_up.CopyFrom(top_up)
+        ledger.fill_completion(completed.postings, job, job.courier_id, state.policy.tax_basis_points, top_up)
 
 
-def _picked_up(state: MarketState, job: job_pb.Job, now_us: int) -> events_pb.JobPickedUp:
+def _fill_picked_up(event: events_pb.JobPickedUp, state: MarketState, job: job_pb.Job, now_us: int) -> None:
     """With what waiting at the pickup costs the client, and brings the courier."""
-    event = events_pb.JobPickedUp(job_id=job.job_id, courier_id=job.courier_id)
+    event.job_id, event.courier_id = job.job_id, job.courier_id
     if job.HasField("arrive_time"):
-        fare, pay = (tariff_of(tariffs, job.spec.kind) for tariffs in (state.policy.fares, state.policy.pays))
+        fare, pay = state.fares.get(job.spec.kind), state.pays.get(job.spec.kind)
         charged = waiting(fare, client_waits_from(job), now_us)
         paid = waiting(pay, micros(job.arrive_time), now_us)
         if charged is not None:
             event.fare_waiting.CopyFrom(charged)
         if paid is not None:
             event.pay_waiting.CopyFrom(paid)
-    return event
 
 
 def _no_show(state: MarketState, job: job_pb.Job, reason: str, now_us: int) -> events_pb.JobCancelled:

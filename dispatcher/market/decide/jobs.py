@@ -14,7 +14,6 @@ from dispatcher.market.queue import promised_us
 from dispatcher.market.state import MarketState
 from dispatcher.pay import cancellation, ledger
 from dispatcher.pricing.job_price import price_job
-from dispatcher.pricing.tariff import tariff_of
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -118,8 +117,7 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     _check_schedule(state, spec, now_us)
     check_barred(state.account(command.client_id))
     policy = state.policy
-    fare = tariff_of(policy.fares, spec.kind)
-    pay = tariff_of(policy.pays, spec.kind)
+    fare, pay = state.fares.get(spec.kind), state.pays.get(spec.kind)
     if fare is None or pay is None:
         raise InvalidField("spec.kind", "this market does not take jobs of this kind", "KIND_NOT_SERVED")
     metres, seconds = trip(state, spec, now_us)

@@ -22,6 +22,7 @@ from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, Sums
 from dispatcher.times import SECOND
 
 GOVERNMENTALITY = Family.GOVERNMENTALITY
+OUTCOMES = ("accepted", "declined", "timed_out", "withdrawn")
 
 
 @measure(
@@ -32,8 +33,8 @@ GOVERNMENTALITY = Family.GOVERNMENTALITY
     counter(
         "gig_offers",
         "Offers closed, by outcome",
-        {"outcome": "accepted, declined, timed_out, withdrawn"},
-        lambda reading: each(reading.measures.offers.outcomes, ("accepted", "declined", "timed_out", "withdrawn")),
+        {"outcome": ", ".join(OUTCOMES)},
+        lambda reading: each(reading.measures.offers.outcomes, OUTCOMES),
     ),
     counter("gig_offers_made", "Offers made", {}, lambda reading: {(): reading.measures.offers.made}),
 )
@@ -44,7 +45,8 @@ def offers(reading: Reading) -> Value:
     Source: Kellogg, Valentine and Christin, Algorithms at Work, Academy of Management Annals 14 (2020): restricting and
     recommending
     """
-    return {name: float(count) for name, count in reading.measures.offers.outcomes.items()} or None
+    counts = reading.measures.offers.outcomes
+    return {name: float(counts[name]) for name in OUTCOMES} if counts else None
 
 
 @measure(
