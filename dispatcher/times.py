@@ -12,6 +12,16 @@ def timestamp(micros: int) -> Timestamp:
     return Timestamp(seconds=micros // SECOND, nanos=micros % SECOND * 1000)
 
 
+def set_time(stamp: Timestamp, micros_: int) -> None:
+    """``timestamp`` into a field that is there, without a message in between."""
+    stamp.seconds, stamp.nanos = micros_ // SECOND, micros_ % SECOND * 1000
+
+
+def set_span(duration_: Duration, micros_: int) -> None:
+    """The same of a span, which must not be negative."""
+    duration_.seconds, duration_.nanos = micros_ // SECOND, micros_ % SECOND * 1000
+
+
 def micros(stamp: Timestamp) -> int:
     found: int = stamp.seconds * SECOND + stamp.nanos // 1000
     return found

@@ -76,6 +76,8 @@ class CourierColumns:
         self.shift_end_us[number] = micros(courier.shift_end) if courier.HasField("shift_end") else OPEN_ENDED
         self.online_us[number] = micros(courier.online_time)
         self.may_reorder[number] = courier.may_reorder
+        self.shift_pay[number] = courier.shift_pay_minor_units
+        self.set_home(number, courier)
         self.skills.pop(number, None)
         if profile.skills:
             self.skills[number] = frozenset(profile.skills)
@@ -87,9 +89,11 @@ class CourierColumns:
         self.jobs[number] = len(courier.job_ids)
         self.under_way[number] = bool(courier.job_ids) and not courier.offer_id and not courier.closing
         self.asked[number] = bool(courier.offer_id) and not courier.job_ids and not courier.closing
-        self.shift_pay[number] = courier.shift_pay_minor_units
         if courier.HasField("free_time"):
             self.free_us[number] = micros(courier.free_time)
+
+    def set_home(self, number: int, courier: courier_pb.Courier) -> None:
+        """The destination that the courier has set, or none."""
         home = courier.destination if courier.HasField("destination") else None
         self.home_latitude_e7[number] = NOWHERE if home is None else to_e7(home.latitude)
         self.home_longitude_e7[number] = NOWHERE if home is None else to_e7(home.longitude)

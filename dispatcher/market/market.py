@@ -174,7 +174,7 @@ class Market:
 
     def next_due(self) -> int | None:
         """Market time of the next time-out or expiry."""
-        return self.state.due[0][0] if self.state.due else None
+        return self.state.next_due()
 
     def courier_view(self, courier_id: str) -> courier_pb.Courier:
         """A copy of the courier's record with the position that is on the log."""

@@ -8,7 +8,7 @@ from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import waiting_terms
-from dispatcher.times import SECOND, duration, span, timestamp
+from dispatcher.times import SECOND, set_span, set_time, span
 from geo.cells import area_cell
 from geo.travel import Planar
 from gig.v1 import job_pb2 as job_pb
@@ -43,10 +43,10 @@ def fill_offer(
     offer.pay.minor_units = sum(job.pay.total.minor_units for job in jobs)
     offer.pay.currency_code = jobs[0].pay.total.currency_code
     offer.pickup_distance_metres = round(float(candidates.metres[edge]))
-    offer.pickup_duration.CopyFrom(duration(round(float(candidates.seconds[edge]) * SECOND)))
-    offer.plan.extend(_plan(state, round_, assignment, edge, jobs))
-    offer.make_time.CopyFrom(timestamp(now_us))
-    offer.expire_time.CopyFrom(timestamp(now_us + span(policy.offers.time_to_answer)))
+    set_span(offer.pickup_duration, round(float(candidates.seconds[edge]) * SECOND))
+    _fill_plan(offer, state, round_, assignment, edge, jobs)
+    set_time(offer.make_time, now_us)
+    set_time(offer.expire_time, now_us + span(policy.offers.time_to_answer))
     offer.policy_version = policy.version
     offer.round_sequence = round_sequence
     _fill_reason(offer.reason, state, round_, assignment, edge)
@@ -84,40 +84,38 @@ def _area(state: MarketState, position: types_pb.Position) -> str:
     return area_cell(position.latitude, position.longitude)
 
 
-def _plan(
-    state: MarketState, round_: Round, assignment: Assignment, edge: int, jobs: list[job_pb.Job]
-) -> list[job_pb.PlanStop]:
+def _fill_plan(
+    offer: offer_pb.Offer, state: MarketState, round_: Round, assignment: Assignment, edge: int, jobs: list[job_pb.Job]
+) -> None:
     """Every stop in order, as the round planned it."""
     routes = assignment.candidates.routes
     if routes is None:
-        return _two_stops(state, round_, assignment, edge, jobs[0])
+        _fill_two_stops(offer, state, round_, assignment, edge, jobs[0])
+        return
     accepted = round_.plans.get(int(assignment.candidates.courier[edge]), ())
-    stops = []
     for code, moment_s in zip(*(column.tolist() for column in routes.of(edge)), strict=True):
         if code < 0:
             job_id, kind = accepted[-1 - code]
         else:
             job_id, kind = jobs[code // 2].job_id, DROPOFF if code % 2 else PICKUP
-        expected = timestamp(round_.as_of_us + round(moment_s * SECOND))
-        stops.append(job_pb.PlanStop(job_id=job_id, kind=kind, expected_time=expected))
-    return stops
+        stop = offer.plan.add(job_id=job_id, kind=kind)
+        set_time(stop.expected_time, round_.as_of_us + round(moment_s * SECOND))
 
 
-def _two_stops(
-    state: MarketState, round_: Round, assignment: Assignment, edge: int, job: job_pb.Job
-) -> list[job_pb.PlanStop]:
+def _fill_two_stops(
+    offer: offer_pb.Offer, state: MarketState, round_: Round, assignment: Assignment, edge: int, job: job_pb.Job
+) -> None:
     """Pickup and drop-off of the one job."""
     travel, problem = state.travel, round_.problem
     assert travel is not None, "a market is opened with its policy"
     index, courier = int(assignment.candidates.job[edge]), int(assignment.candidates.courier[edge])
     there = float(problem.couriers.starts_in_s[courier]) + float(assignment.candidates.seconds[edge])
     pickup = max(there + travel.half_pickup_service_s, float(problem.jobs.ready_in_s[index]))
-    trip = job.trip_duration.ToTimedelta().total_seconds()
+    trip = span(job.trip_duration) / SECOND
     dropoff = pickup + travel.half_pickup_service_s + trip + travel.half_dropoff_service_s
-    return [
-        job_pb.PlanStop(job_id=job.job_id, kind=kind, expected_time=timestamp(round_.as_of_us + round(moment * SECOND)))
-        for kind, moment in ((PICKUP, pickup), (DROPOFF, dropoff))
-    ]
+    for kind, moment in ((PICKUP, pickup), (DROPOFF, dropoff)):
+        stop = offer.plan.add(job_id=job.job_id, kind=kind)
+        set_time(stop.expected_time, round_.as_of_us + round(moment * SECOND))
 
 
 def _fill_reason(
@@ -155,7 +153,7 @@ def _fill_alternative(
     taken = int(assignment.taken[courier])
     alternative.courier_id = state.columns.ids[int(round_.numbers[courier])]
     alternative.cost = int(candidates.cost[edge])
-    alternative.pickup_duration.CopyFrom(duration(round(float(candidates.seconds[edge]) * SECOND)))
+    set_span(alternative.pickup_duration, round(float(candidates.seconds[edge]) * SECOND))
     if taken != NOBODY:
         alternative.chosen_for_job_id = round_.job_ids[int(candidates.job[taken])]
     _add_terms(alternative, assignment, edge)

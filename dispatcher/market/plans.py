@@ -9,7 +9,7 @@ import numpy as np
 
 from dispatcher.market import lifecycle
 from dispatcher.market.queue import latest_pickup_us, needed_load, ride_limit_us, wanted_us
-from dispatcher.times import SECOND, micros
+from dispatcher.times import SECOND, micros, set_time
 from geo.units import Floats
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
@@ -64,14 +64,17 @@ def expect_from(state: MarketState, courier: courier_pb.Courier, position: types
     for stop in courier.plan:
         job = state.jobs[stop.job_id]
         there = stop_position(job, stop.kind)
-        _, seconds = travel.leg(latitude, longitude, there.latitude, there.longitude, now / SECOND)
+        to_latitude, to_longitude = there.latitude, there.longitude
+        seconds = 0.0
+        if (latitude, longitude) != (to_latitude, to_longitude):
+            _, seconds = travel.leg(latitude, longitude, to_latitude, to_longitude, now / SECOND)
         service = travel.half_pickup_service_s if stop.kind == PICKUP else travel.half_dropoff_service_s
         served = now + round((seconds + service) * SECOND)
         if stop.kind == PICKUP:
             served = max(served, wanted_us(job))
-        stop.expected_time.seconds, stop.expected_time.nanos = served // SECOND, served % SECOND * 1000
+        set_time(stop.expected_time, served)
         now = served + round(service * SECOND)
-        latitude, longitude = there.latitude, there.longitude
+        latitude, longitude = to_latitude, to_longitude
 
 
 def rows_of(state: MarketState, number: int) -> Floats:

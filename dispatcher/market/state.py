@@ -165,6 +165,12 @@ class MarketState:
     def push_due(self, at_us: int, kind: Due, name: str) -> None:
         heapq.heappush(self.due, (at_us, kind, name))
 
+    def next_due(self) -> int | None:
+        """Market time of the next thing that falls due; what is not current any more leaves the heap here."""
+        while self.due and not self.is_current(self.due[0]):
+            heapq.heappop(self.due)
+        return self.due[0][0] if self.due else None
+
     def is_current(self, entry: DueEntry) -> bool:
         """Whether a due entry still speaks of the state as it is."""
         at_us, kind, name = entry

@@ -16,6 +16,7 @@ from dispatcher.log.files import read_log
 from load_tests.bench.bundle import bench_bundle
 from load_tests.bench.crash import bench_crash
 from load_tests.bench.ingest import bench_ingest
+from load_tests.bench.instances import bench_instances
 from load_tests.bench.machine import machine
 from load_tests.bench.match import bench_match
 from load_tests.bench.measures import bench_measures
@@ -23,7 +24,8 @@ from load_tests.bench.place import bench_place
 from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
-from services.cli.failures import FAILED, fail, reported
+from load_tests.traces.errors import TraceError
+from services.cli.failures import FAILED, USAGE, fail, reported
 
 bench = typer.Typer(
     help="Benchmarks on this machine: the service, the solvers, scores, surge and measures.", no_args_is_help=True
@@ -113,6 +115,22 @@ def measures(
     with reported():
         events = [] if log is None else list(read_log(log))
     _measured(lambda progress: bench_measures(couriers, hours, markets, events, progress), as_json)
+
+
+@bench.command()
+def instances(
+    folder: Annotated[Path, typer.Argument(help="A folder of MDRP instances; peers.csv in it is set beside ours.")],
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Policies to run.", show_default="mdrp-batch and mdrp")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every instance of a folder under our policies, beside what published solvers reach."""
+    with reported():
+        try:
+            _measured(lambda progress: bench_instances(folder, policy or ["mdrp-batch", "mdrp"], progress), as_json)
+        except TraceError as fault:
+            fail(str(fault), USAGE)
 
 
 @bench.command()

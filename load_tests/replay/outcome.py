@@ -84,7 +84,8 @@ class Record:
         update, fold = self._hash.update, self.measures.fold
         for event in events:
             fold(event)
-            update(event.SerializeToString(deterministic=True))
+            # No event holds a map, of which alone the order could differ.
+            update(event.SerializeToString())
             state = END_STATES.get(event.WhichOneof("body"))
             if state is not None:
                 self._ended(getattr(event, event.WhichOneof("body")).job_id, state)

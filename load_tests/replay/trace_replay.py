@@ -47,9 +47,8 @@ class TraceReplay(Simulation):
         self._drivers: dict[str, Driver] = {}
         for courier_id in roster.courier_ids:
             self._drivers.setdefault(courier_id, Driver(courier_id, len(self._drivers)))
-        # Those whose place may differ from the one on the log; those on the way, where a round may give them more.
+        # Those whose place may differ from the one on the log.
         self._moved: set[str] = set()
-        self._under_way: set[str] = set()
         self._shares = policy.matching.sharing.under_way
         self._next = 0
         self._idling = Idling(self)
@@ -196,8 +195,9 @@ class TraceReplay(Simulation):
     def _answer(self, offer: offer_pb.Offer, driver: Driver, row: int, now: int) -> None:
         if offer.offer_id not in self.market.state.offers:
             return
-        accepted = acts.accepts(
-            self.behaviour.couriers.acceptance,
+        model = self.behaviour.couriers.acceptance
+        accepted = model.model == "always" or acts.accepts(
+            model,
             self.seed,
             driver.number,
             row,
@@ -231,8 +231,11 @@ class TraceReplay(Simulation):
             start = driver.latitude, driver.longitude
             _, seconds = self.day.travel.leg(*start, latitude, longitude, now / SECOND)
         driver.set_out(stop, latitude, longitude, now, now + round(seconds * SECOND))
-        self._moved.add(driver.courier_id)
-        self._under_way.add(driver.courier_id)
+        if self._shares:
+            # A round may give them more, from where they are.
+            self._moved.add(driver.courier_id)
+        else:
+            self._moved.discard(driver.courier_id)
         trip = driver.trip
         self.plan(driver.arrive_us, Turn.PROGRESS, lambda at: self._arrive(driver, trip, at))
 
@@ -291,7 +294,6 @@ class TraceReplay(Simulation):
         if self.market.state.couriers[driver.courier_id].plan:
             self._drive_on(driver, now)
             return
-        self._under_way.discard(driver.courier_id)
         self._moved.add(driver.courier_id)
         if driver.leaving:
             self._leave_if_possible(driver, now)
@@ -325,7 +327,7 @@ class TraceReplay(Simulation):
 
     def moved_couriers(self, now: int) -> MovedCouriers:
         state, columns = self.market.state, self.market.state.columns
-        names = [name for name in self._moved if self._shares or name not in self._under_way]
+        names = list(self._moved)
         if not names:
             return MovedCouriers.none()
         numbers = np.fromiter((state.numbers[name] for name in names), np.int64, len(names))

@@ -112,10 +112,11 @@ def generate(
     requests: Annotated[int, typer.Option(min=1, max=5_000_000, help="Rides asked for.")] = 5_000,
     couriers: Annotated[int, typer.Option(min=1, max=200_000, help="Each works one shift.")] = 100,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 7,
+    all_day: Annotated[bool, typer.Option(help="Couriers work all day, not in shifts.")] = False,
 ) -> None:
     """Write a city day made from a seed: something to try the other commands on."""
     with faults_told():
-        made = generated_day(requests, couriers, seed)
+        made = generated_day(requests, couriers, seed, all_day)
         source = Source(made.about, iter([made.requests]), made.tally, lambda: made.shifts, lambda: made.offers)
         written = write_trace(source, out)
     _told(source, written, out)

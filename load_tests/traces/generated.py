@@ -24,9 +24,9 @@ HOURS = np.array((*MORNING, *AFTERNOON))
 SHIFT_H = (10.5, 13.5)
 
 
-def generated_day(requests: int, couriers: int, seed: int) -> Trace:
+def generated_day(requests: int, couriers: int, seed: int, all_day: bool = False) -> Trace:
     """Rides around a centre over 24 hours; each courier works one shift of 10.5 to 13.5 hours, begun so that there are
-    most of them when most is asked for."""
+    most of them when most is asked for; or all day."""
     rng = np.random.default_rng(seed)
     at = _moments(rng, requests)
     start, end = _places(rng, requests), _places(rng, requests)
@@ -34,6 +34,8 @@ def generated_day(requests: int, couriers: int, seed: int) -> Trace:
     length = rng.uniform(*SHIFT_H, couriers) * HOUR_US
     begin = np.clip(_moments(rng, couriers) - rng.uniform(0, 1, couriers) * length, START_US, None)
     begin = np.sort(np.rint(begin).astype(np.int64))
+    if all_day:
+        begin, length = np.full(couriers, START_US), np.full(couriers, 26.0 * HOUR_US)
     about = About(
         f"generated-{requests}-{couriers}-{seed}", "generated", "everything is drawn from the seed", currency="USD"
     )

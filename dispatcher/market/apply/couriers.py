@@ -72,6 +72,7 @@ def courier_destination_set(state: MarketState, event: Event) -> None:
     courier.ClearField("destination")
     if body.HasField("destination"):
         courier.destination.CopyFrom(body.destination)
+    state.columns.set_home(state.numbers[body.courier_id], courier)
     refresh(state, courier)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,8 +26,6 @@ def apply(state: MarketState, event: Event) -> None:
     body = event.WhichOneof("body")
     _APPLY[body](state, event)
     _forget(state)
-    while state.due and not state.is_current(state.due[0]):
-        heapq.heappop(state.due)
 
 
 def _forget(state: MarketState) -> None:

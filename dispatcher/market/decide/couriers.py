@@ -124,15 +124,10 @@ def answer_offer(state: MarketState, command: commands.AnswerOffer, now_us: int,
     if now_us >= micros(offer.expire_time):
         raise WrongState("OFFER_TIMED_OUT", "the time to answer this offer is over", offer_id=answer.offer_id)
     accepted = answer.answer == courier_pb.ANSWER_ACCEPT
-    drafts.add(
-        offer_answered=events_pb.OfferAnswered(
-            offer_id=offer.offer_id,
-            job_ids=[offered.job_id for offered in offer.jobs],
-            courier_id=offer.courier_id,
-            outcome=courier_pb.OFFER_OUTCOME_ACCEPTED if accepted else courier_pb.OFFER_OUTCOME_DECLINED,
-            reason=answer.reason,
-        )
-    )
+    answered = drafts.add().offer_answered
+    answered.offer_id, answered.courier_id, answered.reason = offer.offer_id, offer.courier_id, answer.reason
+    answered.job_ids.extend([offered.job_id for offered in offer.jobs])
+    answered.outcome = courier_pb.OFFER_OUTCOME_ACCEPTED if accepted else courier_pb.OFFER_OUTCOME_DECLINED
     if accepted:
         leave_zone_queues(state, command.courier_id, "took a job", drafts)
     return offer.offer_id
