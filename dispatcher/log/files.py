@@ -12,6 +12,9 @@ from google.protobuf.message import DecodeError
 
 from gig.v1 import events_pb2 as events_pb
 
+# Bytes. A round with ten thousand couriers has some hundred thousand.
+LARGEST_EVENT = 256 << 20
+
 
 class LogFileError(ValueError):
     """A file that is not a log, or is cut off; the message says where."""
@@ -19,6 +22,18 @@ class LogFileError(ValueError):
 
 def open_log(path: Path, mode: str) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, mode) if path.suffix == ".gz" else path.open(mode))
+
+
+class _Bounded:
+    """Reads no piece that is larger than any event: a damaged length would ask for all the memory that there is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_EVENT:
+            raise ValueError(f"a message of {size} bytes")
+        return self._file.read(size)
 
 
 def write_event(file: BinaryIO, event: events_pb.Event) -> None:
@@ -38,7 +53,8 @@ def write_log(path: Path, events: Iterable[events_pb.Event]) -> int:
 def read_log(path: Path) -> Iterator[events_pb.Event]:
     """The events of a file, in order. Raises LogFileError where it is damaged."""
     last = 0
-    with open_log(path, "rb") as file:
+    with open_log(path, "rb") as opened:
+        file = cast(BinaryIO, _Bounded(opened))
         while True:
             try:
                 event = proto.parse_length_prefixed(events_pb.Event, file)

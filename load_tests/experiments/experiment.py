@@ -99,6 +99,12 @@ def write_report(experiment: Experiment, findings: Findings, path: Path) -> None
         Picture("Take rate", "Each dot is a seed.", figures.take_rate(jobs, labels)),
         Picture("Decisions", "About people, a replay, by kind and by who decided.", figures.decisions(results, labels)),
     ]
+    differences = pl.DataFrame(pl.from_arrow(findings.differences))
+    for label in labels[1:]:
+        changed = figures.changes(differences.filter(pl.col("policy") == label))
+        if changed is not None:
+            caption = "Measures whose interval does not hold zero, with their 95 % bootstrap intervals; all are below."
+            pictures.insert(0, Picture(f"What {label} changes most against {labels[0]}", caption, changed))
     sections = [
         Section(
             f"{label} against {labels[0]}",

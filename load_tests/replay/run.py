@@ -28,20 +28,18 @@ def replay_day(
     box: list[Record] = []
     replay = TraceReplay(day, policy, behaviour, seed, lambda events: box[0].keep(events))
     box.append(Record(replay.market, keeps_jobs, log))
-    with _collecting_seldom():
+    with _without_collector():
         replay.run(progress)
     return box[0], replay
 
 
 @contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """The trace stays for the whole replay, and events hold no cycles: looking for garbage in them is time lost."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
+def _without_collector() -> Iterator[None]:
+    """Neither events nor what is made of them hold cycles: looking for garbage in them is time lost."""
+    was = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+        if was:
+            gc.enable()

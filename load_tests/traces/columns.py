@@ -58,6 +58,8 @@ def csv_names(path: Path) -> list[str]:
 def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
     """All columns as text, named in lower case with underscores for spaces. A row of another width ends the reading."""
     names = csv_names(path)
+    if not any(names):
+        raise TraceError(f"{path}: has no header of names in UTF-8")
     types = {name: pa.string() for name in names}
     seen = 0
     try:

@@ -196,7 +196,7 @@ def test_two_suites_cannot_share_a_data_directory() -> None:
         (("serve", "--config", "/no/such.toml"), "/no/such.toml"),
         (("serve", "--zones", "/no/such.geojson"), "zones"),
         (("demo", "--trace", "/no/such.instance"), "/no/such.instance"),
-        (("replay", "/no/such", "--out", "/tmp/never"), "not a folder"),
+        (("replay", "/no/such", "--out", "/tmp/never"), "no such file or folder"),
     ],
 )
 def test_a_wrong_argument_ends_with_code_2_and_one_clear_line(arguments, said) -> None:

@@ -19,6 +19,7 @@ PHASES = (
 )
 PHASE_COLOURS = ("#BBBBBB", "#56B4E9", "#E69F00", "#009E73")
 POINTS = np.linspace(0, 1, 201)
+MOST_CHANGES = 15
 LEAST_ONLINE_H = 0.25
 
 
@@ -146,6 +147,36 @@ def decisions(results: pl.DataFrame, labels: Sequence[str]) -> go.Figure:
     return figure
 
 
+def changes(differences: pl.DataFrame) -> go.Figure | None:
+    """The measures that change most, as a share of what they are under the baseline, of those whose interval does not
+    hold zero. None where there is none."""
+    clear = differences.filter(
+        pl.col("low").is_not_null() & ((pl.col("low") > 0) | (pl.col("high") < 0)) & (pl.col("baseline_mean").abs() > 0)
+    ).with_columns((pl.col("difference") / pl.col("baseline_mean").abs()).alias("share"))
+    most = clear.sort(pl.col("share").abs(), descending=True).head(MOST_CHANGES).reverse()
+    if not most.height:
+        return None
+    scale = most["baseline_mean"].abs()
+    share = most["share"]
+    figure = _figure("change against the baseline", "")
+    figure.add_scatter(
+        x=share,
+        y=most["measure"],
+        mode="markers",
+        marker={"color": [COLOURS[1] if value < 0 else COLOURS[0] for value in share], "size": 9},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": most["high"] / scale - share,
+            "arrayminus": share - most["low"] / scale,
+        },
+    )
+    figure.add_vline(x=0, line_color="#999999", line_dash="dot")
+    figure.update_layout(height=140 + 26 * most.height, margin={"l": 240}, showlegend=False)
+    figure.update_xaxes(tickformat="+.0%")
+    return figure
+
+
 def side_by_side(recorded: Floats, replayed: Floats, text: str) -> go.Figure:
     """Two distribution functions."""
     figure = _figure(text, "share of completed jobs")
@@ -193,8 +224,8 @@ def _figure(x: str, y: str) -> go.Figure:
     figure.update_layout(
         template="simple_white",
         height=340,
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": 1.12},
+        margin={"l": 60, "r": 20, "t": 60, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         font={"family": "system-ui, sans-serif", "size": 13},
     )
     figure.update_xaxes(title=x)
