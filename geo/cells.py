@@ -48,6 +48,34 @@ def outline_of(name: str) -> list[tuple[float, float]]:
     return [(round(lng, 5), round(lat, 5)) for lat, lng in h3.cell_to_boundary(name)]
 
 
+class StandingCells:
+    """The H3 cells of numbered points that mostly stand still: looked up anew only for those that have moved. Holds
+    nothing that does not follow from the points themselves."""
+
+    def __init__(self) -> None:
+        self._resolution = -1
+        self._latitude: Floats = np.zeros(0)
+        self._longitude: Floats = np.zeros(0)
+        self._cells: Ints = np.zeros(0, np.int64)
+
+    def of(self, numbers: Ints, latitudes: Floats, longitudes: Floats, resolution: int) -> Ints:
+        """Shape (n,), int64: the cell of each point; ``numbers`` distinct, not below 0."""
+        if resolution != self._resolution:
+            self._resolution, self._cells = resolution, np.zeros(0, np.int64)
+        most = int(numbers.max(initial=-1)) + 1
+        if most > self._cells.size:
+            more = max(most, 2 * self._cells.size) - self._cells.size
+            self._cells = np.concatenate([self._cells, np.zeros(more, np.int64)])
+            self._latitude = np.concatenate([self._latitude[: self._cells.size - more], np.full(more, np.nan)])
+            self._longitude = np.concatenate([self._longitude[: self._cells.size - more], np.full(more, np.nan)])
+        moved = (self._latitude[numbers] != latitudes) | (self._longitude[numbers] != longitudes)
+        who = numbers[moved]
+        self._cells[who] = cells_at(latitudes[moved], longitudes[moved], resolution)
+        self._latitude[who], self._longitude[who] = latitudes[moved], longitudes[moved]
+        found: Ints = self._cells[numbers]
+        return found
+
+
 class CellGrid:
     """Neighbours of H3 cells, each looked up once. Holds nothing that does not follow from the cells themselves."""
 

@@ -17,7 +17,7 @@ from dispatcher.market.queue import QueuedJob
 from dispatcher.pay.floor import period_start
 from dispatcher.pricing.surge import SurgeField
 from dispatcher.times import micros, span
-from geo.cells import CellGrid
+from geo.cells import CellGrid, StandingCells
 from geo.travel import TravelTime
 from geo.zones import ZoneSet
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -119,6 +119,7 @@ class MarketState:
     recent_demand: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
     # Of no state: what follows from cells alone.
     grid: CellGrid = field(default_factory=CellGrid)
+    standing_cells: StandingCells = field(default_factory=StandingCells)
     due: list[DueEntry] = field(default_factory=list)
     # What the policy says, in the form in which each event needs it.
     score_rules: ScoreRules = field(init=False)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.pretty import pprint
 
 from dispatcher.log.files import read_log
+from dispatcher.policy import DEFAULT
 from load_tests.bench.bundle import bench_bundle
 from load_tests.bench.crash import bench_crash
 from load_tests.bench.ingest import bench_ingest
@@ -25,6 +26,8 @@ from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
 from load_tests.traces.errors import TraceError
+from load_tests.traces.generated import generated_day
+from load_tests.traces.reading import read_trace
 from services.cli.failures import FAILED, USAGE, fail, reported
 
 bench = typer.Typer(
@@ -138,11 +141,25 @@ def replay(
     requests: Annotated[int, typer.Option(min=100, max=5_000_000, help="Requests of the day.")] = 400_000,
     couriers: Annotated[int, typer.Option(min=10, max=200_000, help="Couriers, each with one shift.")] = 8_000,
     window: Annotated[int, typer.Option(min=1, max=600, help="Seconds of a batch.")] = WINDOW_S,
+    policy: Annotated[str, typer.Option(help="A preset or a TOML file.")] = DEFAULT,
+    trace: Annotated[
+        Path | None, typer.Option(help="Replay this trace instead.", show_default="a day made from the seed")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the day.")] = 7,
     as_json: AsJson = False,
 ) -> None:
     """A generated city day replayed on the Market in one process, 1:1 batches, all measures folded."""
-    _measured(lambda progress: bench_replay(requests, couriers, seed, window, progress), as_json)
+
+    def work(progress: Callable[[str], None]) -> dict[str, Any]:
+        progress("making the day" if trace is None else f"reading {trace.name}")
+        found = generated_day(requests, couriers, seed) if trace is None else read_trace(trace)
+        return bench_replay(found, policy, window, seed, progress)
+
+    with reported():
+        try:
+            _measured(work, as_json)
+        except TraceError as fault:
+            fail(str(fault), USAGE)
 
 
 def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:

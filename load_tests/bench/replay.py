@@ -13,25 +13,28 @@ from load_tests.bench.machine import machine
 from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
 from load_tests.replay.run import replay_day
-from load_tests.traces.generated import generated_day
+from load_tests.traces.reading import Trace
 
 KIB_A_MIB = 1024
+# Of the standing benchmark.
 WINDOW_S = 30
 
 
 def bench_replay(
-    requests: int, couriers: int, seed: int, window_s: int, progress: Callable[[str], None]
+    trace: Trace, policy_name: str, window_s: int, seed: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
-    """A generated city day on the Market, one process, batched 1:1, with all measures and the log's hash.
+    """A trace on the Market, one process, everyone doing as they are told, with all measures and the log's hash.
+    ``window_s``: of a batch; None: the policy's own.
 
-    ``memory_mib``: resident memory after a tenth of the day's time, and at its end; trace and roster included.
+    ``memory_mib``: resident memory after each tenth of the day's time, and at its end; trace and roster included.
     """
-    progress("making the day")
-    policy = policies.load("plain")
-    policy.matching.batch_window.seconds = window_s
+    policy = policies.load(policy_name)
+    if window_s is not None:
+        policy.matching.batch_window.seconds = window_s
     behaviour = settings.load("fixed")
-    day = prepare(generated_day(requests, couriers, seed), behaviour, seed)
+    day = prepare(trace, behaviour, seed)
     ruled = under_trace(policy, day)
+    requests = len(day.requests)
     resident: list[tuple[float, float]] = []
 
     def note(share: float) -> None:
@@ -45,9 +48,11 @@ def bench_replay(
     service = record.service()
     return {
         "machine": machine(),
+        "trace": trace.about.name,
+        "policy": policy.name,
         "requests": requests,
-        "couriers": couriers,
-        "batch_window_s": window_s,
+        "couriers": len(set(day.roster.courier_ids)),
+        "batch_window_s": policy.matching.batch_window.seconds,
         "seconds": round(took, 2),
         "cpu_seconds": round(used, 2),
         "requests_per_s": round(requests / took, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow.parquet as pq
 import typer
@@ -14,7 +14,6 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from geo.units import Floats
-from load_tests.behaviour import settings as behaviours
 from load_tests.experiments.calibration import QUANTITIES, errors_table, recorded_quantities, replayed_quantities
 from load_tests.experiments.design import Experiment, Variant
 from load_tests.experiments.experiment import run_experiment
@@ -25,6 +24,7 @@ from load_tests.experiments.replay_command import (
     Out,
     Processes,
     TracePath,
+    behaviour_for,
     check,
     replaying,
 )
@@ -39,8 +39,10 @@ from services.cli.failures import FAILED, fail
 def calibrate(
     path: TracePath,
     out: Out,
-    policy: str = policies.DEFAULT,
-    seeds: int = 1,
+    policy: Annotated[
+        str, typer.Option(help="The policy that governed then: a preset or a TOML file.")
+    ] = policies.DEFAULT,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Replays, seeds 1 to N.")] = 1,
     behaviour: BehaviourName = None,
     processes: Processes = None,
     format_name: FormatName = None,
@@ -55,7 +57,7 @@ def calibrate(
         with progress(f"reading {path.name}") as told:
             source = opened(path, format_name, choices_of(zones, 0, since, until), told)
             write_trace(source, out / TRACE_FOLDER)
-        acts = behaviours.load(behaviour or "lively")
+        acts = behaviour_for(out / TRACE_FOLDER, behaviour)
         chosen = Variant(Path(policy).stem, policies.load(policy))
         experiment = Experiment(out / TRACE_FOLDER, (chosen,), acts, tuple(range(1, seeds + 1)))
         trace = read_trace(out / TRACE_FOLDER)

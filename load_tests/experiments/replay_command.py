@@ -17,6 +17,8 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from load_tests.behaviour import settings as behaviours
+from load_tests.behaviour.fitting import fit
+from load_tests.behaviour.settings import Behaviour
 from load_tests.experiments.design import Experiment, Variant
 from load_tests.experiments.experiment import Findings, run_experiment, summary_of
 from load_tests.experiments.report.page import number
@@ -42,7 +44,9 @@ Seeds = Annotated[int | None, typer.Option(min=1, max=10_000, help="Replays of e
 BehaviourName = Annotated[
     str | None,
     typer.Option(
-        "--behaviour", help="How people act: a preset (fixed, lively) or a TOML file.", show_default="by trace"
+        "--behaviour",
+        help="How people act: a preset (fixed, lively) or a TOML file.",
+        show_default="fixed for instances, fitted where the trace holds offers, else lively",
     ),
 ]
 Processes = Annotated[int | None, typer.Option(min=1, help="Replays at a time.", show_default="one a core")]
@@ -96,7 +100,7 @@ def replay(
         experiment = Experiment(
             folder,
             variants(chosen or [default]),
-            behaviours.load(behaviour or ("fixed" if source.about.instance_set else "lively")),
+            behaviour_for(folder, behaviour),
             tuple(range(1, (seeds or 1) + 1)),
             own_travel,
             logs,
@@ -124,6 +128,17 @@ def variants(names: list[str]) -> tuple[Variant, ...]:
             number_of += 1
         found.append(Variant(label, policies.load(name)))
     return tuple(found)
+
+
+def behaviour_for(trace: Path, name: str | None) -> Behaviour:
+    """The one that is named; else everyone does as they are told in instance sets, people act as a trace with offers
+    says that they did, and elsewhere as in "lively"."""
+    if name is not None:
+        return behaviours.load(name)
+    found = read_trace(trace)
+    if found.about.instance_set:
+        return behaviours.load("fixed")
+    return fit(found).behaviour if found.offers.num_rows else behaviours.load("lively")
 
 
 def check(experiment: Experiment) -> None:

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher import policy as policies
-from load_tests.behaviour import settings as behaviours
 from load_tests.experiments.parameters import grid, parse
 from load_tests.experiments.replay_command import (
     TRACE_FOLDER,
@@ -20,6 +19,7 @@ from load_tests.experiments.replay_command import (
     Out,
     Processes,
     TracePath,
+    behaviour_for,
     check,
     replaying,
 )
@@ -62,7 +62,7 @@ def sweep(
             source = opened(path, format_name, choices_of(zones, 0, since, until), told)
             write_trace(source, out / TRACE_FOLDER)
         default = "mdrp" if source.about.plane is not None else policies.DEFAULT
-        acts = behaviours.load(behaviour or ("fixed" if source.about.instance_set else "lively"))
+        acts = behaviour_for(out / TRACE_FOLDER, behaviour)
         chosen = policies.load(policy or default)
         plan = Sweep(out / TRACE_FOLDER, chosen, parameters, acts, tuple(range(1, seeds + 1)), trials)
         cells = trials if trials else len(grid(parameters)) * seeds

@@ -12,7 +12,7 @@ from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import Surge
 from dispatcher.pricing.surge import NONE_PERCENT, counted, tick
 from dispatcher.times import micros, span
-from geo.cells import cell_at, cell_name, cells_at
+from geo.cells import cell_at, cell_name
 from geo.units import Ints, from_e7_array
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -60,7 +60,8 @@ def _supply(state: MarketState, policy: policy_pb.SurgePolicy, moved: MovedCouri
     soon = busy[columns.end_us[busy] <= now_us + span(policy.supply_horizon)]
     at = np.concatenate([latitude[free], columns.end_latitude_e7[soon]])
     along = np.concatenate([longitude[free], columns.end_longitude_e7[soon]])
-    return cells_at(from_e7_array(at), from_e7_array(along), policy.resolution)
+    numbers = np.concatenate([free, soon])
+    return state.standing_cells.of(numbers, from_e7_array(at), from_e7_array(along), policy.resolution)
 
 
 def pickup_cell(job: job_pb.Job, policy: policy_pb.SurgePolicy) -> int:
