@@ -10,9 +10,9 @@ from typing import Any
 
 from dispatcher import policy as policies
 from load_tests.bench.machine import machine
-from load_tests.replay.mdrp_day import MdrpSimulation
-from load_tests.replay.mdrp_policy import under_instance
-from load_tests.replay.mdrp_summary import summarise
+from load_tests.instances.mdrp_day import MdrpSimulation
+from load_tests.instances.mdrp_policy import under_instance
+from load_tests.instances.mdrp_summary import summarise
 from load_tests.traces.errors import TraceError
 from load_tests.traces.mdrp import read_instance
 

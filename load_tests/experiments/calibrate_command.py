@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,24 +14,21 @@ from rich.table import Table
 from dispatcher import policy as policies
 from geo.units import Floats
 from load_tests.experiments.calibration import QUANTITIES, errors_table, recorded_quantities, replayed_quantities
-from load_tests.experiments.design import Experiment, Variant
+from load_tests.experiments.design import Experiment
 from load_tests.experiments.experiment import run_experiment
-from load_tests.experiments.replay_command import (
-    TRACE_FOLDER,
-    AsJson,
-    BehaviourName,
-    Out,
-    Processes,
-    TracePath,
+from load_tests.experiments.options import AsJson, BehaviourName, Out, Processes, TracePath
+from load_tests.experiments.preparing import (
     behaviour_for,
     check,
+    kept_trace,
+    processes_or_cores,
     replaying,
+    variants,
 )
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Row, Section, number, write_page
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, opened, progress
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
 from load_tests.traces.reading import Trace, read_trace
-from load_tests.traces.writing import write_trace
 from services.cli.failures import FAILED, fail
 
 
@@ -54,27 +50,26 @@ def calibrate(
     """Replay a trace that recorded waits, trips, fares or pay, and set both distributions side by side: means,
     quantiles, the largest gap between them (Kolmogorov-Smirnov) and their distance (Wasserstein)."""
     with faults_told():
-        with progress(f"reading {path.name}") as told:
-            source = opened(path, format_name, choices_of(zones, 0, since, until), told)
-            write_trace(source, out / TRACE_FOLDER)
-        acts = behaviour_for(out / TRACE_FOLDER, behaviour)
-        chosen = Variant(Path(policy).stem, policies.load(policy))
-        experiment = Experiment(out / TRACE_FOLDER, (chosen,), acts, tuple(range(1, seeds + 1)))
-        trace = read_trace(out / TRACE_FOLDER)
+        folder, _ = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
+        experiment = Experiment(
+            folder, variants([policy]), behaviour_for(folder, behaviour), tuple(range(1, seeds + 1))
+        )
+        trace = read_trace(folder)
         recorded = recorded_quantities(trace)
         if not any(values.size for values in recorded.values()):
             fail(f"{path}: recorded no waits, trips, fares or pay to compare with", FAILED)
         check(experiment)
         with replaying(seeds) as shown:
-            findings = run_experiment(experiment, out, processes or os.cpu_count() or 1, shown)
+            findings = run_experiment(experiment, out, processes_or_cores(processes), shown)
         replayed = replayed_quantities(findings.jobs)
         errors = errors_table(recorded, replayed)
         pq.write_table(errors, out / "calibration.parquet")
         write_calibration(trace, experiment, recorded, replayed, errors.to_pylist(), out / "calibration.html")
+    label = experiment.variants[0].label
     if as_json:
-        print(json.dumps({"trace": trace.about.name, "policy": chosen.label, "errors": errors.to_pylist()}))
+        print(json.dumps({"trace": trace.about.name, "policy": label, "errors": errors.to_pylist()}))
         return
-    table = Table(box=None, title=f"{trace.about.name}: recorded, and replayed under {chosen.label}")
+    table = Table(box=None, title=f"{trace.about.name}: recorded, and replayed under {label}")
     for name in ("", "unit", "recorded mean", "replayed mean", "error", "KS", "Wasserstein"):
         table.add_column(name, justify="right" if name else "left")
     for row in errors.to_pylist():

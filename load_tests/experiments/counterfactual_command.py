@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +12,13 @@ from rich.table import Table
 
 from dispatcher import policy as policies
 from gig.v1 import policy_pb2 as policy_pb
-from load_tests.behaviour import settings as behaviours
-from load_tests.behaviour.fitting import fit
 from load_tests.experiments.counterfactual import Answer, policy_of, run_counterfactual
+from load_tests.experiments.options import AsJson, Out, Processes
 from load_tests.experiments.parameters import parse, with_values
-from load_tests.experiments.replay_command import TRACE_FOLDER, AsJson, Out, Processes, replaying
+from load_tests.experiments.preparing import behaviour_for, kept_trace, processes_or_cores, replaying
 from load_tests.experiments.report.page import number
-from load_tests.traces.command import faults_told, progress
-from load_tests.traces.reading import open_trace, read_trace
+from load_tests.traces.command import faults_told
 from load_tests.traces.source import Choices
-from load_tests.traces.writing import write_trace
 from services.cli.failures import USAGE, fail
 
 MOST_SHOWN = 5
@@ -50,15 +46,13 @@ def counterfactual(
     if bool(change) == (policy is not None):
         fail("say what is otherwise: --set FIELD=VALUE (again for more), or --policy", USAGE)
     with faults_told():
-        with progress(f"reading {log.name}") as told:
-            write_trace(open_trace(log, Choices(), "log", told), out / TRACE_FOLDER)
+        folder, _ = kept_trace(log, out, "log", Choices())
         was, changes = policy_of(log)
         changed = _changed(was, change, policy)
-        acts = behaviours.load(behaviour) if behaviour else fit(read_trace(out / TRACE_FOLDER)).behaviour
-        span = tuple(range(1, seeds + 1))
+        acts, span = behaviour_for(folder, behaviour), tuple(range(1, seeds + 1))
         with replaying(2 * seeds) as shown:
-            many = processes or os.cpu_count() or 1
-            answer = run_counterfactual(log, out / TRACE_FOLDER, was, changed, acts, span, out, many, shown)
+            many = processes_or_cores(processes)
+            answer = run_counterfactual(log, folder, was, changed, acts, span, out, many, shown)
     found = {"policy_changes_in_log": changes, "summary": answer.summary, "fidelity": answer.fidelity}
     (out / "counterfactual.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     if as_json:

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dispatcher import policy as policies
-from load_tests.behaviour import settings as behaviours
-from load_tests.behaviour.fitting import fit
-from load_tests.behaviour.settings import Behaviour
-from load_tests.experiments.design import Experiment, Variant
+from load_tests.experiments.design import Experiment
 from load_tests.experiments.experiment import Findings, run_experiment, summary_of
+from load_tests.experiments.options import AsJson, BehaviourName, Out, Processes, TracePath
+from load_tests.experiments.preparing import (
+    behaviour_for,
+    check,
+    kept_trace,
+    processes_or_cores,
+    replaying,
+    usual_policy,
+    variants,
+)
 from load_tests.experiments.report.page import number
-from load_tests.experiments.running import Told
-from load_tests.replay.day import prepare
-from load_tests.replay.instance_replay import Format, replay_instance
-from load_tests.replay.policies import under_trace
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, opened, progress
-from load_tests.traces.reading import format_of, read_trace
-from load_tests.traces.writing import write_trace
+from load_tests.instances.replaying import Format, replay_instance
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
+from load_tests.traces.reading import format_of
 from services.cli.failures import USAGE, fail
 
-TracePath = Annotated[
-    Path, typer.Argument(metavar="TRACE", help="The recorded day: any format of `gig trace formats`, or cargo.")
-]
 Policies = Annotated[
     list[str] | None,
     typer.Option(
@@ -41,19 +36,7 @@ Policies = Annotated[
     ),
 ]
 Seeds = Annotated[int | None, typer.Option(min=1, max=10_000, help="Replays of each policy, seeds 1 to N.")]
-BehaviourName = Annotated[
-    str | None,
-    typer.Option(
-        "--behaviour",
-        help="How people act: a preset (fixed, lively) or a TOML file.",
-        show_default="fixed for instances, fitted where the trace holds offers, else lively",
-    ),
-]
-Processes = Annotated[int | None, typer.Option(min=1, help="Replays at a time.", show_default="one a core")]
-Out = Annotated[Path, typer.Option(help="Folder for results; made if missing. Finished replays in it are kept.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 HEADLINES = ("service_rate", "wait_mean_s", "wait_p90_s", "Hourly earnings, online: mean", "Utilisation: all")
-TRACE_FOLDER = "trace"
 
 
 def replay(
@@ -92,14 +75,10 @@ def replay(
             return
         if kind is Format.CARGO:
             fail("a cargo instance is replayed by its own rules: one policy, no --seeds, no --behaviour", USAGE)
-        folder = out / TRACE_FOLDER
-        with progress(f"reading {path.name}") as told:
-            source = opened(path, format_name, choices_of(zones, 0, since, until), told)
-            written = write_trace(source, folder)
-        default = "mdrp" if source.about.plane is not None else policies.DEFAULT
+        folder, source = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
         experiment = Experiment(
             folder,
-            variants(chosen or [default]),
+            variants(chosen or [usual_policy(source.about)]),
             behaviour_for(folder, behaviour),
             tuple(range(1, (seeds or 1) + 1)),
             own_travel,
@@ -107,57 +86,16 @@ def replay(
         )
         check(experiment)
         if not as_json:
-            typer.echo(f"{written:,} requests of {source.tally.rows:,} rows in {source.about.name}", err=True)
+            typer.echo(f"{source.tally.kept:,} requests of {source.tally.rows:,} rows in {source.about.name}", err=True)
         with replaying(len(experiment.variants) * len(experiment.seeds)) as shown:
-            findings = run_experiment(experiment, out, processes or os.cpu_count() or 1, shown)
+            findings = run_experiment(experiment, out, processes_or_cores(processes), shown)
     if as_json:
         print(json.dumps(summary_of(experiment, findings)))
     else:
-        print_findings(experiment, findings, out)
+        _print(experiment, findings, out)
 
 
-def variants(names: list[str]) -> tuple[Variant, ...]:
-    """Each under its file's or preset's name; the same name twice is numbered."""
-    found: list[Variant] = []
-    for name in names:
-        label = Path(name).stem
-        known = [variant.label for variant in found]
-        number_of = 2
-        while label in known:
-            label = f"{Path(name).stem}-{number_of}"
-            number_of += 1
-        found.append(Variant(label, policies.load(name)))
-    return tuple(found)
-
-
-def behaviour_for(trace: Path, name: str | None) -> Behaviour:
-    """The one that is named; else everyone does as they are told in instance sets, people act as a trace with offers
-    says that they did, and elsewhere as in "lively"."""
-    if name is not None:
-        return behaviours.load(name)
-    found = read_trace(trace)
-    if found.about.instance_set:
-        return behaviours.load("fixed")
-    return fit(found).behaviour if found.offers.num_rows else behaviours.load("lively")
-
-
-def check(experiment: Experiment) -> None:
-    """Before hours of work: that every policy can govern the trace."""
-    day = prepare(read_trace(experiment.trace), experiment.behaviour, experiment.seeds[0])
-    for variant in experiment.variants:
-        under_trace(variant.policy, day, experiment.own_travel)
-
-
-@contextmanager
-def replaying(cells: int) -> Iterator[Told]:
-    """A bar on standard error with the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"replay 0 of {cells}", total=1.0)
-        yield lambda share, done: bar.update(task, completed=share, description=f"replay {done} of {cells}")
-
-
-def print_findings(experiment: Experiment, findings: Findings, out: Path) -> None:
+def _print(experiment: Experiment, findings: Findings, out: Path) -> None:
     results = pl.DataFrame(pl.from_arrow(findings.results))
     table = Table(box=None, title=f"means over {len(experiment.seeds)} seeds")
     table.add_column("")

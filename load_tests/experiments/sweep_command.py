@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -11,22 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher import policy as policies
+from load_tests.experiments.options import AsJson, BehaviourName, Out, Processes, TracePath
 from load_tests.experiments.parameters import grid, parse
-from load_tests.experiments.replay_command import (
-    TRACE_FOLDER,
-    AsJson,
-    BehaviourName,
-    Out,
-    Processes,
-    TracePath,
+from load_tests.experiments.preparing import (
     behaviour_for,
     check,
+    kept_trace,
+    processes_or_cores,
     replaying,
+    usual_policy,
 )
 from load_tests.experiments.report.page import number
 from load_tests.experiments.sweep import Sweep, run_sweep
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, opened, progress
-from load_tests.traces.writing import write_trace
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
 
 
 def sweep(
@@ -58,18 +54,14 @@ def sweep(
     clients' mean wait against couriers' mean earnings an hour. Points tried before in the same folder are kept."""
     with faults_told():
         parameters = tuple(parse(text) for text in vary)
-        with progress(f"reading {path.name}") as told:
-            source = opened(path, format_name, choices_of(zones, 0, since, until), told)
-            write_trace(source, out / TRACE_FOLDER)
-        default = "mdrp" if source.about.plane is not None else policies.DEFAULT
-        acts = behaviour_for(out / TRACE_FOLDER, behaviour)
-        chosen = policies.load(policy or default)
-        plan = Sweep(out / TRACE_FOLDER, chosen, parameters, acts, tuple(range(1, seeds + 1)), trials)
+        folder, source = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
+        chosen = policies.load(policy or usual_policy(source.about))
+        plan = Sweep(folder, chosen, parameters, behaviour_for(folder, behaviour), tuple(range(1, seeds + 1)), trials)
         cells = trials if trials else len(grid(parameters)) * seeds
         if not trials:
             check(plan.experiment(grid(parameters)))
         with replaying(cells) as shown:
-            points = run_sweep(plan, out, processes or os.cpu_count() or 1, shown)
+            points = run_sweep(plan, out, processes_or_cores(processes), shown)
     if as_json:
         print(json.dumps({"points": points.to_dicts()}))
         return

@@ -22,7 +22,7 @@ from dispatcher.pay.ledger_check import check_ledger
 from gig.v1.events_pb2 import Event
 from load_tests.behaviour import settings as behaviours
 from load_tests.bench.running import scratch_directory
-from load_tests.experiments.replay_command import AsJson, BehaviourName
+from load_tests.experiments.options import AsJson
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
 from load_tests.replay.day import Day, prepare
@@ -54,7 +54,7 @@ def load(
     error_budget: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of calls that may fail by the service's fault.")
     ] = ERROR_BUDGET,
-    behaviour: BehaviourName = None,
+    behaviour: Annotated[str, typer.Option(help="How people act: a preset or a TOML file.")] = "lively",
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for load.json with all histograms (HdrHistogram).")] = None,
     policy: Annotated[str, typer.Option(help="Of a suite of its own: a preset or a TOML file.")] = policies.DEFAULT,
@@ -76,7 +76,7 @@ def load(
     wrong.
     """
     with faults_told():
-        acts = behaviours.load(behaviour or "lively")
+        acts = behaviours.load(behaviour)
         with progress(f"reading {trace.name}") as told:
             found = read_trace(trace, choices_of(zones, 0, since, until), format_name, told)
         if found.about.plane is not None:

@@ -1,1 +1,1 @@
-"""Offline replay: the same Market as live, with a simulated clock."""
+"""Offline replay of any trace: the same Market as live, with a simulated clock, and people who act by models."""

@@ -64,7 +64,7 @@ def describe(
 ) -> None:
     """What a trace holds: rows kept and dropped, its span, places, and what was recorded of waits, pay and offers."""
     with faults_told(), progress(f"reading {path.name}") as told:
-        found = described(opened(path, format_name, choices_of(zones, seed, since, until), told))
+        found = described(open_trace(path, choices_of(zones, seed, since, until), format_name, told))
     if as_json:
         print(json.dumps(found))
     else:
@@ -83,7 +83,7 @@ def convert(
 ) -> None:
     """Write a trace as Parquet tables with one schema, which every other command reads at once."""
     with faults_told(), progress(f"converting {path.name}") as told:
-        source = opened(path, format_name, choices_of(zones, seed, since, until), told)
+        source = open_trace(path, choices_of(zones, seed, since, until), format_name, told)
         written = write_trace(source, out, whole)
     _told(source, written, out)
 
@@ -101,7 +101,7 @@ def sample(
 ) -> None:
     """Write a share of a trace's requests and couriers, chosen by their names: a smaller share lies in a larger one."""
     with faults_told(), progress(f"sampling {path.name}") as told:
-        source = opened(path, format_name, choices_of(zones, seed, since, until), told)
+        source = open_trace(path, choices_of(zones, seed, since, until), format_name, told)
         written = write_trace(source, out, sampled(share, seed))
     _told(source, written, out)
 
@@ -124,10 +124,6 @@ def generate(
 
 def choices_of(zones: Path | None, seed: int, since: str | None, until: str | None) -> Choices:
     return Choices(zones, seed, _moment("--since", since), _moment("--until", until))
-
-
-def opened(path: Path, format_name: str | None, choices: Choices, told: Told) -> Source:
-    return open_trace(path, choices, format_name, told)
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

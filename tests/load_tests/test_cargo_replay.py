@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dispatcher import policy
-from load_tests.replay.cargo_check import Limits, violations
-from load_tests.replay.cargo_day import DROPOFF, PICKUP, CargoDay, CargoSimulation
-from load_tests.replay.cargo_policy import limits_of, on_network
-from load_tests.replay.cargo_solution import read_routes, write_routes
-from load_tests.replay.cargo_summary import summarise
+from load_tests.instances.cargo_check import Limits, violations
+from load_tests.instances.cargo_day import DROPOFF, PICKUP, CargoDay, CargoSimulation
+from load_tests.instances.cargo_policy import limits_of, on_network
+from load_tests.instances.cargo_solution import read_routes, write_routes
+from load_tests.instances.cargo_summary import summarise
 from load_tests.traces.cargo import read_instance
 from services.cli.main import app
 

@@ -17,11 +17,11 @@ from dispatcher.log.files import LogFileError, read_log
 from dispatcher.log.invariants import violations as log_violations
 from dispatcher.pay.ledger_check import check_ledger
 from gig.v1 import events_pb2 as events_pb
-from load_tests.replay.mdrp_check import read_solution, violations
-from load_tests.replay.mdrp_day import MdrpSimulation
-from load_tests.replay.mdrp_policy import under_instance
-from load_tests.replay.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS, write_solution
-from load_tests.replay.mdrp_summary import summarise
+from load_tests.instances.mdrp_check import read_solution, violations
+from load_tests.instances.mdrp_day import MdrpSimulation
+from load_tests.instances.mdrp_policy import under_instance
+from load_tests.instances.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS, write_solution
+from load_tests.instances.mdrp_summary import summarise
 from load_tests.traces.errors import TraceError
 from load_tests.traces.mdrp import Instance, read_instance
 

@@ -19,9 +19,9 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.behaviour import settings
 from load_tests.behaviour.settings import Behaviour
+from load_tests.instances.mdrp_day import MdrpSimulation
+from load_tests.instances.mdrp_policy import under_instance
 from load_tests.replay.day import prepare, travel_of
-from load_tests.replay.mdrp_day import MdrpSimulation
-from load_tests.replay.mdrp_policy import under_instance
 from load_tests.replay.outcome import Record, measured
 from load_tests.replay.policies import under_trace
 from load_tests.replay.roster import couriers_needed, drawn_roster

@@ -21,9 +21,9 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import pay_service_pb2 as pb
 from gig.v1 import pay_service_pb2_grpc as rpc
 from load_tests.bench.running import scratch_directory
+from load_tests.instances.mdrp_day import MdrpSimulation
+from load_tests.instances.mdrp_policy import under_instance
 from load_tests.live.suite_process import SuiteProcess
-from load_tests.replay.mdrp_day import MdrpSimulation
-from load_tests.replay.mdrp_policy import under_instance
 from load_tests.traces.mdrp import read_instance
 from tests.service.stream import caller
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from load_tests.replay.cargo_day import Waypoint
+from load_tests.instances.cargo_day import Waypoint
 from load_tests.traces.errors import TraceError
 
 ROUTES = "routes.txt"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from load_tests.replay.cargo_day import DROPOFF, PICKUP, CargoDay, Waypoint
+from load_tests.instances.cargo_day import DROPOFF, PICKUP, CargoDay, Waypoint
 from load_tests.replay.simulation import log_sha256, round_times
 from load_tests.traces.cargo import CargoInstance
 

@@ -17,7 +17,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
-from load_tests.replay.mdrp_policy import MINUTE
+from load_tests.instances.mdrp_policy import MINUTE
 from load_tests.replay.simulation import Progress, Simulation, Turn
 from load_tests.traces.mdrp import Instance, Order, Shift
 

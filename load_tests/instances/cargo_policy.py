@@ -6,7 +6,7 @@ from dispatcher.messages import copied
 from dispatcher.policy import checked
 from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
-from load_tests.replay.cargo_check import Limits
+from load_tests.instances.cargo_check import Limits
 
 
 def on_network(policy: policy_pb.Policy, network: str) -> policy_pb.Policy:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dispatcher.measures import Measures
-from load_tests.replay.mdrp_day import Day, Delivery
+from load_tests.instances.mdrp_day import Day, Delivery
 from load_tests.replay.simulation import log_sha256, round_times
 
 

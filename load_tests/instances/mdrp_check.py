@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from load_tests.replay.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS
+from load_tests.instances.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS
 from load_tests.traces.errors import TraceError
 from load_tests.traces.mdrp import Instance
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from load_tests.replay.cargo_day import DROPOFF, PICKUP, VIA, Waypoint
+from load_tests.instances.cargo_day import DROPOFF, PICKUP, VIA, Waypoint
 from load_tests.traces.cargo import SPEED_MPS, CargoInstance, Customer, Vehicle
 
 # Times are written in microseconds.

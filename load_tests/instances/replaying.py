@@ -20,13 +20,13 @@ from dispatcher.log.files import write_log
 from dispatcher.measures.catalogue.report import as_data, reading_of
 from dispatcher.pay.ledger_check import check_ledger
 from gig.v1.events_pb2 import Event
-from load_tests.replay import cargo_check, cargo_summary, mdrp_check, mdrp_summary
-from load_tests.replay.cargo_day import CargoSimulation
-from load_tests.replay.cargo_policy import limits_of, on_network
-from load_tests.replay.cargo_solution import read_routes, write_routes
-from load_tests.replay.mdrp_day import MdrpSimulation
-from load_tests.replay.mdrp_policy import under_instance
-from load_tests.replay.mdrp_solution import write_solution
+from load_tests.instances import cargo_check, cargo_summary, mdrp_check, mdrp_summary
+from load_tests.instances.cargo_day import CargoSimulation
+from load_tests.instances.cargo_policy import limits_of, on_network
+from load_tests.instances.cargo_solution import read_routes, write_routes
+from load_tests.instances.mdrp_day import MdrpSimulation
+from load_tests.instances.mdrp_policy import under_instance
+from load_tests.instances.mdrp_solution import write_solution
 from load_tests.traces import cargo, mdrp
 from services.cli.failures import FAILED
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from load_tests.replay.mdrp_day import Day
+from load_tests.instances.mdrp_day import Day
 
 ASSIGNMENTS = "solution_info_assignments.txt"
 ORDERS = "solution_info_orders.txt"
