@@ -95,27 +95,29 @@ def logit(inputs: Floats, taken: Floats) -> tuple[Floats, Floats]:
 def fit_answer(offers: pa.Table, notes: list[str]) -> Answer:
     """Lognormal delays of answers by their logs' mean and deviation; the share of offers that nobody answered."""
     outcome = offers["outcome"].to_numpy(zero_copy_only=False)
-    answered = pc.subtract(offers["answer_time"].cast(pa.int64()), offers["make_time"].cast(pa.int64())).drop_null()
-    delays = answered.to_numpy() / 1e6
+    delays = _span_s(offers["make_time"], offers["answer_time"])
     delays = delays[delays > 0]
     if delays.size < LEAST_DELAYS:
         notes.append(f"answers: {delays.size} delays, too few to fit; at once")
         return Answer()
     silent = float((outcome == "timed_out").sum() / max((outcome != "withdrawn").sum(), 1))
-    logs = np.log(delays)
     notes.append(f"answers: lognormal on {delays.size} delays, {silent:.1%} of offers unanswered")
-    return Answer(median_s=float(np.exp(logs.mean())), sigma=float(logs.std()), silent_share=silent)
+    return Answer(**lognormal(delays), silent_share=silent)
+
+
+def lognormal(seconds: Floats) -> dict[str, float]:
+    """``median_s`` and ``sigma`` of what is above zero, by maximum likelihood."""
+    logs = np.log(seconds)
+    return {"median_s": float(np.exp(logs.mean())), "sigma": float(logs.std())}
 
 
 def fit_patience(requests: pa.Table, notes: list[str]) -> Patience:
     """Weibull by maximum likelihood: who gave up without a courier waited so long; whoever got one would have waited at
     least until then (censored)."""
-    begun = requests["request_time"].cast(pa.int64())
     state = requests["recorded_state"].to_numpy(zero_copy_only=False)
-    assigned = (
-        pc.subtract(requests["recorded_assign_time"].cast(pa.int64()), begun).to_numpy(zero_copy_only=False) / 1e6
+    assigned, ended = (
+        _span_s(requests["request_time"], requests[name]) for name in ("recorded_assign_time", "recorded_end_time")
     )
-    ended = pc.subtract(requests["recorded_end_time"].cast(pa.int64()), begun).to_numpy(zero_copy_only=False) / 1e6
     gave_up = (state == "cancelled") & ~np.isfinite(assigned) & (ended > 0)
     matched = np.isfinite(assigned) & (assigned > 0)
     if gave_up.sum() < LEAST_ANSWERS:
@@ -151,9 +153,14 @@ def fit_boarding(requests: pa.Table, notes: list[str]) -> Boarding:
     if waited.size < LEAST_DELAYS:
         notes.append(f"boarding: {waited.size} recorded, too few to fit; at once")
         return Boarding()
-    logs = np.log(waited)
     notes.append(f"boarding: lognormal on {waited.size} pickups")
-    return Boarding(median_s=float(np.exp(logs.mean())), sigma=float(logs.std()))
+    return Boarding(**lognormal(waited))
+
+
+def _span_s(start: pa.ChunkedArray, end: pa.ChunkedArray) -> Floats:
+    """Seconds from one time to the other; NaN where either is missing."""
+    found: Floats = pc.subtract(end.cast(pa.int64()), start.cast(pa.int64())).to_numpy(zero_copy_only=False) / 1e6
+    return found
 
 
 def as_toml(found: Fit) -> str:

@@ -25,10 +25,10 @@ from load_tests.bench.place import bench_place
 from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
-from load_tests.traces.errors import TraceError
+from load_tests.traces.command import faults_told
 from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import read_trace
-from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.failures import FAILED, fail, reported
 
 bench = typer.Typer(
     help="Benchmarks on this machine: the service, the solvers, scores, surge and measures.", no_args_is_help=True
@@ -129,11 +129,8 @@ def instances(
     as_json: AsJson = False,
 ) -> None:
     """Every instance of a folder under our policies, beside what published solvers reach."""
-    with reported():
-        try:
-            _measured(lambda progress: bench_instances(folder, policy or ["mdrp-batch", "mdrp"], progress), as_json)
-        except TraceError as fault:
-            fail(str(fault), USAGE)
+    with faults_told():
+        _measured(lambda progress: bench_instances(folder, policy or ["mdrp-batch", "mdrp"], progress), as_json)
 
 
 @bench.command()
@@ -155,11 +152,8 @@ def replay(
         found = generated_day(requests, couriers, seed) if trace is None else read_trace(trace)
         return bench_replay(found, policy, window, seed, progress)
 
-    with reported():
-        try:
-            _measured(work, as_json)
-        except TraceError as fault:
-            fail(str(fault), USAGE)
+    with faults_told():
+        _measured(work, as_json)
 
 
 def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: bool) -> dict[str, Any]:

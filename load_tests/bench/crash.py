@@ -28,14 +28,13 @@ from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally
 from load_tests.live.demonstration import ping
 from load_tests.live.suite_process import SuiteProcess
-from load_tests.live.view import counts
+from load_tests.live.view import LIVE_STATES, counts
 
 SPEED = 60.0
 COURIERS = 60
 JOBS_PER_MINUTE = 90.0
 # Jobs that must be live when the suite is killed.
 LIVE_JOBS = 200
-LIVE_STATES = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")
 SETTLE_LIMIT_S = 30.0
 MARKET = "crash"
 

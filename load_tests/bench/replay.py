@@ -24,13 +24,11 @@ def bench_replay(
     trace: Trace, policy_name: str, window_s: int, seed: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """A trace on the Market, one process, everyone doing as they are told, with all measures and the log's hash.
-    ``window_s``: of a batch; None: the policy's own.
 
     ``memory_mib``: resident memory after each tenth of the day's time, and at its end; trace and roster included.
     """
     policy = policies.load(policy_name)
-    if window_s is not None:
-        policy.matching.batch_window.seconds = window_s
+    policy.matching.batch_window.seconds = window_s
     behaviour = settings.load("fixed")
     day = prepare(trace, behaviour, seed)
     ruled = under_trace(policy, day)

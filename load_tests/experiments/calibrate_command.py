@@ -28,7 +28,7 @@ from load_tests.experiments.preparing import (
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Row, Section, number, write_page
 from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
-from load_tests.traces.reading import Trace, read_trace
+from load_tests.traces.reading import Trace
 from services.cli.failures import FAILED, fail
 
 
@@ -50,15 +50,12 @@ def calibrate(
     """Replay a trace that recorded waits, trips, fares or pay, and set both distributions side by side: means,
     quantiles, the largest gap between them (Kolmogorov-Smirnov) and their distance (Wasserstein)."""
     with faults_told():
-        folder, _ = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
-        experiment = Experiment(
-            folder, variants([policy]), behaviour_for(folder, behaviour), tuple(range(1, seeds + 1))
-        )
-        trace = read_trace(folder)
+        folder, trace = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
+        experiment = Experiment(folder, variants([policy]), behaviour_for(trace, behaviour), tuple(range(1, seeds + 1)))
         recorded = recorded_quantities(trace)
         if not any(values.size for values in recorded.values()):
             fail(f"{path}: recorded no waits, trips, fares or pay to compare with", FAILED)
-        check(experiment)
+        check(experiment, trace)
         with replaying(seeds) as shown:
             findings = run_experiment(experiment, out, processes_or_cores(processes), shown)
         replayed = replayed_quantities(findings.jobs)

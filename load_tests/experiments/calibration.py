@@ -51,8 +51,7 @@ def recorded_quantities(trace: Trace) -> dict[str, Floats]:
         pay=pl.col("recorded_pay_minor") / 100,
     )
     found = _quantities(columns)
-    if trace.about.format in ("tlc-yellow", "tlc-green", "chicago-tnp"):
-        # There the request is the pickup: no wait was recorded.
+    if not trace.about.waits_recorded:
         found["wait for the pickup"] = np.empty(0)
     return found
 

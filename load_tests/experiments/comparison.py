@@ -11,6 +11,7 @@ from scipy.stats import bootstrap
 
 from dispatcher.measures.catalogue import CATALOGUE
 from geo.units import Floats
+from load_tests.traces.schema import table_of_rows
 
 RESAMPLES = 9_999
 CONFIDENCE = 0.95
@@ -70,9 +71,7 @@ def results_table(outcomes: Sequence[dict[str, Any]]) -> pa.Table:
             (*who, FAMILY_OF[name.partition(":")[0]], name, unit, value)
             for name, (unit, value) in outcome["measures"].items()
         ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(RESULTS)
-    arrays = [pa.array(list(column), kind.type) for column, kind in zip(columns, RESULTS, strict=True)]
-    return pa.table(arrays, schema=RESULTS)
+    return table_of_rows(RESULTS, rows)
 
 
 def differences_table(results: pa.Table, baseline: str) -> pa.Table:
@@ -96,20 +95,17 @@ def differences_table(results: pa.Table, baseline: str) -> pa.Table:
             seeds = sorted(ours.keys() & theirs.keys())
             if seeds:
                 pairs = np.array([(theirs[seed], ours[seed]) for seed in seeds])
-                rows.append((label, baseline, family, name, unit, pairs))
-    return _with_intervals(rows)
+                gaps = pairs[:, 1] - pairs[:, 0]
+                means = pairs.mean(axis=0).tolist()
+                rows.append(
+                    (label, baseline, family, name, unit, len(seeds), *means, float(gaps.mean()), *interval(gaps))
+                )
+    return table_of_rows(DIFFERENCES, rows)
 
 
-def _with_intervals(rows: list[tuple[str, str, str, str, str, Floats]]) -> pa.Table:
-    found = []
-    for label, baseline, family, name, unit, pairs in rows:
-        gaps = pairs[:, 1] - pairs[:, 0]
-        low, high = interval(gaps)
-        means = pairs.mean(axis=0).tolist()
-        found.append((label, baseline, family, name, unit, len(gaps), *means, float(gaps.mean()), low, high))
-    columns = list(zip(*found, strict=True)) or [()] * len(DIFFERENCES)
-    arrays = [pa.array(list(column), kind.type) for column, kind in zip(columns, DIFFERENCES, strict=True)]
-    return pa.table(arrays, schema=DIFFERENCES)
+def is_clear(low: float | None, high: float | None) -> bool:
+    """Whether an interval is known and does not hold zero."""
+    return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def interval(gaps: Floats) -> tuple[float | None, float | None]:

@@ -18,14 +18,26 @@ from dispatcher.measures.catalogue.report import reading_of
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.behaviour.settings import Behaviour
 from load_tests.experiments.calibration import errors_table, recorded_quantities, replayed_quantities
-from load_tests.experiments.comparison import interval
+from load_tests.experiments.comparison import interval, is_clear
 from load_tests.experiments.design import Experiment, Variant
 from load_tests.experiments.experiment import Findings, run_experiment
 from load_tests.experiments.running import Told
 from load_tests.traces.errors import TraceError
-from load_tests.traces.reading import read_trace
+from load_tests.traces.reading import Trace, read_trace
+from load_tests.traces.schema import table_of_rows
 
 AS_IT_WAS, CHANGED = "as-it-was", "changed"
+EARNINGS = pa.schema(
+    [
+        ("courier_id", pa.string()),
+        ("recorded_minor", pa.int64()),
+        ("as_it_was_minor", pa.float64()),
+        ("changed_minor", pa.float64()),
+        ("difference_minor", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +83,18 @@ def run_counterfactual(
         trace, (Variant(AS_IT_WAS, was), Variant(CHANGED, changed)), behaviour, seeds, own_travel=True
     )
     findings = run_experiment(experiment, out, processes, told)
-    jobs, couriers = job_changes(trace, findings), courier_changes(log, findings)
+    recorded = read_trace(trace)
+    jobs, couriers = job_changes(recorded, findings), courier_changes(log, findings)
     pq.write_table(jobs, out / "decisions.parquet", compression="zstd")
     pq.write_table(couriers, out / "earnings.parquet", compression="zstd")
-    return Answer(jobs, couriers, summary_of(jobs, couriers), fidelity_of(trace, jobs, couriers, findings), findings)
+    fidelity = fidelity_of(recorded, jobs, couriers, findings)
+    return Answer(jobs, couriers, summary_of(jobs, couriers), fidelity, findings)
 
 
-def job_changes(trace: Path, findings: Findings) -> pa.Table:
+def job_changes(trace: Trace, findings: Findings) -> pa.Table:
     """For each job: who had it in the record; in what share of seeds it goes to the same courier as in the record, and
     to another than under the log's own policy; mean waits, pay, and how often it was completed under both."""
-    recorded = pl.DataFrame(pl.from_arrow(read_trace(trace).requests)).select(
+    recorded = pl.DataFrame(pl.from_arrow(trace.requests)).select(
         job_id="request_id", recorded_courier_id="recorded_courier_id", recorded_state="recorded_state"
     )
     jobs = pl.DataFrame(pl.from_arrow(findings.jobs)).with_columns(done=pl.col("state") == "completed")
@@ -118,33 +132,21 @@ def courier_changes(log: Path, findings: Findings) -> pa.Table:
     couriers = findings.couriers.select(["policy", "seed", "courier_id", "earned_minor"]).to_pylist()
     for row in couriers:
         earned[row["policy"]].setdefault(row["courier_id"], {})[row["seed"]] = row["earned_minor"]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name in sorted(earned[AS_IT_WAS].keys() | earned[CHANGED].keys()):
         was, now = earned[AS_IT_WAS].get(name, {}), earned[CHANGED].get(name, {})
         seeds = sorted(was.keys() | now.keys())
         pairs = np.array([(was.get(seed, 0), now.get(seed, 0)) for seed in seeds], np.float64)
         low, high = interval(pairs[:, 1] - pairs[:, 0])
         before, after = pairs.mean(axis=0).tolist()
-        rows.append(
-            {
-                "courier_id": name,
-                "recorded_minor": recorded.get(name),
-                "as_it_was_minor": before,
-                "changed_minor": after,
-                "difference_minor": after - before,
-                "low": low,
-                "high": high,
-            }
-        )
-    kinds = [pa.string(), pa.int64(), *[pa.float64()] * 5]
-    schema = pa.schema(list(zip(rows[0] if rows else (), kinds, strict=False)))
-    return pa.Table.from_pylist(rows, schema=schema)
+        rows.append((name, recorded.get(name), before, after, after - before, low, high))
+    return table_of_rows(EARNINGS, rows)
 
 
 def summary_of(jobs: pa.Table, couriers: pa.Table) -> dict[str, Any]:
     """Shares over jobs; minor units over couriers."""
     change = np.array(couriers["difference_minor"].to_pylist())
-    sure = [row for row in couriers.to_pylist() if row["low"] is not None and (row["low"] > 0 or row["high"] < 0)]
+    sure = [row for row in couriers.to_pylist() if is_clear(row["low"], row["high"])]
     other = np.array(jobs["other_courier_share"].to_pylist(), np.float64)
     return {
         "jobs": jobs.num_rows,
@@ -160,11 +162,11 @@ def summary_of(jobs: pa.Table, couriers: pa.Table) -> dict[str, Any]:
     }
 
 
-def fidelity_of(trace: Path, jobs: pa.Table, couriers: pa.Table, findings: Findings) -> dict[str, Any]:
+def fidelity_of(trace: Trace, jobs: pa.Table, couriers: pa.Table, findings: Findings) -> dict[str, Any]:
     """The replay under the log's own policy against the log: jobs that go to the courier who really had them, how
     couriers' earnings correlate, and errors of the distributions."""
     was = pl.DataFrame(pl.from_arrow(findings.jobs)).filter(pl.col("policy") == AS_IT_WAS)
-    errors = errors_table(recorded_quantities(read_trace(trace)), replayed_quantities(was.to_arrow()))
+    errors = errors_table(recorded_quantities(trace), replayed_quantities(was.to_arrow()))
     same = pl.DataFrame(pl.from_arrow(jobs))["as_recorded_share"].drop_nulls()
     pairs = [
         (row["recorded_minor"], row["as_it_was_minor"])

@@ -46,10 +46,10 @@ def counterfactual(
     if bool(change) == (policy is not None):
         fail("say what is otherwise: --set FIELD=VALUE (again for more), or --policy", USAGE)
     with faults_told():
-        folder, _ = kept_trace(log, out, "log", Choices())
+        folder, trace = kept_trace(log, out, "log", Choices())
         was, changes = policy_of(log)
         changed = _changed(was, change, policy)
-        acts, span = behaviour_for(folder, behaviour), tuple(range(1, seeds + 1))
+        acts, span = behaviour_for(trace, behaviour), tuple(range(1, seeds + 1))
         with replaying(2 * seeds) as shown:
             many = processes_or_cores(processes)
             answer = run_counterfactual(log, folder, was, changed, acts, span, out, many, shown)

@@ -112,7 +112,7 @@ def write_report(experiment: Experiment, findings: Findings, path: Path) -> None
             " does not hold zero. Many measures are compared at once: of those that do not differ, about one in twenty"
             " is bold by chance.",
             ("measure", "unit", labels[0], label, "difference", "95 % interval"),
-            difference_rows([row for row in findings.differences.to_pylist() if row["policy"] == label]),
+            difference_rows(differences.filter(pl.col("policy") == label).to_dicts()),
         )
         for label in labels[1:]
     ]

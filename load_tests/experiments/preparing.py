@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,19 +20,20 @@ from load_tests.experiments.running import Told
 from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
 from load_tests.traces.command import progress
-from load_tests.traces.reading import open_trace, read_trace
-from load_tests.traces.source import About, Choices, Source
+from load_tests.traces.reading import Trace, open_trace, read_trace
+from load_tests.traces.source import About, Choices
 from load_tests.traces.writing import write_trace
 
 TRACE_FOLDER = "trace"
 
 
-def kept_trace(path: Path, out: Path, format_name: str | None, choices: Choices) -> tuple[Path, Source]:
-    """The trace's copy in the folder of results, which is what workers read; and the source, read to its end."""
+def kept_trace(path: Path, out: Path, format_name: str | None, choices: Choices) -> tuple[Path, Trace]:
+    """The trace's copy in the folder of results, which is what workers read; and the trace itself, whose tally is that
+    of the source."""
     with progress(f"reading {path.name}") as told:
         source = open_trace(path, choices, format_name, told)
         write_trace(source, out / TRACE_FOLDER)
-    return out / TRACE_FOLDER, source
+    return out / TRACE_FOLDER, replace(read_trace(out / TRACE_FOLDER), tally=source.tally)
 
 
 def usual_policy(about: About) -> str:
@@ -52,20 +54,19 @@ def variants(names: Sequence[str]) -> tuple[Variant, ...]:
     return tuple(found)
 
 
-def behaviour_for(trace: Path, name: str | None) -> Behaviour:
+def behaviour_for(trace: Trace, name: str | None) -> Behaviour:
     """The one that is named; else everyone does as they are told in instance sets, people act as a trace with offers
     says that they did, and elsewhere as in "lively"."""
     if name is not None:
         return behaviours.load(name)
-    found = read_trace(trace)
-    if found.about.instance_set:
+    if trace.about.instance_set:
         return behaviours.load("fixed")
-    return fit(found).behaviour if found.offers.num_rows else behaviours.load("lively")
+    return fit(trace).behaviour if trace.offers.num_rows else behaviours.load("lively")
 
 
-def check(experiment: Experiment) -> None:
+def check(experiment: Experiment, trace: Trace) -> None:
     """Before hours of work: that every policy can govern the trace."""
-    day = prepare(read_trace(experiment.trace), experiment.behaviour, experiment.seeds[0])
+    day = prepare(trace, experiment.behaviour, experiment.seeds[0])
     for variant in experiment.variants:
         under_trace(variant.policy, day, experiment.own_travel)
 

@@ -75,18 +75,18 @@ def replay(
             return
         if kind is Format.CARGO:
             fail("a cargo instance is replayed by its own rules: one policy, no --seeds, no --behaviour", USAGE)
-        folder, source = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
+        folder, trace = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
         experiment = Experiment(
             folder,
-            variants(chosen or [usual_policy(source.about)]),
-            behaviour_for(folder, behaviour),
+            variants(chosen or [usual_policy(trace.about)]),
+            behaviour_for(trace, behaviour),
             tuple(range(1, (seeds or 1) + 1)),
             own_travel,
             logs,
         )
-        check(experiment)
+        check(experiment, trace)
         if not as_json:
-            typer.echo(f"{source.tally.kept:,} requests of {source.tally.rows:,} rows in {source.about.name}", err=True)
+            typer.echo(f"{trace.tally.kept:,} requests of {trace.tally.rows:,} rows in {trace.about.name}", err=True)
         with replaying(len(experiment.variants) * len(experiment.seeds)) as shown:
             findings = run_experiment(experiment, out, processes_or_cores(processes), shown)
     if as_json:

@@ -95,8 +95,6 @@ def run_cell(cell: Cell, progress: Callable[[float], None] = lambda _share: None
             log.close()
     pq.write_table(record.jobs(), cell.folder / "jobs.parquet", compression="zstd")
     pq.write_table(record.couriers(), cell.folder / "couriers.parquet", compression="zstd")
-    reading = record.reading()
-    values = {name: (unit, value) for name, (unit, value) in measured(reading).items()}
     outcome = {
         "digest": cell.digest,
         "policy": cell.label,
@@ -106,7 +104,7 @@ def run_cell(cell: Cell, progress: Callable[[float], None] = lambda _share: None
         "currency": policy.currency_code,
         "service": record.service(),
         "refused": dict(replay.refused),
-        "measures": values,
+        "measures": measured(record.reading()),
     }
     (cell.folder / DONE).write_text(json.dumps(outcome, indent=1) + "\n", "utf-8")
 

@@ -54,18 +54,18 @@ def sweep(
     clients' mean wait against couriers' mean earnings an hour. Points tried before in the same folder are kept."""
     with faults_told():
         parameters = tuple(parse(text) for text in vary)
-        folder, source = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
-        chosen = policies.load(policy or usual_policy(source.about))
-        plan = Sweep(folder, chosen, parameters, behaviour_for(folder, behaviour), tuple(range(1, seeds + 1)), trials)
+        folder, trace = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
+        chosen = policies.load(policy or usual_policy(trace.about))
+        plan = Sweep(folder, chosen, parameters, behaviour_for(trace, behaviour), tuple(range(1, seeds + 1)), trials)
         cells = trials if trials else len(grid(parameters)) * seeds
         if not trials:
-            check(plan.experiment(grid(parameters)))
+            check(plan.experiment(grid(parameters)), trace)
         with replaying(cells) as shown:
             points = run_sweep(plan, out, processes_or_cores(processes), shown)
     if as_json:
         print(json.dumps({"points": points.to_dicts()}))
         return
-    table = Table(box=None, title=f"{chosen.name} on {source.about.name}: settings that nothing beats on both counts")
+    table = Table(box=None, title=f"{chosen.name} on {trace.about.name}: settings that nothing beats on both counts")
     for name in (*(parameter.path for parameter in parameters), "mean wait, s", "earnings an hour", "service rate"):
         table.add_column(name, justify="right")
     for row in points.filter(points["efficient"]).sort("wait_mean_s").to_dicts():

@@ -9,7 +9,7 @@ import numpy as np
 
 from dispatcher import commands
 from dispatcher.market import Market, MovedCouriers
-from dispatcher.times import SECOND, timestamp
+from dispatcher.times import timestamp
 from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -17,12 +17,8 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
-from load_tests.instances.mdrp_policy import MINUTE
 from load_tests.replay.simulation import Progress, Simulation, Turn
-from load_tests.traces.mdrp import Instance, Order, Shift
-
-# 2018-01-01T00:00:00Z: minute 0 of every instance's day.
-DAY_START_US = 1_514_764_800 * SECOND
+from load_tests.traces.mdrp import DAY_START_US, MINUTE_US, Instance, Order, Shift, minute_us
 
 # The problem limits neither vehicle nor load: how many orders go together is the policy's.
 PROFILE = courier_pb.CourierProfile(
@@ -56,10 +52,6 @@ class Day:
     deliveries: list[Delivery]
     # Wall seconds of each round.
     round_s: list[float]
-
-
-def minute_us(minute: float) -> int:
-    return DAY_START_US + round(minute * MINUTE)
 
 
 class MdrpSimulation(Simulation):
@@ -124,7 +116,7 @@ class MdrpSimulation(Simulation):
 
     def set_out(self, offer: offer_pb.Offer, now: int) -> None:
         sequence = [self._orders[stop.job_id] for stop in offer.plan if stop.kind == job_pb.STOP_KIND_DROPOFF]
-        delivery = self._drive(tuple(sequence), offer.courier_id, (now - DAY_START_US) / MINUTE)
+        delivery = self._drive(tuple(sequence), offer.courier_id, (now - DAY_START_US) / MINUTE_US)
         self._deliveries.append(delivery)
         half_dropoff = self._instance.parameters.dropoff_service / 2
         arrived, picked_up, completed = (

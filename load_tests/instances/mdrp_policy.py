@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dispatcher.messages import copied
 from dispatcher.policy import checked
-from dispatcher.times import SECOND, duration
+from dispatcher.times import duration
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
-from load_tests.traces.mdrp import Parameters
-
-MINUTE = 60 * SECOND
+from load_tests.traces.mdrp import MINUTE_US, Parameters
 
 
 def under_instance(policy: policy_pb.Policy, parameters: Parameters) -> policy_pb.Policy:
@@ -20,9 +18,9 @@ def under_instance(policy: policy_pb.Policy, parameters: Parameters) -> policy_p
     ruled.travel.planar.CopyFrom(
         policy_pb.PlanarTravel(
             metres_per_minute=parameters.metres_per_minute,
-            round_up_to=duration(MINUTE),
-            pickup_service=duration(round(parameters.pickup_service * MINUTE)),
-            dropoff_service=duration(round(parameters.dropoff_service * MINUTE)),
+            round_up_to=duration(MINUTE_US),
+            pickup_service=duration(round(parameters.pickup_service * MINUTE_US)),
+            dropoff_service=duration(round(parameters.dropoff_service * MINUTE_US)),
         )
     )
     kind, cents = types_pb.JOB_KIND_DELIVERY, round(parameters.pay_per_order * 100)

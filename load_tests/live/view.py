@@ -73,6 +73,10 @@ def line(market: pb.MarketView) -> str:
     )
 
 
+# Jobs that are not over.
+LIVE_STATES = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")
+
+
 def counts(states: Iterable[pb.StateCount]) -> dict[str, int]:
     return {entry.state: entry.count for entry in states}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,9 +21,9 @@ from dispatcher.log.invariants import LogChecker
 from dispatcher.pay.ledger_check import check_ledger
 from gig.v1.events_pb2 import Event
 from load_tests.behaviour import settings as behaviours
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import running_suite
 from load_tests.experiments.options import AsJson
-from load_tests.live.suite_process import SuiteFailed, SuiteProcess
+from load_tests.live.suite_process import SuiteFailed
 from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
 from load_tests.replay.day import Day, prepare
 from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, progress
@@ -125,26 +125,14 @@ async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None
             account = await run_load(plan, told)
         violations = await _violations(settings) if settings is not None else None
         return _result(plan, account, violations)
-    async with _own_suite(plan.speed, policy) as (suite, folder):
+    flags = ("--market", MARKET, "--policy", policy, "--clock-speed", f"{plan.speed:g}")
+    async with running_suite(*flags) as suite:
+        own = replace(plan, target=suite.target)
         with _playing(day) as told:
-            own = LoadPlan(suite.target, day, plan.behaviour, plan.seed, plan.speed, plan.ping_every_s, plan.limit_s)
             account = await run_load(own, told)
         await suite.stop()
-        own_settings = resolve({"data_dir": folder, "market": MARKET}).values
+        own_settings = resolve({"data_dir": suite.data_dir, "market": MARKET}).values
         return _result(own, account, await _violations(own_settings))
-
-
-@asynccontextmanager
-async def _own_suite(speed: float, policy: str) -> AsyncIterator[tuple[SuiteProcess, Path]]:
-    folder = scratch_directory()
-    flags = ("--market", MARKET, "--policy", policy, "--clock-speed", f"{speed:g}")
-    suite = SuiteProcess(*flags, data_dir=folder, output=folder / "suite.log")
-    try:
-        await suite.start()
-        yield suite, folder
-    finally:
-        await suite.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _violations(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-# Microseconds; two significant digits are a percent.
+# Microseconds, to three significant digits.
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 # What is the service's fault; all else is an answer that somebody does not like.

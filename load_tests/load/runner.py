@@ -21,7 +21,7 @@ from load_tests.live.clients import Clients, Journal, states_of
 from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally, Habits
 from load_tests.live.demonstration import ping
-from load_tests.live.view import counts
+from load_tests.live.view import LIVE_STATES, counts
 from load_tests.load.latency import Latencies
 from load_tests.load.trace_city import TraceCity
 from load_tests.replay.day import Day
@@ -33,7 +33,6 @@ SETTLE_LIMIT_S = 30.0
 COURIERS_A_CHANNEL = 250
 # After the last request: trace seconds for jobs under way to end.
 TAIL_S = 1_200.0
-UNDER_WAY = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")
 USUAL = Habits()
 
 # Told the share of the trace that has passed, requests placed so far, and couriers online.
@@ -177,7 +176,7 @@ class _Load:
         """Until no job is under way, or the time for it is over."""
         while clock.seconds() < until_s:
             jobs = counts((await self._look()).jobs)
-            if not any(jobs.get(state) for state in UNDER_WAY):
+            if not any(jobs.get(state) for state in LIVE_STATES):
                 return
             await asyncio.sleep(TELL_EVERY_S)
 

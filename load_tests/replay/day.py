@@ -14,10 +14,9 @@ from geo.units import Floats, Ints
 from gig.v1 import types_pb2 as types_pb
 from load_tests.behaviour.settings import Behaviour
 from load_tests.replay.roster import Roster, drawn_roster, recorded_roster
-from load_tests.traces.columns import MISSING_US
+from load_tests.traces.columns import MISSING_US, floats, places_of, utc_us
 from load_tests.traces.errors import TraceError
 from load_tests.traces.reading import Trace
-from load_tests.traces.schema import TIME
 
 KINDS = {"ride": types_pb.JOB_KIND_RIDE, "delivery": types_pb.JOB_KIND_DELIVERY}
 # Where a trace recorded no trips: city traffic, as the policy "plain" has it.
@@ -83,8 +82,8 @@ def travel_of(trace: Trace) -> TravelTime:
         )
     places = places_of(trace.requests)
     straight = great_circle_m(places[:, 0], places[:, 1], places[:, 2], places[:, 3])
-    metres = _floats(trace.requests["recorded_distance_m"])
-    left, over = _us(trace.requests["recorded_pickup_time"]), _us(trace.requests["recorded_dropoff_time"])
+    metres = floats(trace.requests["recorded_distance_m"])
+    left, over = utc_us(trace.requests["recorded_pickup_time"]), utc_us(trace.requests["recorded_dropoff_time"])
     known = np.isfinite(metres) & (metres > 0) & (straight > 0)
     enough = known.sum() >= ENOUGH_TRIPS
     circuity = max(float(metres[known].sum() / straight[known].sum()), 1.0) if enough else CIRCUITY
@@ -117,27 +116,21 @@ def demand_columns(trace: Trace, travel: TravelTime) -> DemandColumns:
     trip = _spans(trace.requests, "recorded_pickup_time", "recorded_dropoff_time")
     _, seconds = travel.legs(places[:, 0], places[:, 1], places[:, 2], places[:, 3], 0.0)
     trip = np.where(trip > 0, trip, np.rint(seconds * SECOND).astype(np.int64))
-    return DemandColumns(_us(trace.requests["request_time"]), trip, places[:, 2], places[:, 3])
-
-
-def places_of(requests: pa.Table) -> Floats:
-    """Shape (n, 4): pickup latitude and longitude, drop-off latitude and longitude."""
-    names = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
-    return np.column_stack([requests[name].to_numpy() for name in names])
+    return DemandColumns(utc_us(trace.requests["request_time"]), trip, places[:, 2], places[:, 3])
 
 
 def _requests(trace: Trace) -> Requests:
     table = trace.requests
-    ready = _us(table["pickup_after"])
+    ready = utc_us(table["pickup_after"])
     # Waiting for a kitchen is not boarding: it depends on when the courier comes.
-    arrived, left = _us(table["recorded_arrive_time"]), _us(table["recorded_pickup_time"])
+    arrived, left = utc_us(table["recorded_arrive_time"]), utc_us(table["recorded_pickup_time"])
     timed = (arrived != MISSING_US) & (left != MISSING_US)
     boarding = np.where(timed, np.maximum(left - np.maximum(arrived, ready), 0), 0)
     return Requests(
         ids=table["request_id"].to_pylist(),
         clients=table["client_id"].to_pylist(),
         kinds=[KINDS[kind] for kind in table["kind"].to_pylist()],
-        at_us=_us(table["request_time"]).tolist(),
+        at_us=utc_us(table["request_time"]).tolist(),
         ready_us=np.where(ready == MISSING_US, 0, ready).tolist(),
         places=[(a, b, c, d) for a, b, c, d in places_of(table).tolist()],
         persons=table["persons"].to_pylist(),
@@ -145,16 +138,6 @@ def _requests(trace: Trace) -> Requests:
         boarding_us=boarding.tolist(),
         tip_minor=table["recorded_tip_minor"].fill_null(0).to_pylist(),
     )
-
-
-def _us(column: pa.ChunkedArray) -> Ints:
-    found: Ints = column.cast(TIME).cast(pa.int64()).fill_null(MISSING_US).to_numpy()
-    return found
-
-
-def _floats(column: pa.ChunkedArray) -> Floats:
-    found: Floats = column.fill_null(np.nan).to_numpy()
-    return found
 
 
 def _spans(table: pa.Table, start: str, end: str) -> Ints:

@@ -17,8 +17,6 @@ from load_tests.replay.simulation import Turn
 if TYPE_CHECKING:
     from load_tests.replay.trace_replay import TraceReplay
 
-HOUR_S = 3600.0
-
 
 class Idling:
     def __init__(self, replay: TraceReplay) -> None:
@@ -68,15 +66,12 @@ class Idling:
         cells.sort()
         percent = np.array([field.surging[cell] for cell in cells.tolist()], np.float64)
         centres = np.array([centre_of(cell) for cell in cells.tolist()])
-        metres = great_circle_m(
-            np.full(cells.size, here[0]), np.full(cells.size, here[1]), centres[:, 0], centres[:, 1]
-        )
+        start = np.full(cells.size, here[0]), np.full(cells.size, here[1])
+        metres = great_circle_m(*start, centres[:, 0], centres[:, 1])
         worth = (metres <= model.within_km * 1000) & (percent - 100 >= model.min_gain_percent)
         if not worth.any():
             return None
-        _, seconds = self._replay.day.travel.legs(
-            np.full(cells.size, here[0]), np.full(cells.size, here[1]), centres[:, 0], centres[:, 1], now / SECOND
-        )
+        _, seconds = self._replay.day.travel.legs(*start, centres[:, 0], centres[:, 1], now / SECOND)
         gain = np.where(worth, (percent - 100) / (seconds + model.after_idle_s), -np.inf)
         latitude, longitude = centres[int(gain.argmax())].tolist()
         return latitude, longitude

@@ -20,7 +20,7 @@ from dispatcher.times import SECOND, micros
 from geo.units import Floats
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
-from load_tests.traces.schema import TIME
+from load_tests.traces.schema import TIME, table_of, table_of_rows
 
 JOBS = pa.schema(
     [
@@ -86,9 +86,9 @@ class Record:
             fold(event)
             # No event holds a map, of which alone the order could differ.
             update(event.SerializeToString())
-            state = END_STATES.get(event.WhichOneof("body"))
-            if state is not None:
-                self._ended(getattr(event, event.WhichOneof("body")).job_id, state)
+            body = event.WhichOneof("body")
+            if body in END_STATES:
+                self._ended(getattr(event, body).job_id, END_STATES[body])
             if self.log is not None:
                 write_event(self.log, event)
         self.events += len(events)
@@ -96,13 +96,13 @@ class Record:
     def _ended(self, job_id: str, state: str) -> None:
         job = self.market.state.jobs[job_id]
         self.states[state] += 1
-        wait = _wait_s(job)
-        if state == "completed":
+        wait = _wait_s(job) if job.HasField("pickup_time") else None
+        if state == "completed" and wait is not None:
             self.waits_s.append(wait)
         if self.keeps_jobs:
             self._keep_job(job, state, wait)
 
-    def _keep_job(self, job: job_pb.Job, state: str, wait: float) -> None:
+    def _keep_job(self, job: job_pb.Job, state: str, wait: float | None) -> None:
         row = (
             job.job_id,
             job.courier_id,
@@ -112,7 +112,7 @@ class Record:
             micros(job.pickup_time) if job.HasField("pickup_time") else None,
             micros(job.end_time),
             job.offers_made,
-            wait if job.HasField("pickup_time") else None,
+            wait,
             job.money.fare_minor_units,
             job.money.pay_minor_units,
             job.money.platform_minor_units,
@@ -125,7 +125,7 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        """Of the events' deterministic bytes, one after the other: two equal logs, and no others, share it."""
+        """Of the events' bytes, one after the other: two equal logs, and no others, share it."""
         return str(self._hash.hexdigest())
 
     def reading(self) -> Reading:
@@ -134,13 +134,7 @@ class Record:
 
     def jobs(self) -> pa.Table:
         """In the order of their ends."""
-        columns = [
-            pa.array(values, pa.int64()).cast(TIME)
-            if JOBS.field(name).type == TIME
-            else pa.array(values, JOBS.field(name).type)
-            for name, values in self._jobs.items()
-        ]
-        return pa.table(columns, schema=JOBS)
+        return table_of(JOBS, self._jobs)
 
     def couriers(self) -> pa.Table:
         """Everyone who was online, by name."""
@@ -157,9 +151,7 @@ class Record:
             )
             for courier_id, record in records
         ]
-        columns = list(zip(*rows, strict=True)) or [()] * len(COURIERS)
-        arrays = [pa.array(list(column), kind.type) for column, kind in zip(columns, COURIERS, strict=True)]
-        return pa.table(arrays, schema=COURIERS)
+        return table_of_rows(COURIERS, rows)
 
     def service(self) -> dict[str, float | None]:
         """What clients got. Shares of ended jobs, and of completed ones; seconds."""

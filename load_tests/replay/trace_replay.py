@@ -75,7 +75,7 @@ class TraceReplay(Simulation):
         try:
             self.decide(command, now)
         except DispatchError as refusal:
-            self.refused[getattr(refusal, "reason", type(refusal).__name__)] += 1
+            self._refuse(refusal)
             return
         patience = float(self._patience_s[row])
         if patience * SECOND < span(self.policy.jobs.max_wait):
@@ -117,7 +117,10 @@ class TraceReplay(Simulation):
         try:
             self.decide(command, now)
         except DispatchError as refusal:
-            self.refused[getattr(refusal, "reason", type(refusal).__name__)] += 1
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: DispatchError) -> None:
+        self.refused[getattr(refusal, "reason", type(refusal).__name__)] += 1
 
     # --- shifts
 
@@ -313,13 +316,12 @@ class TraceReplay(Simulation):
 
     # --- where everyone is
 
-    def wander(self, driver: Driver, latitude: float, longitude: float, now: int) -> int:
-        """A free courier sets out without a job; returns when they are there."""
-        _, seconds = self.day.travel.leg(*driver.at(now), latitude, longitude, now / SECOND)
+    def wander(self, driver: Driver, latitude: float, longitude: float, now: int) -> None:
+        """A free courier sets out without a job."""
         driver.stand(*driver.at(now))
+        _, seconds = self.day.travel.leg(driver.latitude, driver.longitude, latitude, longitude, now / SECOND)
         driver.set_out(None, latitude, longitude, now, now + round(seconds * SECOND))
         self._moved.add(driver.courier_id)
-        return driver.arrive_us
 
     def is_free(self, driver: Driver) -> bool:
         number = self.market.state.numbers[driver.courier_id]

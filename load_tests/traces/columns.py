@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,14 @@ import pyarrow.parquet as pq
 from dispatcher.times import SECOND
 from geo.units import Floats, Ints
 from load_tests.traces.errors import TraceError
-from load_tests.traces.schema import TIME
+from load_tests.traces.schema import TIME, Tally
 from load_tests.traces.source import Told
 
 BATCH_ROWS = 65_536
 MISSING_US = np.iinfo(np.int64).min
 LONGEST_US = 12 * 3600 * SECOND
+METRES_A_MILE = 1609.344
+PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 
 
 def parquet_batches(path: Path, wanted: Sequence[str], told: Told) -> Iterator[pa.Table]:
@@ -110,6 +113,20 @@ def floats(column: pa.ChunkedArray) -> Floats:
         column = pc.utf8_trim_whitespace(column)
     found: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     return found
+
+
+def places_of(requests: pa.Table) -> Floats:
+    """Shape (n, 4): pickup latitude and longitude, drop-off latitude and longitude."""
+    return np.column_stack([requests[name].to_numpy() for name in PLACES])
+
+
+def kept(rows: int, reasons: Iterable[tuple[str, Any]], tally: Tally) -> np.ndarray:
+    """Which rows nothing is wrong with, shape (rows,); the others are counted under the first reason that applies."""
+    keep = np.ones(rows, bool)
+    for why, wrong in reasons:
+        tally.drop(why, int((keep & wrong).sum()))
+        keep &= ~wrong
+    return keep
 
 
 def minor(amounts: Floats) -> pa.Array:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geo.units import Floats
+from load_tests.traces.columns import places_of
 from load_tests.traces.source import Source
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
-PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 
 
 def describe(source: Source) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def describe(source: Source) -> dict[str, Any]:
         days.update(_counted(pc.strftime(at, format="%Y-%m-%d")))
         low, high = pc.min(at).as_py(), pc.max(at).as_py()
         first, last = (low if first is None else min(first, low)), (high if last is None else max(last, high))
-        places = np.column_stack([table[name].to_numpy() for name in PLACES])
+        places = places_of(table)
         south_west = places[:, [0, 1]].min(axis=0), places[:, [2, 3]].min(axis=0)
         north_east = places[:, [0, 1]].max(axis=0), places[:, [2, 3]].max(axis=0)
         box[:2] = np.minimum(box[:2], np.minimum(*south_west))

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from dispatcher.times import SECOND
 from load_tests.traces.errors import TraceError
+
+# 2018-01-01T00:00:00Z: minute 0 of every instance's day.
+DAY_START_US = 1_514_764_800 * SECOND
+MINUTE_US = 60 * SECOND
+
+
+def minute_us(minute: float) -> int:
+    """Market time of a minute of the day."""
+    return DAY_START_US + round(minute * MINUTE_US)
 
 
 @dataclass(frozen=True, slots=True)

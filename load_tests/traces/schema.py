@@ -8,7 +8,7 @@ compare.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,18 +95,24 @@ class Tally:
 
 def requests_table(columns: Mapping[str, Any]) -> pa.Table:
     """A table of requests from the columns that a source has; the others are null, or none."""
-    return _table(REQUESTS, columns)
+    return table_of(REQUESTS, columns)
 
 
 def shifts_table(columns: Mapping[str, Any]) -> pa.Table:
-    return _table(SHIFTS, columns)
+    return table_of(SHIFTS, columns)
 
 
 def offers_table(columns: Mapping[str, Any]) -> pa.Table:
-    return _table(OFFERS, columns)
+    return table_of(OFFERS, columns)
 
 
-def _table(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+def table_of_rows(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Rows in the order of the schema's columns; times as microseconds since the epoch."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
+    return table_of(schema, dict(zip(schema.names, map(list, columns), strict=True)))
+
+
+def table_of(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
     length = len(next(iter(columns.values()))) if columns else 0
     arrays = []
     for wanted in schema:

@@ -33,7 +33,8 @@ class Plane:
 @dataclass(frozen=True, slots=True)
 class About:
     """``source``: one sentence on where the trace is from. ``instance_set``: made to compare solvers by, so couriers do
-    as they are told. ``plane``: None on the globe."""
+    as they are told. ``plane``: None on the globe. ``waits_recorded``: the request is apart from the pickup; where
+    it is not, nobody noted when clients began to wait."""
 
     name: str
     format: str
@@ -41,6 +42,7 @@ class About:
     currency: str = "USD"
     instance_set: bool = False
     plane: Plane | None = None
+    waits_recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
 from load_tests.replay.run import replay_day
 from load_tests.traces.generated import generated_day
-from load_tests.traces.reading import Trace, read_trace
+from load_tests.traces.reading import Trace, open_trace, read_trace
 from load_tests.traces.source import Source
 from load_tests.traces.writing import write_trace
 
@@ -52,3 +52,11 @@ def log(log_file: Path) -> list[events_pb.Event]:
 @pytest.fixture(scope="session")
 def log_trace(log_file: Path) -> Trace:
     return read_trace(log_file)
+
+
+@pytest.fixture(scope="session")
+def log_folder(log_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log's trace in Parquet form."""
+    folder = tmp_path_factory.mktemp("traces") / "log"
+    write_trace(open_trace(log_file), folder)
+    return folder

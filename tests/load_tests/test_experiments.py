@@ -211,32 +211,21 @@ def test_a_value_that_does_not_fit_is_told_with_its_field() -> None:
 # --- counterfactual and calibration
 
 
-def test_nothing_changed_changes_nobodys_earnings(log_file: Path, tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    from load_tests.traces.reading import open_trace
-    from load_tests.traces.writing import write_trace
-
-    write_trace(open_trace(log_file), trace)
+def test_nothing_changed_changes_nobodys_earnings(log_file: Path, log_folder: Path, tmp_path: Path) -> None:
     was, changes = policy_of(log_file)
-    answer = run_counterfactual(log_file, trace, was, was, settings.load("lively"), (1, 2), tmp_path / "out", 2)
+    answer = run_counterfactual(log_file, log_folder, was, was, settings.load("lively"), (1, 2), tmp_path / "out", 2)
     assert changes == 0
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert (answer.summary["earn_more"], answer.summary["earn_less"]) == (0, 0)
     # The very log comes out again where its seed and its people are those that made it.
-    same = run_counterfactual(log_file, trace, was, was, settings.load("lively"), (3,), tmp_path / "again", 1)
+    same = run_counterfactual(log_file, log_folder, was, was, settings.load("lively"), (3,), tmp_path / "again", 1)
     assert same.fidelity["earnings_correlation"] > 0.5
 
 
-def test_lower_pay_takes_from_everyone_who_worked(log_file: Path, tmp_path: Path) -> None:
-    from load_tests.traces.reading import open_trace
-    from load_tests.traces.writing import write_trace
-
-    write_trace(open_trace(log_file), tmp_path / "trace")
+def test_lower_pay_takes_from_everyone_who_worked(log_file: Path, log_folder: Path, tmp_path: Path) -> None:
     was, _ = policy_of(log_file)
     changed = with_values(was, {"pays.0.base": 100, "pays.0.minimum": 0, "floor.per_online_hour": 0})
-    answer = run_counterfactual(
-        log_file, tmp_path / "trace", was, changed, settings.load("fixed"), (1,), tmp_path / "out", 1
-    )
+    answer = run_counterfactual(log_file, log_folder, was, changed, settings.load("fixed"), (1,), tmp_path / "out", 1)
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert answer.summary["earn_less"] == answer.couriers.num_rows
     total = sum(row["difference_minor"] for row in answer.couriers.to_pylist())

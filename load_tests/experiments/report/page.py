@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import plotly.graph_objects as go
 import plotly.io
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+
+from load_tests.experiments.comparison import is_clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +69,29 @@ def write_page(
     out.write_text(text, "utf-8")
 
 
-def difference_rows(differences: Sequence[dict[str, Any]]) -> list[Row]:
+def difference_rows(differences: Iterable[dict[str, Any]]) -> list[Row]:
     """By family, in the catalogue's order."""
-    rows: list[Row] = []
-    family = ""
-    for each in sorted(differences, key=lambda row: _FAMILIES.index(row["family"])):
-        if each["family"] != family:
-            family = each["family"]
-            rows.append(Row(family=family))
-        low, high = each["low"], each["high"]
-        known = low is not None
-        clear = bool(known and (low > 0 or high < 0))
-        span = f"{number(low)} to {number(high)}" if known else "too few seeds"
-        cells = (
-            each["measure"],
-            each["unit"],
-            number(each["baseline_mean"]),
-            number(each["mean"]),
-            number(each["difference"]),
-            span,
-        )
-        rows.append(Row(cells=cells, clear=clear))
-    return rows
+    return _by_family(differences, _difference)
 
 
-def value_rows(values: Sequence[dict[str, Any]]) -> list[Row]:
-    """By family, in the catalogue's order."""
-    rows: list[Row] = []
-    family = ""
-    for each in sorted(values, key=lambda row: _FAMILIES.index(row["family"])):
-        if each["family"] != family:
-            family = each["family"]
-            rows.append(Row(family=family))
-        rows.append(Row(cells=(each["measure"], each["unit"], number(each["value"]))))
-    return rows
+def value_rows(values: Iterable[dict[str, Any]]) -> list[Row]:
+    """The same of values that there is nothing to compare with."""
+    return _by_family(values, lambda each: Row(cells=(each["measure"], each["unit"], number(each["value"]))))
+
+
+def _by_family(rows: Iterable[dict[str, Any]], row_of: Callable[[dict[str, Any]], Row]) -> list[Row]:
+    ordered = sorted(rows, key=lambda row: _FAMILIES.index(row["family"]))
+    found: list[Row] = []
+    for family, members in groupby(ordered, key=lambda row: str(row["family"])):
+        found += [Row(family=family), *map(row_of, members)]
+    return found
+
+
+def _difference(each: dict[str, Any]) -> Row:
+    low, high = each["low"], each["high"]
+    span = "too few seeds" if low is None else f"{number(low)} to {number(high)}"
+    numbers = (number(each[name]) for name in ("baseline_mean", "mean", "difference"))
+    return Row(cells=(each["measure"], each["unit"], *numbers, span), clear=is_clear(low, high))
 
 
 _FAMILIES = ("service", "qualification", "monetisation", "automation", "governmentality")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +18,12 @@ from dispatcher.times import SECOND
 from geo.units import Floats, Ints
 from load_tests.traces.columns import (
     LONGEST_US,
+    METRES_A_MILE,
     MISSING_US,
     csv_batches,
     csv_names,
     floats,
+    kept,
     local_us,
     minor,
     need,
@@ -33,7 +36,6 @@ from load_tests.traces.source import About, Choices, Source, Told
 from load_tests.traces.zones import METRES_A_DEGREE
 
 CHICAGO = "America/Chicago"
-METRES_A_MILE = 1609.344
 QUARTER_US = 900 * SECOND
 # A tract's size: where in it, nobody is told.
 SPREAD_M = 400.0
@@ -62,7 +64,8 @@ their pay are not published."""
 
     def open(self, path: Path, choices: Choices, told: Told) -> Source:
         tally = Tally()
-        about = About(path.stem, self.name, "City of Chicago, Transportation Network Providers - Trips")
+        source = "City of Chicago, Transportation Network Providers - Trips"
+        about = About(path.stem, self.name, source, waits_recorded=False)
         return Source(about, self._batches(path, choices, tally, told), tally)
 
     def _batches(self, path: Path, choices: Choices, tally: Tally, told: Told) -> Iterator[pa.Table]:
@@ -79,7 +82,7 @@ their pay are not published."""
     def _mapped(self, table: pa.Table, first: int, tally: Tally, rng: np.random.Generator) -> pa.Table:
         start, taken = local_us(_parsed(table["trip_start_timestamp"]), CHICAGO), floats(table["trip_seconds"])
         ends = np.column_stack([floats(table[name]) for name in NEEDED[2:]])
-        keep = _kept(start, taken, ends, tally)
+        keep = kept(start.size, _wrong(start, taken, ends), tally)
         count = int(keep.sum())
         begins = start[keep] + rng.integers(0, QUARTER_US, count)
         over = begins + np.rint(taken[keep] * SECOND).astype(np.int64)
@@ -116,17 +119,12 @@ def _parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return found
 
 
-def _kept(start: Ints, taken: Floats, ends: Floats, tally: Tally) -> np.ndarray:
-    keep = np.ones(start.size, bool)
-    for why, wrong in (
-        ("the time is missing or unreadable", start == MISSING_US),
-        ("the place is withheld", ~np.isfinite(ends).all(axis=1)),
-        ("no duration", ~(taken > 0)),
-        ("longer than twelve hours", taken * SECOND > LONGEST_US),
-    ):
-        tally.drop(why, int((keep & wrong).sum()))
-        keep &= ~wrong
-    return keep
+def _wrong(start: Ints, taken: Floats, ends: Floats) -> Iterator[tuple[str, Any]]:
+    """What cannot be replayed, and why."""
+    yield "the time is missing or unreadable", start == MISSING_US
+    yield "the place is withheld", ~np.isfinite(ends).all(axis=1)
+    yield "no duration", ~(taken > 0)
+    yield "longer than twelve hours", taken * SECOND > LONGEST_US
 
 
 def _spread(rng: np.random.Generator, ends: Floats) -> Floats:

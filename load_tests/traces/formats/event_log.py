@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dispatcher.log.files import LogFileError, read_log
-from dispatcher.times import SECOND, micros
+from dispatcher.times import SECOND, micros, set_time
 from geo.units import from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -165,11 +165,11 @@ class _Log:
         self.free_us[body.courier_id] = self.now_us
 
     def _courier_arrived(self, body: events_pb.CourierArrived) -> None:
-        _stamp(self.live[body.job_id].arrive_time, self.now_us)
+        set_time(self.live[body.job_id].arrive_time, self.now_us)
 
     def _job_picked_up(self, body: events_pb.JobPickedUp) -> None:
         job = self.live[body.job_id]
-        _stamp(job.pickup_time, self.now_us)
+        set_time(job.pickup_time, self.now_us)
         job.fare.total.minor_units += body.fare_waiting.minor_units
         job.pay.total.minor_units += body.pay_waiting.minor_units
 
@@ -188,7 +188,7 @@ class _Log:
         job = self.live.pop(job_id, None)
         if job is not None:  # else a quote that was never taken
             job.end_reason = state
-            _stamp(job.end_time, self.now_us)
+            set_time(job.end_time, self.now_us)
             self.ready[job_id] = job
 
     def _tip_added(self, body: events_pb.TipAdded) -> None:
@@ -263,7 +263,7 @@ class _Log:
             for job_id in body.job_ids:
                 job = self.live[job_id]
                 job.courier_id = body.courier_id
-                _stamp(job.assign_time, self.now_us)
+                set_time(job.assign_time, self.now_us)
                 pay = next(offered.pay for offered in offer.jobs if offered.job_id == job_id)
                 job.pay.CopyFrom(pay)
         outcome = OUTCOMES[body.outcome]
@@ -305,7 +305,3 @@ def _if(done: list[bool], values: list[Any]) -> list[Any]:
 def _append(rows: Rows, names: tuple[str, ...], row: tuple[Any, ...]) -> None:
     for name, value in zip(names, row, strict=True):
         rows.setdefault(name, []).append(value)
-
-
-def _stamp(field_: Any, us: int) -> None:
-    field_.seconds, field_.nanos = us // SECOND, us % SECOND * 1000

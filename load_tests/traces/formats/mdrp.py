@@ -6,14 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dispatcher.times import SECOND
-from load_tests.traces.mdrp import Instance, read_instance
+from load_tests.traces.mdrp import Instance, minute_us, read_instance
 from load_tests.traces.schema import Tally, requests_table, shifts_table
 from load_tests.traces.source import About, Choices, Plane, Source, Told
-
-# 2018-01-01T00:00:00Z: minute 0 of every instance's day.
-DAY_START_US = 1_514_764_800 * SECOND
-MINUTE_US = 60 * SECOND
 
 
 class MdrpFormat:
@@ -36,10 +31,6 @@ starts. Travel, service times and the guarantee are the instance's own."""
         tally = Tally(rows=len(instance.orders))
         told(tally.rows, tally.rows)
         return Source(about, iter([_requests(instance)]), tally, shifts=lambda: _shifts(instance))
-
-
-def minute_us(minute: float) -> int:
-    return DAY_START_US + round(minute * MINUTE_US)
 
 
 def _requests(instance: Instance) -> pa.Table:

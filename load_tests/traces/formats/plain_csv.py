@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from geo.units import Floats, Ints
-from load_tests.traces.columns import MISSING_US, csv_batches, csv_names, floats, need, nullable, times
+from load_tests.traces.columns import MISSING_US, PLACES, csv_batches, csv_names, floats, kept, need, nullable, times
 from load_tests.traces.errors import TraceError
 from load_tests.traces.schema import REQUESTS, TIME, Tally, requests_table, shifts_table
 from load_tests.traces.source import About, Choices, Source, Told, silent
 
-PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 NEEDED = ("request_time", *PLACES)
 SHIFT_COLUMNS = ("courier_id", "online_time", "offline_time", "latitude", "longitude")
 KINDS = ("ride", "delivery")
@@ -55,7 +55,7 @@ column of the schema, amounts in minor units. Shifts: a file beside it, NAME.shi
         asked = _times(table["request_time"])
         places = np.column_stack([floats(table[name]) for name in PLACES])
         kinds = table["kind"].fill_null("ride") if "kind" in table.column_names else None
-        keep = _kept(asked, places, kinds, tally)
+        keep = kept(asked.size, _wrong(asked, places, kinds), tally)
         number = (first + 1 + np.flatnonzero(keep)).tolist()
         rows = [str(row) for row in number]
         columns: dict[str, object] = {
@@ -110,21 +110,15 @@ def _typed(column: pa.ChunkedArray, wanted: pa.DataType, name: str) -> object:
     return pa.array(np.where(known, numbers, 0).astype(np.int64), mask=~known)
 
 
-def _kept(asked: Ints, places: Floats, kinds: pa.ChunkedArray | None, tally: Tally) -> np.ndarray:
+def _wrong(asked: Ints, places: Floats, kinds: pa.ChunkedArray | None) -> Iterator[tuple[str, Any]]:
+    """What cannot be replayed, and why."""
     latitude, longitude = places[:, [0, 2]], places[:, [1, 3]]
-    keep = np.ones(asked.size, bool)
-    strange = np.zeros(asked.size, bool)
+    yield "request_time is missing, or no ISO 8601 time with its zone", asked == MISSING_US
+    yield "a place is missing, or no number", ~np.isfinite(places).all(axis=1)
+    yield "a place is outside the globe", (abs(latitude) > 90).any(axis=1) | (abs(longitude) > 180).any(axis=1)
     if kinds is not None:
-        strange = ~pc.is_in(kinds, value_set=pa.array(KINDS)).to_numpy(zero_copy_only=False)
-    for why, wrong in (
-        ("request_time is missing, or no ISO 8601 time with its zone", asked == MISSING_US),
-        ("a place is missing, or no number", ~np.isfinite(places).all(axis=1)),
-        ("a place is outside the globe", (abs(latitude) > 90).any(axis=1) | (abs(longitude) > 180).any(axis=1)),
-        ("kind is neither ride nor delivery", strange),
-    ):
-        tally.drop(why, int((keep & wrong).sum()))
-        keep &= ~wrong
-    return keep
+        known = pc.is_in(kinds, value_set=pa.array(KINDS)).to_numpy(zero_copy_only=False)
+        yield "kind is neither ride nor delivery", ~known
 
 
 def _shifts(path: Path) -> pa.Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,10 @@ import pyarrow as pa
 from geo.units import Floats, Ints
 from load_tests.traces.columns import (
     LONGEST_US,
+    METRES_A_MILE,
     MISSING_US,
     floats,
+    kept,
     local_us,
     minor,
     need,
@@ -33,7 +36,6 @@ from load_tests.traces.taxi_zones import zone_points
 from load_tests.traces.zones import NOWHERE, ZonePoints
 
 NEW_YORK = "America/New_York"
-METRES_A_MILE = 1609.344
 HV_MAPPING = """\
 request_time: request_datetime; recorded_arrive_time: on_scene_datetime; recorded_pickup_time: pickup_datetime;
 recorded_dropoff_time: dropoff_datetime (all New York wall-clock). Pickup and drop-off: a point drawn inside
@@ -87,7 +89,8 @@ class TlcFormat:
     def open(self, path: Path, choices: Choices, told: Told) -> Source:
         zones = zone_points(choices)
         tally = Tally()
-        about = About(path.stem, self.name, f"New York TLC, {self.title}")
+        waits = self.columns.request != self.columns.pickup
+        about = About(path.stem, self.name, f"New York TLC, {self.title}", waits_recorded=waits)
         return Source(about, self._batches(path, zones, choices, tally, told), tally)
 
     def _batches(self, path: Path, zones: ZonePoints, choices: Choices, tally: Tally, told: Told) -> Iterator[pa.Table]:
@@ -112,7 +115,7 @@ class TlcFormat:
             zones.rows(np.nan_to_num(floats(table[name]), nan=-1.0).astype(np.int64))
             for name in ("PULocationID", "DOLocationID")
         )
-        keep = _kept(request, pickup, dropoff, start, end, tally)
+        keep = kept(request.size, _wrong(request, pickup, dropoff, start, end), tally)
         number = first + np.flatnonzero(keep)
         columns = {
             "request_id": [f"{self.name}-{row}" for row in number.tolist()],
@@ -148,19 +151,13 @@ class TlcFormat:
         return found
 
 
-def _kept(request: Ints, pickup: Ints, dropoff: Ints, start: Ints, end: Ints, tally: Tally) -> np.ndarray:
-    """Which rows can be replayed; the others are counted under the first thing that is wrong with them."""
-    keep = np.ones(request.size, bool)
-    for why, wrong in (
-        ("a time is missing", (request == MISSING_US) | (pickup == MISSING_US) | (dropoff == MISSING_US)),
-        ("a zone is unknown", (start == NOWHERE) | (end == NOWHERE)),
-        ("picked up before it was asked for", pickup < request),
-        ("dropped off no later than picked up", dropoff <= pickup),
-        ("longer than twelve hours", dropoff - request > LONGEST_US),
-    ):
-        tally.drop(why, int((keep & wrong).sum()))
-        keep &= ~wrong
-    return keep
+def _wrong(request: Ints, pickup: Ints, dropoff: Ints, start: Ints, end: Ints) -> Iterator[tuple[str, Any]]:
+    """What cannot be replayed, and why."""
+    yield "a time is missing", (request == MISSING_US) | (pickup == MISSING_US) | (dropoff == MISSING_US)
+    yield "a zone is unknown", (start == NOWHERE) | (end == NOWHERE)
+    yield "picked up before it was asked for", pickup < request
+    yield "dropped off no later than picked up", dropoff <= pickup
+    yield "longer than twelve hours", dropoff - request > LONGEST_US
 
 
 HIGH_VOLUME = TlcFormat(
