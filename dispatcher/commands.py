@@ -160,6 +160,16 @@ class ErasePerson(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAccess(Command):
+    """``subject_id`` empty: everybody."""
+
+    reader_id: str
+    role: str
+    method: str
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetZones(Command):
     geojson: str
     operator_id: str

@@ -47,7 +47,7 @@ class NotYours(DispatchError):
 
 
 class NoCaller(DispatchError):
-    """A call about a person that does not say who asks."""
+    """A call that does not prove who makes it."""
 
 
 class NotAllowed(DispatchError):
@@ -63,6 +63,14 @@ class StaleWriter(MarketUnavailable):
 
     def __init__(self, market_id: str) -> None:
         super().__init__("STALE_WRITER", f"another process writes market {market_id!r} now", market_id=market_id)
+
+
+class Exhausted(DispatchError):
+    """More than this caller, or all together, may ask for; the same request may be sent again after ``retry_s``."""
+
+    def __init__(self, reason: str, message: str, retry_s: float) -> None:
+        super().__init__(reason, message)
+        self.retry_s = retry_s
 
 
 class PolicyError(DispatchError):

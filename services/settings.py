@@ -6,10 +6,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 PREFIX = "GIG_"
 
@@ -26,6 +26,15 @@ def default_data_dir() -> Path:
 
 
 Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$")]
+
+
+def _listed(value: Any) -> Any:
+    """A list, or its names with commas or spaces between."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Open = Literal["health", "reflection", "metrics", "live"]
+OpenToAll = Annotated[tuple[Open, ...], BeforeValidator(_listed)]
 
 
 class Settings(BaseModel):
@@ -52,7 +61,43 @@ class Settings(BaseModel):
     solver_processes: int = Field(
         2, ge=1, le=64, description="processes that solve rounds; parts of a large round are solved side by side"
     )
+    token_keys: Path | None = Field(
+        None,
+        description="public keys that tokens are checked with: a JWKS or PEM file, read again when it changes; "
+        "none makes a key for development in data_dir, with which gig token signs",
+    )
+    token_audience: str = Field("gig-dispatch", min_length=1, description="the audience (aud) that tokens must have")
+    token_issuer: str = Field("", description="the issuer (iss) that tokens must have; empty takes any")
+    without_token: OpenToAll = Field(
+        ("health", "reflection", "metrics", "live"),
+        description="what is told without a token: health, reflection, metrics, live (the live page, without people)",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="a certificate with its chain in PEM: gRPC and HTTP are served by TLS"
+    )
+    tls_key: Path | None = Field(None, description="the certificate's private key in PEM")
+    tls_client_ca: Path | None = Field(
+        None, description="authorities in PEM: gRPC clients must have a certificate of theirs (mutual TLS)"
+    )
+    message_bytes: int = Field(4 << 20, ge=1 << 16, le=64 << 20, description="the largest message that is taken")
+    calls_per_second: int = Field(50, ge=1, description="calls of one person; five seconds' worth may come at once")
+    pings_per_second: int = Field(
+        20, ge=1, description="positions of one courier; a minute's worth, or 1,000, may come at once"
+    )
+    streams_per_caller: int = Field(64, ge=1, description="streams that one person may hold open")
+    streams: int = Field(20_000, ge=1, description="streams that all together may hold open")
+    calls_in_flight: int = Field(
+        256, ge=1, description="calls that are carried out at a time; more are told to come back"
+    )
     ready_file: Path | None = Field(None, description="written as JSON with the ports once the suite serves")
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
 
 
 class ResolvedSettings:

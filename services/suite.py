@@ -8,6 +8,7 @@ import json
 import logging
 import signal
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +18,12 @@ from dispatcher.log.store import open_pool
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from matching.solver_processes import SolverProcesses
+from services.auth.gate import Gate
+from services.auth.issuing import JWKS_FILE, development_issuer
+from services.auth.keys import KeyFile, KeysError
+from services.auth.limits import Limits, Quotas
+from services.auth.tls import Certificates, TlsError, TlsFiles
+from services.auth.tokens import Tokens
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
@@ -26,9 +33,11 @@ from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
 from services.roads import networks
+from services.rpc.call_metrics import CallMetrics
+from services.rpc.methods import Entrance
 from services.rpc.server import RpcServer
 from services.rpc.services import services_of
-from services.settings import Settings, SettingsError
+from services.settings import Open, Settings, SettingsError
 from services.signals import Signals
 
 log = logging.getLogger(__name__)
@@ -49,9 +58,10 @@ class Suite:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         opening = self._opening()
+        tokens, tls = self._tokens(), self._certificates()
         dsn = self._settings.database_url or self._start_postgres()
         try:
-            await self._serve(opening, dsn, stop)
+            await self._serve(opening, tokens, tls, dsn, stop)
         finally:
             if self._postgres is not None:
                 self._postgres.stop()
@@ -67,28 +77,77 @@ class Suite:
                 raise SettingsError(f"zones: {settings.zones}: {fault}") from fault
         return Opening(settings.market, policy.load(settings.policy), zones, networks(settings.roads))
 
+    def _tokens(self) -> Tokens:
+        """Of the keys that are set; else of the key for development, which is made where there is none."""
+        settings = self._settings
+        try:
+            if settings.token_keys is None:
+                development_issuer(settings.data_dir)
+                log.info("tokens are checked with the key for development in %s", settings.data_dir)
+            keys = KeyFile(settings.token_keys or settings.data_dir / JWKS_FILE)
+        except (KeysError, OSError) as fault:
+            raise SettingsError(f"token_keys: {fault}") from fault
+        return Tokens(keys, settings.token_audience, settings.token_issuer)
+
+    def _quotas(self) -> Quotas:
+        settings = self._settings
+        return Quotas(
+            calls_per_second=settings.calls_per_second,
+            pings_per_second=settings.pings_per_second,
+            streams_per_caller=settings.streams_per_caller,
+            calls_in_flight=settings.calls_in_flight,
+            streams=settings.streams,
+        )
+
+    def _certificates(self) -> Certificates | None:
+        settings = self._settings
+        if settings.tls_certificate is None or settings.tls_key is None:
+            for address in (settings.grpc_address, settings.http_address):
+                if not address.startswith(("127.", "localhost:", "[::1]")):
+                    log.warning("%s is open to other machines without TLS: tokens can be read on the way", address)
+            return None
+        try:
+            return Certificates(TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
+        except TlsError as fault:
+            raise SettingsError(str(fault)) from fault
+
+    def _guarded(self) -> frozenset[str]:
+        """What asks for a token, though it might be told to everybody."""
+        return frozenset(get_args(Open)) - set(self._settings.without_token)
+
     def _start_postgres(self) -> str:
         """In this thread, which lives as long as the suite: the server ends with it."""
         self._postgres = EmbeddedPostgres(self._settings.data_dir)
         self._postgres.start()
         return self._postgres.dsn
 
-    async def _serve(self, opening: Opening, dsn: str, stop: asyncio.Event) -> None:
+    async def _serve(
+        self, opening: Opening, tokens: Tokens, tls: Certificates | None, dsn: str, stop: asyncio.Event
+    ) -> None:
         settings = self._settings
         pool = await open_pool(dsn)
         registry = CollectorRegistry()
         signals = Signals(registry)
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals)
         dispatch = Dispatch(host, SolverProcesses(settings.solver_processes), signals)
+        gate = Gate(tokens, Limits(self._quotas(), registry))
+        entrance = Entrance(gate, CallMetrics(registry), host.note_access)
         measures = MeasureText(lambda: {host.market_id: host.reading()})
         registry.register(ServiceCollector(host, dispatch, pool))
-        services = services_of(host, NoOffers(dsn, opening.networks))
-        rpc = RpcServer(services, settings.grpc_address, registry)
-        http = HttpServer(host, services, measures, registry)
+        services = services_of(host, NoOffers(dsn, opening.networks), gate.limits)
+        rpc = RpcServer(
+            services,
+            settings.grpc_address,
+            entrance,
+            settings.message_bytes,
+            tls.grpc_credentials() if tls is not None else None,
+            self._guarded(),
+        )
+        http = HttpServer(host, services, measures, registry, entrance, self._guarded())
         snapshots = Snapshots(host, dsn)
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()
-        await http.start(settings.http_address)
+        await http.start(settings.http_address, tls.http_context() if tls is not None else None)
         await rpc.start()
         self.ports = {"grpc": rpc.port, "http": http.port}
         _tune_garbage_collection()

@@ -28,6 +28,7 @@ NAMES_PEOPLE = frozenset(
         "rater_id",
         "rated_id",
         "person_id",
+        "reader_id",
         "reviewer_id",
         "operator_id",
         "holder_id",
@@ -37,6 +38,12 @@ NAMES_PEOPLE = frozenset(
         # Of a request: actor:request_id.
         "key",
     }
+)
+
+# Columns of tables that hold the id itself.
+RENAMED = (
+    *("job_client", "job_courier", "rater", "rated", "decision"),
+    *("pay", "phase", "subject", "reviewer", "access"),
 )
 
 Record = TypeVar("Record", bound=Message)
@@ -125,7 +132,7 @@ async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str
         await _update(connection, "rating", "sequence", ratings, rating_pb.Rating, erased, market_id)
         reviews = await connection.fetch(query("erase_reviews"), market_id, person_id.encode())
         await _update(connection, "review", "review_id", reviews, transparency_pb.Review, erased, market_id)
-        for name in ("job_client", "job_courier", "rater", "rated", "decision", "pay", "phase", "subject", "reviewer"):
+        for name in RENAMED:
             await connection.execute(query(f"rename_{name}"), market_id, person_id, pseudonym)
         await connection.execute(query("drop_snapshots"), market_id)
         return changed

@@ -97,6 +97,8 @@ class Rows:
     decisions: list[tuple[int, str, str, int, str]] = field(default_factory=list)
     # review_id -> review, and the sequences of its first and last event among these
     reviews: dict[str, tuple[pb.Review, int, int]] = field(default_factory=dict)
+    # sequence, time, role, method, subject_id
+    accesses: list[tuple[int, int, str, str, str]] = field(default_factory=list)
     # sequence, reviewer_id, review_id, time, microseconds spent, outcome
     opinions: list[tuple[int, str, str, int, int, int]] = field(default_factory=list)
 
@@ -128,6 +130,9 @@ class Rows:
             self.opinions.append(
                 (event.sequence, body.opinion.reviewer_id, body.review_id, at_us, spent, body.opinion.outcome)
             )
+        if kind == "data_accessed":
+            access = event.data_accessed
+            self.accesses.append((event.sequence, at_us, access.role, access.method, access.subject_id))
         for key in decisions_of(event):
             self.decisions.append((event.sequence, key.person_id, key.decision_id, key.kind, key.job_id))
 
@@ -182,6 +187,7 @@ class Projections:
             await self._insert(connection, "project_decisions", rows.decisions)
             await self._insert(connection, "project_reviews", _review_rows(rows))
             await self._insert(connection, "project_opinions", rows.opinions)
+            await self._insert(connection, "project_accesses", rows.accesses)
         self.sequence = rows.sequence
 
     async def _insert(self, connection: asyncpg.Connection, name: str, rows: list[tuple[Any, ...]]) -> None:

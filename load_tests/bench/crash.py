@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import grpc
 import numpy as np
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
-from dispatcher.log.invariants import LogChecker
+from dispatcher.log.journal import JournalCheck, Line
+from dispatcher.log.proof import LogProof
 from dispatcher.log.store import LogStore, open_pool
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_service_pb2_grpc as job_rpc
@@ -46,7 +47,7 @@ async def bench_crash(kills: int, seed: int, progress: Callable[[str], None]) ->
     try:
         crash = _Crash(folder, seed, progress)
         result = await crash.run(kills)
-        result["violations"] = await _check_log(folder)
+        result["violations"] = await _check_log(folder, crash.promised)
         return result
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,6 +71,7 @@ class _Crash:
         options = [("grpc.max_reconnect_backoff_ms", 200), ("grpc.initial_reconnect_backoff_ms", 50)]
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options)
         self._oversight = oversight_rpc.OversightServiceStub(self._channel)
+        self.promised: list[Line] = []
 
     async def run(self, kills: int) -> dict[str, Any]:
         await self._suite.start()
@@ -77,13 +79,13 @@ class _Crash:
         jobs = job_rpc.JobServiceStub(self._channel)
         spots: dict[str, tuple[Spot, Spot]] = {}
         tally = CourierTally()
-        clients = Clients(jobs, clock, self._rng, spots)
+        clients = Clients(jobs, self._suite.wallet, clock, self._rng, spots)
         apps = [
             CourierApp(f"courier-{index}", home, types_pb.VEHICLE_TYPE_CAR, self._city, clock, self._rng, tally, spots)
             for index, home in enumerate(self._city.homes(self._rng, COURIERS))
         ]
         stub = courier_rpc.CourierServiceStub(self._channel)
-        people = [asyncio.create_task(app.run(stub)) for app in apps]
+        people = [asyncio.create_task(app.run(stub, self._suite.wallet)) for app in apps]
         people.append(asyncio.create_task(ping(apps, clock)))
         people.append(asyncio.create_task(clients.place_all(self._city.demands(self._rng, JOBS_PER_MINUTE))))
         recoveries: list[float] = []
@@ -102,13 +104,14 @@ class _Crash:
             await self._until_busy(people)
             people.pop().cancel()
             await clients.settle(SETTLE_LIMIT_S)
-            states = await states_of(jobs, clients.journal)
+            states = await states_of(jobs, self._suite.wallet, clients.journal)
         finally:
             for task in people:
                 task.cancel()
             await asyncio.gather(*people, return_exceptions=True)
             await self._channel.close()
         await self._suite.stop()
+        self.promised = [*clients.journal.lines(), *tally.journal]
         return self._result(kills, clients.journal, states, tally, recoveries, live_at_kill)
 
     def _result(
@@ -129,6 +132,7 @@ class _Crash:
             "recovery_mean_s": round(sum(recoveries) / len(recoveries), 3) if recoveries else None,
             "least_live_jobs_at_kill": min(live_at_kill, default=None),
             "offers": tally.offers,
+            "acknowledgements": len(self.promised),
             "unanswered": journal.unanswered,
             "states": {state: count for state, count in sorted(states.items()) if state not in ("lost", "doubled")},
         }
@@ -146,22 +150,27 @@ class _Crash:
             await asyncio.sleep(0.1)
 
     async def _look(self) -> oversight_pb.MarketView:
-        response = await self._oversight.GetMarket(oversight_pb.GetMarketRequest(), timeout=20.0, wait_for_ready=True)
+        response = await self._oversight.GetMarket(
+            oversight_pb.GetMarketRequest(),
+            timeout=20.0,
+            wait_for_ready=True,
+            metadata=self._suite.wallet.operator(),
+        )
         view: oversight_pb.MarketView = response.market
         return view
 
 
-async def _check_log(folder: Path) -> list[str]:
-    """Invariants broken in the log that is left, at most 20."""
+async def _check_log(folder: Path, promised: Sequence[Line]) -> list[str]:
+    """What is wrong with the log that is left, by itself and by what people were promised: the first faults."""
     postgres = EmbeddedPostgres(folder)
     postgres.start()
     try:
         pool = await open_pool(postgres.dsn, size=1)
-        checker = LogChecker()
-        found: list[str] = []
+        proof = LogProof(JournalCheck([*promised]))
         async for event in LogStore(pool, MARKET).read():
-            found += checker.check(event)
+            proof.check(event)
+        proof.finish()
         await pool.close()
     finally:
         postgres.stop()
-    return found[:20]
+    return proof.told

@@ -14,7 +14,9 @@ from gig.v1 import courier_service_pb2 as pb
 from gig.v1 import courier_service_pb2_grpc as rpc
 from gig.v1 import types_pb2 as types_pb
 from load_tests.bench.bare import COUNT
-from load_tests.bench.running import running_bare, running_suite
+from load_tests.bench.running import UNLIMITED, running_bare, running_suite
+from load_tests.live.wallet import Wallet
+from services.auth.issuing import Issuer, new_key
 
 SIZES = (1, 10, 100)
 STREAMS = 8
@@ -23,7 +25,7 @@ STREAMS = 8
 async def bench_ingest(seconds: float, progress: Callable[[str], None]) -> dict[str, Any]:
     """Pings a second for each batch size, until all are acknowledged."""
     batches = []
-    async with running_suite() as suite, running_bare() as bare:
+    async with running_suite(*UNLIMITED) as suite, running_bare() as bare:
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with (
             grpc.aio.insecure_channel(suite.target, options) as channel,
@@ -32,14 +34,14 @@ async def bench_ingest(seconds: float, progress: Callable[[str], None]) -> dict[
             count = bare_channel.stream_stream(
                 COUNT, pb.ConnectRequest.SerializeToString, pb.ConnectResponse.FromString
             )
-            connect = rpc.CourierServiceStub(channel).Connect
+            connect, nobody = rpc.CourierServiceStub(channel).Connect, Wallet(Issuer(new_key()))
             for size in SIZES:
                 bare_rates, rates = [], []
                 for turn in range(2):
                     progress(f"batches of {size}: counting, turn {turn + 1}")
-                    bare_rates.append(await _load(count, _count_stream, size, seconds / 2))
+                    bare_rates.append(await _load(count, nobody, _count_stream, size, seconds / 2))
                     progress(f"batches of {size}: indexing, turn {turn + 1}")
-                    rates.append(await _load(connect, _index_stream, size, seconds / 2))
+                    rates.append(await _load(connect, suite.wallet, _index_stream, size, seconds / 2))
                 rate, bare_rate = float(np.mean(rates)), float(np.mean(bare_rates))
                 batches.append(
                     {
@@ -52,11 +54,14 @@ async def bench_ingest(seconds: float, progress: Callable[[str], None]) -> dict[
     return {"batches": batches, "streams": STREAMS}
 
 
-async def _load(connect: Any, stream: Any, size: int, seconds: float) -> float:
+async def _load(connect: Any, wallet: Wallet, stream: Any, size: int, seconds: float) -> float:
     """Pings a second over all streams."""
     began = time.perf_counter()
     counts = await asyncio.gather(
-        *(stream(connect(), f"courier-{index}", size, began + seconds) for index in range(STREAMS))
+        *(
+            stream(connect(metadata=wallet.courier(courier_id)), courier_id, size, began + seconds)
+            for courier_id in (f"courier-{index}" for index in range(STREAMS))
+        )
     )
     return float(sum(counts) / (time.perf_counter() - began))
 

@@ -14,27 +14,29 @@ from gig.v1 import job_pb2, types_pb2
 from gig.v1 import job_service_pb2 as pb
 from gig.v1 import job_service_pb2_grpc as rpc
 from load_tests.bench.bare import ECHO
-from load_tests.bench.running import running_bare, running_suite
+from load_tests.bench.running import UNLIMITED, running_bare, running_suite
+from load_tests.live.wallet import Wallet
+from services.auth.issuing import Issuer, new_key
 
 WARM_UP_S = 1.0
 
 
 async def bench_place(seconds: float, in_flight: int, progress: Callable[[str], None]) -> dict[str, Any]:
     """Rates a second and latencies in milliseconds; echo and service take turns, so that both see the same machine."""
-    async with running_suite() as suite, running_bare() as bare:
+    async with running_suite(*UNLIMITED) as suite, running_bare() as bare:
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with (
             grpc.aio.insecure_channel(suite.target, options) as channel,
             grpc.aio.insecure_channel(bare, options) as bare_channel,
         ):
             echo = bare_channel.unary_unary(ECHO, pb.PlaceJobRequest.SerializeToString, pb.PlaceJobRequest.FromString)
-            place = rpc.JobServiceStub(channel).PlaceJob
+            place, nobody = rpc.JobServiceStub(channel).PlaceJob, Wallet(Issuer(new_key()))
             echoes, places = [], []
             for turn in range(2):
                 progress(f"echo, turn {turn + 1}")
-                echoes.append(await _load(echo, seconds / 2, in_flight, f"e{turn}"))
+                echoes.append(await _load(echo, nobody, seconds / 2, in_flight, f"e{turn}"))
                 progress(f"PlaceJob, turn {turn + 1}")
-                places.append(await _load(place, seconds / 2, in_flight, f"p{turn}"))
+                places.append(await _load(place, suite.wallet, seconds / 2, in_flight, f"p{turn}"))
     latencies = np.concatenate([latency for _, latency in places]) * 1000
     calls_per_s = sum(rate for rate, _ in places) / len(places)
     echo_per_s = sum(rate for rate, _ in echoes) / len(echoes)
@@ -50,7 +52,7 @@ async def bench_place(seconds: float, in_flight: int, progress: Callable[[str], 
 
 
 async def _load(
-    method: Callable[[pb.PlaceJobRequest], Awaitable[Any]], seconds: float, in_flight: int, name: str
+    method: Callable[..., Awaitable[Any]], wallet: Wallet, seconds: float, in_flight: int, name: str
 ) -> tuple[float, np.ndarray]:
     """(calls a second, latencies in seconds) of a closed loop with ``in_flight`` callers, after a warm-up."""
     latencies: list[float] = []
@@ -58,12 +60,12 @@ async def _load(
     until = began + seconds
 
     async def caller(index: int) -> None:
-        request = _request(f"client-{index}")
+        request, metadata = _request(f"client-{index}"), wallet.client(f"client-{index}")
         number = 0
         while (sent := time.perf_counter()) < until:
             number += 1
             request.request_id = f"{name}-{number}"
-            await method(request)
+            await method(request, metadata=metadata)
             done = time.perf_counter()
             if sent >= began and done <= until:
                 latencies.append(done - sent)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from load_tests.live.suite_process import SuiteProcess
 
+# For callers who ask as fast as they can.
+UNLIMITED = ("--calls-per-second", "1000000", "--pings-per-second", "10000000", "--calls-in-flight", "100000")
+
 
 def scratch_directory() -> Path:
     """One that the database's user can enter, also when we are root."""

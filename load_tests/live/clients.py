@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from dispatcher.log.journal import Line
 from dispatcher.times import timestamp
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
@@ -18,6 +19,7 @@ from gig.v1 import job_service_pb2_grpc as rpc
 from load_tests.cities.city import Demand, Spot
 from load_tests.live.clock import RemoteClock
 from load_tests.live.timing import Timing
+from load_tests.live.wallet import Wallet
 
 QUOTE_FIRST_SHARE = 0.25
 # Clients who change their mind a little later, whatever the service.
@@ -45,8 +47,17 @@ class Journal:
     requested: int = 0
     # job id -> (client id, request id) of every job that was acknowledged
     placed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # jobs whose cancellation was acknowledged, with their clients
+    cancelled: dict[str, str] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     unanswered: int = 0
+
+    def lines(self) -> Iterator[Line]:
+        """As `gig log check --journal` reads them."""
+        for job_id, (client_id, name) in self.placed.items():
+            yield {"kind": "placed", "client_id": client_id, "request_id": f"place-{name}", "job_id": job_id}
+        for job_id, client_id in self.cancelled.items():
+            yield {"kind": "cancelled", "client_id": client_id, "job_id": job_id}
 
     def refuse(self, fault: grpc.aio.AioRpcError) -> None:
         text = f"{fault.code().name}: {fault.details()}"
@@ -57,6 +68,7 @@ class Clients:
     def __init__(
         self,
         stub: rpc.JobServiceStub,
+        wallet: Wallet,
         clock: RemoteClock,
         rng: np.random.Generator,
         spots: dict[str, tuple[Spot, Spot]],
@@ -64,6 +76,7 @@ class Clients:
         prefix: str = "d",
     ) -> None:
         self.journal = Journal()
+        self._wallet = wallet
         self._timing, self._prefix = timing, prefix
         self._stub, self._clock, self._rng, self._spots = stub, clock, rng, spots
         self._calls: set[asyncio.Task[None]] = set()
@@ -116,11 +129,11 @@ class Clients:
         request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, spec=spec)
         if self._rng.random() < QUOTE_FIRST_SHARE:
             ask = pb.QuoteJobRequest(request_id=f"quote-{name}", client_id=client_id, spec=spec)
-            quote = await self._call("QuoteJob", ask, due)
+            quote = await self._call("QuoteJob", client_id, ask, due)
             # A client looks at the quote when it is there, and then places.
             due = self._clock.seconds()
             request = pb.PlaceJobRequest(request_id=f"place-{name}", client_id=client_id, quote_id=quote.quote.quote_id)
-        response = await self._call("PlaceJob", request, due)
+        response = await self._call("PlaceJob", client_id, request, due)
         return str(response.job.job_id)
 
     async def _give_up(self, demand: Demand, job_id: str, name: str) -> None:
@@ -135,15 +148,16 @@ class Clients:
             request_id=f"cancel-{name}", client_id=demand.client_id, job_id=job_id, reason="changed plans"
         )
         try:
-            job = (await self._call("GetJob", pb.GetJobRequest(job_id=job_id), due)).job
+            job = (await self._call("GetJob", demand.client_id, pb.GetJobRequest(job_id=job_id), due)).job
             waiting = job.state in (job_pb.JOB_STATE_SCHEDULED, job_pb.JOB_STATE_QUEUED, job_pb.JOB_STATE_OFFERED)
             if waiting or (regret and job.state == job_pb.JOB_STATE_ASSIGNED):
-                await self._call("CancelJob", cancel, self._clock.seconds())
+                await self._call("CancelJob", demand.client_id, cancel, self._clock.seconds())
+                self.journal.cancelled[job_id] = demand.client_id
         except grpc.aio.AioRpcError as fault:
             if fault.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # a courier was quicker
                 self.journal.refuse(fault)
 
-    async def _call(self, name: str, request: Any, due_s: float) -> Any:
+    async def _call(self, name: str, client_id: str, request: Any, due_s: float) -> Any:
         """With a deadline, and again with the same request_id where the service was away. ``due_s``: the market second
         at which the call was due."""
         method = getattr(self._stub, name)
@@ -151,7 +165,7 @@ class Clients:
         due = made - max(self._clock.seconds() - due_s, 0.0) / self._clock.speed
         for attempt in range(ATTEMPTS):
             try:
-                answer = await method(request, timeout=CALL_LIMIT_S)
+                answer = await method(request, timeout=CALL_LIMIT_S, metadata=self._wallet.client(client_id))
             except grpc.aio.AioRpcError as fault:
                 if self._timing is not None:
                     self._timing.failed(name, fault.code().name)
@@ -165,7 +179,7 @@ class Clients:
         raise AssertionError("the last attempt returns or raises")
 
 
-async def states_of(stub: rpc.JobServiceStub, journal: Journal) -> dict[str, int]:
+async def states_of(stub: rpc.JobServiceStub, wallet: Wallet, journal: Journal) -> dict[str, int]:
     """Final states of all jobs that clients were promised, by asking the service for each client's list.
 
     ``lost`` counts those that it does not know; ``doubled`` requests that became two jobs.
@@ -177,7 +191,9 @@ async def states_of(stub: rpc.JobServiceStub, journal: Journal) -> dict[str, int
         token = ""
         while True:
             page = await stub.ListJobs(
-                pb.ListJobsRequest(client_id=client_id, page_size=500, page_token=token), timeout=CALL_LIMIT_S
+                pb.ListJobsRequest(client_id=client_id, page_size=500, page_token=token),
+                timeout=CALL_LIMIT_S,
+                metadata=wallet.client(client_id),
             )
             for job in page.jobs:
                 found[job.job_id] = job.state

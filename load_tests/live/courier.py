@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from dispatcher.log.journal import Line
 from dispatcher.times import timestamp
 from gig.v1 import courier_service_pb2 as pb
 from gig.v1 import courier_service_pb2_grpc as rpc
@@ -21,6 +22,7 @@ from load_tests.cities.city import City, Spot
 from load_tests.live.clients import is_cut
 from load_tests.live.clock import RemoteClock
 from load_tests.live.timing import Timing
+from load_tests.live.wallet import Wallet
 
 RECONNECT_S = 0.5
 # Market seconds after which somebody whose account a human has restricted tries again.
@@ -70,9 +72,21 @@ class CourierTally:
     completed: int = 0
     pings: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
+    # Answers and steps that were acknowledged, as `gig log check --journal` reads them.
+    journal: list[Line] = field(default_factory=list)
     # Ids of jobs and offers seen, to find what came twice.
     offers_seen: set[str] = field(default_factory=set)
     offers_doubled: int = 0
+
+    def acknowledge(self, courier_id: str, message: pb.ConnectRequest) -> None:
+        if message.HasField("answer"):
+            accepted = message.answer.answer == pb.ANSWER_ACCEPT
+            answered = {"courier_id": courier_id, "offer_id": message.answer.offer_id, "accepted": accepted}
+            self.journal.append({"kind": "answered", **answered})
+        elif message.HasField("progress"):
+            step = pb.ProgressStep.Name(message.progress.step)
+            done = {"courier_id": courier_id, "job_id": message.progress.job_id, "step": step}
+            self.journal.append({"kind": "progress", **done})
 
     def refuse(self, refusal: pb.Refusal) -> None:
         text = refusal.status.message
@@ -129,12 +143,12 @@ class CourierApp:
         self._leaving = True
         await self._send(go_offline=pb.GoOffline(reason="end of the shift"))
 
-    async def run(self, stub: rpc.CourierServiceStub) -> None:
+    async def run(self, stub: rpc.CourierServiceStub, wallet: Wallet) -> None:
         """A shift: until cancelled, through cuts of the stream."""
         try:
             while True:
                 try:
-                    await self._connection(stub)
+                    await self._connection(stub, wallet)
                 except grpc.aio.AioRpcError as fault:
                     if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                         raise
@@ -156,8 +170,8 @@ class CourierApp:
         # A ping that is lost with its stream is not sent again: the next one is fresher.
         await self._flush(batch)
 
-    async def _connection(self, stub: rpc.CourierServiceStub) -> None:
-        call = stub.Connect()
+    async def _connection(self, stub: rpc.CourierServiceStub, wallet: Wallet) -> None:
+        call = stub.Connect(metadata=wallet.courier(self.courier_id))
         try:
             hello = pb.Hello(courier_id=self.courier_id, resume_token=self._token, last_received=self._received)
             await call.write(pb.ConnectRequest(hello=hello))
@@ -176,7 +190,9 @@ class CourierApp:
         match response.WhichOneof("message"):
             case "ack":
                 for number in [n for n in self._unacknowledged if n <= response.ack.number]:
-                    self._online |= self._unacknowledged.pop(number).HasField("go_online")
+                    message = self._unacknowledged.pop(number)
+                    self._online |= message.HasField("go_online")
+                    self._tally.acknowledge(self.courier_id, message)
                 self._note_answers(response.ack.number)
             case "refusal":
                 self._unacknowledged.pop(response.refusal.number, None)

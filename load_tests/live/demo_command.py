@@ -28,10 +28,12 @@ from load_tests.cities.manhattan import Manhattan, data_folder
 from load_tests.live import view
 from load_tests.live.demonstration import Account, Demonstration, Plan
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
+from load_tests.live.wallet import Wallet
 from load_tests.traces.cargo import CargoCity, read_instance
 from load_tests.traces.errors import TraceError
-from services.cli.failures import FAILED, INTERRUPTED, USAGE, fail
-from services.settings import Settings, default_data_dir
+from services.cli.failures import FAILED, INTERRUPTED, USAGE, fail, reported
+from services.cli.token import Key, issuer_of
+from services.settings import Settings, default_data_dir, resolve
 
 IN_HAND = ("scheduled", "queued", "offered", "assigned", "at_pickup", "picked_up")
 LINE_EVERY_S = 5.0
@@ -67,6 +69,7 @@ def demo(
     speed: Speed = 90.0,
     seed: Seed = 7,
     target: Target = None,
+    key: Key = None,
     http_address: HttpAddress = None,
     trace: Trace = None,
     data_dir: DataDir = None,
@@ -86,8 +89,11 @@ def demo(
         fail(str(fault), USAGE)
     folder = (data_dir or default_data_dir() / "demo").expanduser().resolve()
     run = Run(console, city, plan, speed, folder, http_address or _free_http_address())
+    with reported():
+        # Of a suite of our own, the key that it makes for itself.
+        wallet = None if target is None else Wallet(issuer_of(key, resolve({"data_dir": data_dir}).values))
     try:
-        account = asyncio.run(run.play(target))
+        account = asyncio.run(run.play(target, wallet))
     except (SuiteFailed, OSError) as fault:
         fail(str(fault), FAILED)
     except grpc.aio.AioRpcError as fault:
@@ -168,14 +174,14 @@ class Run:
         self._live: Live | None = None
         self._last_line = 0.0
 
-    async def play(self, target: str | None) -> Account | None:
+    async def play(self, target: str | None, wallet: Wallet | None) -> Account | None:
         """None where it was interrupted before it began."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        if target is not None:
-            return await self._demonstrate(target, stop)
+        if target is not None and wallet is not None:
+            return await self._demonstrate(target, wallet, stop)
         self._data_dir.mkdir(parents=True, exist_ok=True)
         zones = self._data_dir / "zones.geojson"
         zones.write_text(self._city.zones_geojson or '{"type": "FeatureCollection", "features": []}', "utf-8")
@@ -188,16 +194,21 @@ class Run:
         with self._console.status("starting the suite on an embedded PostgreSQL"):
             await suite.start()
         page = f"http://127.0.0.1:{suite.http_port}"
+        operator, courier = suite.wallet.token("operator", "ann"), suite.wallet.token("courier", "courier-1")
+        link = "[link={}]{}[/link]"
         self._console.print(
-            f"The market: {page}/#token=operator:ann   a courier's page: {page}/me#token=courier:courier-1"
+            "The market:", link.format(f"{page}/#token={operator}", f"{page}/#token={operator}"), soft_wrap=True
+        )
+        self._console.print(
+            "A courier's page:", link.format(f"{page}/me#token={courier}", f"{page}/me#token={courier}"), soft_wrap=True
         )
         try:
-            return None if stop.is_set() else await self._demonstrate(suite.target, stop)
+            return None if stop.is_set() else await self._demonstrate(suite.target, suite.wallet, stop)
         finally:
             await suite.stop()
 
-    async def _demonstrate(self, target: str, stop: asyncio.Event) -> Account:
-        demonstration = Demonstration(target, self._city, self._plan, self._show)
+    async def _demonstrate(self, target: str, wallet: Wallet, stop: asyncio.Event) -> Account:
+        demonstration = Demonstration(target, wallet, self._city, self._plan, self._show)
         with ExitStack() as screen:
             if self._console.is_terminal:
                 self._live = screen.enter_context(Live(console=self._console, refresh_per_second=4))

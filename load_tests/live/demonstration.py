@@ -22,6 +22,7 @@ from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally
 from load_tests.live.opinions import Opinions
 from load_tests.live.view import counts
+from load_tests.live.wallet import Wallet
 
 PING_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
@@ -66,7 +67,8 @@ class Account:
 
 
 class Demonstration:
-    def __init__(self, target: str, city: City, plan: Plan, watch: Watcher) -> None:
+    def __init__(self, target: str, wallet: Wallet, city: City, plan: Plan, watch: Watcher) -> None:
+        self._wallet = wallet
         self._channel = grpc.aio.insecure_channel(target, options=[("grpc.max_receive_message_length", 16 << 20)])
         self._jobs = job_rpc.JobServiceStub(self._channel)
         self._couriers = courier_rpc.CourierServiceStub(self._channel)
@@ -85,11 +87,11 @@ class Demonstration:
         rng = np.random.default_rng(self._plan.seed)
         spots: dict[str, tuple[Spot, Spot]] = {}
         tally = CourierTally()
-        opinions = Opinions(self._channel, clock, np.random.default_rng([self._plan.seed, 1_000_000]))
+        opinions = Opinions(self._channel, self._wallet, clock, np.random.default_rng([self._plan.seed, 1_000_000]))
         apps = self._apps(clock, rng, tally, spots, opinions)
-        clients = Clients(self._jobs, clock, rng, spots)
+        clients = Clients(self._jobs, self._wallet, clock, rng, spots)
         demands = self._city.demands(rng, self._plan.jobs_per_minute)
-        shifts = [asyncio.create_task(app.run(self._couriers)) for app in apps]
+        shifts = [asyncio.create_task(app.run(self._couriers, self._wallet)) for app in apps]
         pinging = asyncio.create_task(ping(apps, clock))
         placing = asyncio.create_task(clients.place_all(demands))
         ending = asyncio.create_task(self._end(clock, stop))
@@ -108,7 +110,7 @@ class Demonstration:
             placing.cancel()
             await clients.settle(SETTLE_LIMIT_S)
             market_s = clock.seconds()
-            states = await states_of(self._jobs, clients.journal)
+            states = await states_of(self._jobs, self._wallet, clients.journal)
             market = await self._look()
         finally:
             await opinions.settle()
@@ -123,12 +125,14 @@ class Demonstration:
         if not self._plan.governs or self._plan.seconds is None:
             return
         await clock.sleep_until(self._plan.seconds * clock.speed / 2)
-        policy = (await self._oversight.GetPolicy(oversight_pb.GetPolicyRequest(), timeout=LOOK_LIMIT_S)).policy
+        operator = self._wallet.operator()
+        asked = oversight_pb.GetPolicyRequest()
+        policy = (await self._oversight.GetPolicy(asked, timeout=LOOK_LIMIT_S, metadata=operator)).policy
         for tariff in policy.pays:
             tariff.base, tariff.per_minute = tariff.base + 60, tariff.per_minute - 6
         policy.description = "Pay a minute is lower, pay a job higher."
         request = oversight_pb.SetPolicyRequest(request_id="pay-2", operator_id="operator-1", policy=policy)
-        await self._oversight.SetPolicy(request, timeout=LOOK_LIMIT_S)
+        await self._oversight.SetPolicy(request, timeout=LOOK_LIMIT_S, metadata=operator)
 
     def _ends_of_shifts(self, apps: list[CourierApp], clock: RemoteClock) -> Iterator[Coroutine[Any, Any, None]]:
         """Some go home in the second half."""
@@ -177,7 +181,9 @@ class Demonstration:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self) -> oversight_pb.MarketView:
-        response = await self._oversight.GetMarket(oversight_pb.GetMarketRequest(), timeout=LOOK_LIMIT_S)
+        response = await self._oversight.GetMarket(
+            oversight_pb.GetMarketRequest(), timeout=LOOK_LIMIT_S, metadata=self._wallet.operator()
+        )
         view: oversight_pb.MarketView = response.market
         return view
 

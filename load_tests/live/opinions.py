@@ -20,6 +20,7 @@ from gig.v1 import transparency_service_pb2 as pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
 from load_tests.live.clients import CALL_LIMIT_S, is_cut
 from load_tests.live.clock import RemoteClock
+from load_tests.live.wallet import Wallet
 
 # Shares of jobs that are rated and tipped, and of stars 1 to 5: most ratings on such platforms are fives.
 CLIENT_RATES, COURIER_RATES, TIPS = 0.55, 0.35, 0.2
@@ -39,7 +40,8 @@ REVIEW_EVERY_S, READING_S = 0.5, (30.0, 240.0)
 class Opinions:
     """``tell`` it of completed jobs; ``answer_reviews`` until cancelled."""
 
-    def __init__(self, channel: grpc.aio.Channel, clock: RemoteClock, rng: np.random.Generator) -> None:
+    def __init__(self, channel: grpc.aio.Channel, wallet: Wallet, clock: RemoteClock, rng: np.random.Generator) -> None:
+        self._wallet = wallet
         self._ratings = rating_rpc.RatingServiceStub(channel)
         self._pay = pay_rpc.PayServiceStub(channel)
         self._transparency = transparency_rpc.TransparencyServiceStub(channel)
@@ -98,7 +100,8 @@ class Opinions:
         request = rating_pb.RateJobRequest(
             request_id=f"rate-{side}-{job_id}", job_id=job_id, rater=side, rater_id=rater_id, stars=stars, tags=tags
         )
-        answer = await self._call(self._ratings.RateJob, request, "", "")
+        role = "client" if side == job_pb.ACTOR_CLIENT else "courier"
+        answer = await self._call(self._ratings.RateJob, request, role, rater_id)
         return answer.rating if answer is not None else None
 
     async def _contest(self, courier_id: str, job_id: str) -> None:
@@ -158,9 +161,8 @@ class Opinions:
         self, method: grpc.aio.UnaryUnaryMultiCallable, request: Any, role: str, name: str, *, expected: bool = False
     ) -> Any:
         """The answer, or None where it was refused; ``expected``: a refusal is nothing to note."""
-        metadata = (("gig-caller", f"{role}:{name}"),) if role else ()
         try:
-            return await method(request, timeout=CALL_LIMIT_S, metadata=metadata)
+            return await method(request, timeout=CALL_LIMIT_S, metadata=self._wallet.of(role, name))
         except grpc.aio.AioRpcError as fault:
             if not expected and not is_cut(fault):
                 text = f"{fault.code().name}: {fault.details()}"

@@ -10,6 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from load_tests.live.wallet import Wallet
+from services.auth.issuing import development_issuer
+
 READY_LIMIT_S = 90.0
 STOP_LIMIT_S = 60.0
 
@@ -26,12 +29,21 @@ class SuiteProcess:
         self.data_dir = data_dir
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
+        self._wallet: Wallet | None = None
         self.grpc_port = 0
         self.http_port = 0
 
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def wallet(self) -> Wallet:
+        """Of the suite's own key for development."""
+        if self._wallet is None:
+            assert self.data_dir is not None, "the key is in the data directory"
+            self._wallet = Wallet(development_issuer(self.data_dir))
+        return self._wallet
 
     @property
     def pid(self) -> int:

@@ -17,20 +17,22 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from dispatcher import policy as policies
-from dispatcher.log.invariants import LogChecker
-from dispatcher.pay.ledger_check import check_ledger
-from gig.v1.events_pb2 import Event
+from dispatcher.log.journal import JournalCheck, write_journal
+from dispatcher.log.proof import LogProof
 from load_tests.behaviour import settings as behaviours
 from load_tests.bench.running import running_suite
 from load_tests.experiments.options import AsJson
 from load_tests.live.suite_process import SuiteFailed
+from load_tests.live.wallet import Wallet
 from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
 from load_tests.replay.day import Day, prepare
 from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, progress
 from load_tests.traces.reading import read_trace
+from services.auth.issuing import Issuer, new_key
 from services.cli import options
-from services.cli.failures import FAILED, USAGE, fail
+from services.cli.failures import FAILED, USAGE, fail, reported
 from services.cli.stored_log import stored_log
+from services.cli.token import Key, issuer_of
 from services.settings import Settings, resolve
 
 MARKET = "load"
@@ -46,6 +48,7 @@ def load(
             help="The suite's gRPC address, host:port.", show_default="a suite of its own, stopped at the end"
         ),
     ] = None,
+    key: Key = None,
     speed: Annotated[float, typer.Option(min=0.01, max=10_000, help="Trace seconds in a second of the clock.")] = 10.0,
     seconds: Annotated[
         float | None, typer.Option(min=1, help="Stop placing after so long.", show_default="whole")
@@ -56,7 +59,10 @@ def load(
     ] = ERROR_BUDGET,
     behaviour: Annotated[str, typer.Option(help="How people act: a preset or a TOML file.")] = "lively",
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for load.json with all histograms (HdrHistogram).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for load.json with its histograms, and journal.jsonl: what people were promised."),
+    ] = None,
     policy: Annotated[str, typer.Option(help="Of a suite of its own: a preset or a TOML file.")] = policies.DEFAULT,
     format_name: FormatName = None,
     zones: Zones = None,
@@ -84,10 +90,15 @@ def load(
         day = prepare(found, acts, seed)
         flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
         reachable = any(value is not None for value in (database_url, data_dir))
-        settings = resolve(flags, file=config).values if reachable else None
+        given = resolve(flags, file=config).values
+        settings = given if reachable else None
+        with reported():
+            wallet = Wallet(issuer_of(key, given) if target else Issuer(new_key()))
         try:
-            result = asyncio.run(
-                _play(day, LoadPlan(target or "", day, acts, seed, speed, ping_every, seconds), policy, settings)
+            result, account = asyncio.run(
+                _play(
+                    day, LoadPlan(target or "", wallet, day, acts, seed, speed, ping_every, seconds), policy, settings
+                )
             )
         except grpc.aio.AioRpcError as fault:
             fail(f"{target}: {fault.code().name}: {fault.details()}; is a suite serving there?", FAILED)
@@ -98,6 +109,7 @@ def load(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "load.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        write_journal(out / "journal.jsonl", account.lines())
     if as_json:
         print(json.dumps({name: value for name, value in result.items() if name != "histograms"}))
     else:
@@ -119,33 +131,30 @@ def wrong_with(result: dict[str, Any]) -> list[str]:
     return found
 
 
-async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None) -> dict[str, Any]:
+async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None) -> tuple[dict[str, Any], LoadAccount]:
     if plan.target:
         with _playing(day) as told:
             account = await run_load(plan, told)
-        violations = await _violations(settings) if settings is not None else None
-        return _result(plan, account, violations)
+        violations = await _violations(settings, account) if settings is not None else None
+        return _result(plan, account, violations), account
     flags = ("--market", MARKET, "--policy", policy, "--clock-speed", f"{plan.speed:g}")
     async with running_suite(*flags) as suite:
-        own = replace(plan, target=suite.target)
+        own = replace(plan, target=suite.target, wallet=suite.wallet)
         with _playing(day) as told:
             account = await run_load(own, told)
         await suite.stop()
         own_settings = resolve({"data_dir": suite.data_dir, "market": MARKET}).values
-        return _result(own, account, await _violations(own_settings))
+        return _result(own, account, await _violations(own_settings, account)), account
 
 
-async def _violations(settings: Settings) -> list[str]:
-    """Of the log and of its money, at most twenty."""
-    checker = LogChecker()
-    events: list[Event] = []
-    found: list[str] = []
+async def _violations(settings: Settings, account: LoadAccount) -> list[str]:
+    """Of the log, of its money, and of what people were promised in this run: the first ones."""
+    proof = LogProof(JournalCheck([*account.lines()]))
     async with stored_log(settings) as store:
         async for event in store.read():
-            found += checker.check(event)
-            events.append(event)
-    _, wrong = check_ledger(events)
-    return [*found, *wrong][:20]
+            proof.check(event)
+    proof.finish()
+    return proof.told
 
 
 def _result(plan: LoadPlan, account: LoadAccount, violations: list[str] | None) -> dict[str, Any]:

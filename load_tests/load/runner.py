@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import grpc
 import numpy as np
 
+from dispatcher.log.journal import Line
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as oversight_pb
@@ -22,6 +23,7 @@ from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally, Habits
 from load_tests.live.demonstration import ping
 from load_tests.live.view import LIVE_STATES, counts
+from load_tests.live.wallet import Wallet
 from load_tests.load.latency import Latencies
 from load_tests.load.trace_city import TraceCity
 from load_tests.replay.day import Day
@@ -45,6 +47,7 @@ class LoadPlan:
     ``limit_s``: wall seconds after which no more requests are made; None plays the whole trace."""
 
     target: str
+    wallet: Wallet
     day: Day
     behaviour: Behaviour
     seed: int
@@ -63,6 +66,11 @@ class LoadAccount:
     most_online: int = 0
     wall_s: float = 0.0
     states: dict[str, int] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[Line]:
+        """What people were promised, for `gig log check --journal`."""
+        yield from self.journal.lines()
+        yield from self.couriers.journal
 
 
 async def run_load(plan: LoadPlan, told: Told = lambda _share, _placed, _online: None) -> LoadAccount:
@@ -100,7 +108,7 @@ class _Load:
         rng = np.random.default_rng(plan.seed)
         spots: dict[str, tuple[Spot, Spot]] = {}
         # Of this run alone: a suite remembers the requests of earlier ones.
-        clients = Clients(self._jobs, clock, rng, spots, self._latencies, f"{uuid.uuid4().hex[:8]}-")
+        clients = Clients(self._jobs, plan.wallet, clock, rng, spots, self._latencies, f"{uuid.uuid4().hex[:8]}-")
         tally = CourierTally()
         apps: list[CourierApp] = []
         placing = asyncio.create_task(clients.place_all(city.demands(rng, 0.0)))
@@ -122,7 +130,7 @@ class _Load:
                 market.market_id, clock.speed, self._latencies, clients.journal, tally, self._most_online
             )
             account.wall_s = clock.seconds() / clock.speed
-            account.states = await states_of(self._jobs, clients.journal)
+            account.states = await states_of(self._jobs, plan.wallet, clients.journal)
             return account
         finally:
             tasks = [placing, pinging, telling, *people]
@@ -158,7 +166,7 @@ class _Load:
             habits=_habits(self._plan.behaviour, pace),
             timing=self._latencies,
         )
-        working = asyncio.create_task(app.run(self._couriers[row // COURIERS_A_CHANNEL]))
+        working = asyncio.create_task(app.run(self._couriers[row // COURIERS_A_CHANNEL], self._plan.wallet))
         leaving = asyncio.create_task(app.leave_at(ends))
         apps.append(app)
         self._online += 1
@@ -187,7 +195,9 @@ class _Load:
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _look(self) -> oversight_pb.MarketView:
-        response = await self._oversight.GetMarket(oversight_pb.GetMarketRequest(), timeout=LOOK_LIMIT_S)
+        response = await self._oversight.GetMarket(
+            oversight_pb.GetMarketRequest(), timeout=LOOK_LIMIT_S, metadata=self._plan.wallet.operator()
+        )
         view: oversight_pb.MarketView = response.market
         return view
 

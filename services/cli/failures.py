@@ -16,6 +16,7 @@ from dispatcher.errors import DispatchError, PolicyError
 from dispatcher.log.embedded_postgres import EmbeddedPostgresError
 from dispatcher.log.files import LogFileError
 from geo.roads import RoadsError
+from services.auth.keys import KeysError
 from services.rpc.server import PortTaken
 from services.settings import SettingsError
 
@@ -27,7 +28,7 @@ def reported() -> Iterator[None]:
     """Turns the failures that users can mend into a line and an exit code."""
     try:
         yield
-    except (SettingsError, PolicyError) as fault:
+    except (SettingsError, PolicyError, KeysError) as fault:
         fail(str(fault), USAGE)
     except (EmbeddedPostgresError, PortTaken, LogFileError, DispatchError, RoadsError) as fault:
         fail(str(fault), FAILED)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,21 +14,43 @@ import typer
 from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
+from dispatcher.log.audit import acts_of
 from dispatcher.log.files import open_log, read_log, write_event
+from dispatcher.log.journal import JournalCheck, JournalError, read_journal
+from dispatcher.log.proof import LogProof
+from dispatcher.log.pseudonyms import KeyUnfit, Pseudonyms
 from gig.v1 import events_pb2 as events_pb
 from services.cli import options
-from services.cli.failures import reported
-from services.cli.stored_log import length_of, stored_log
+from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.stored_log import events_of, length_of, stored_log
 from services.settings import Settings, resolve
 
-log_app = typer.Typer(help="The event log of a market: export it as a file, show it as text.", no_args_is_help=True)
+log_app = typer.Typer(
+    help="The event log of a market: export it, show it as text, prove it, list who did what by office.",
+    no_args_is_help=True,
+)
 
 Out = Annotated[Path, typer.Argument(help="The file to write; .gz compresses it.")]
 Source = Annotated[
     Path | None, typer.Argument(help="A file that `gig log export` wrote.", show_default="the market's database")
 ]
 After = Annotated[int, typer.Option(help="Only events with a sequence above this.", min=0)]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write names of people as keyed hashes, by the key in this file (16 to 64 bytes), and no words of theirs.",
+        show_default="as they are",
+    ),
+]
+Journals = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--journal", help="What clients were promised: JSON Lines, as gig load --out writes them.", show_default="none"
+    ),
+]
+Person = Annotated[str | None, typer.Option(help="Only what this operator or reviewer did.", show_default="all")]
 Last = Annotated[int | None, typer.Option(help="Only the last N events.", min=1)]
 
 
@@ -38,12 +61,14 @@ def export(
     database_url: options.DatabaseUrl = None,
     data_dir: options.DataDir = None,
     market: options.Market = None,
+    pseudonymise: KeyFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a market's whole log to a file: the suite may be running or not."""
     flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
     with reported():
-        events = asyncio.run(_export(resolve(flags, file=config).values, out))
+        names = _pseudonyms(pseudonymise)
+        events = asyncio.run(_export(resolve(flags, file=config).values, out, names))
     if as_json:
         print(json.dumps({"events": events, "path": str(out)}))
     else:
@@ -69,14 +94,93 @@ def show(
             asyncio.run(_show(resolve(flags, file=config).values, after, last))
 
 
-async def _export(settings: Settings, out: Path) -> int:
+@log_app.command()
+def check(
+    source: Source = None,
+    journal: Journals = None,
+    config: options.ConfigFile = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    market: options.Market = None,
+    as_json: options.Json = False,
+) -> None:
+    """Prove a log from its events alone: no gaps, each job placed, held and ended once, no courier in two places, each
+    offer answered once, every amount balanced; and, with --journal, nothing lost or doubled that was acknowledged.
+    Exit code 1 where anything is wrong."""
+    flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
+    try:
+        lines = [line for path in journal or () for line in read_journal(path)]
+    except (JournalError, OSError) as fault:
+        fail(str(fault), USAGE)
+    proof = LogProof(JournalCheck(lines))
+    with reported():
+        asyncio.run(_prove(proof, source, resolve(flags, file=config).values))
+    if as_json:
+        found = {"events": proof.events, "jobs": proof.jobs, "acknowledged": len(lines)}
+        print(json.dumps(found | {"faults": proof.faults, "first_faults": proof.told}))
+    else:
+        compared = f", {len(lines)} acknowledgements kept" if lines and not proof.faults else ""
+        typer.echo(f"{proof.events} events, {proof.jobs} jobs, {proof.faults} faults{compared}")
+    for sentence in proof.told:
+        typer.secho(sentence, err=True, fg=typer.colors.RED)
+    if proof.faults:
+        fail(f"{proof.faults} faults", FAILED)
+
+
+@log_app.command()
+def audit(
+    source: Source = None,
+    person: Person = None,
+    config: options.ConfigFile = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    market: options.Market = None,
+    as_json: options.Json = False,
+) -> None:
+    """List what operators and reviewers did: what they set, decided and looked at, about whom and when."""
+    flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
+    with reported():
+        asyncio.run(_audit(source, resolve(flags, file=config).values, person, as_json))
+
+
+def _pseudonyms(path: Path | None) -> Pseudonyms | None:
+    if path is None:
+        return None
+    try:
+        return Pseudonyms(path.read_bytes().strip())
+    except KeyUnfit as fault:
+        fail(f"{path}: {fault}", USAGE)
+
+
+async def _prove(proof: LogProof, source: Path | None, settings: Settings) -> None:
+    async for event in events_of(source, settings, "checking"):
+        proof.check(event)
+    proof.finish()
+
+
+async def _audit(source: Path | None, settings: Settings, person: str | None, as_json: bool) -> None:
+    table = Table("event", "time", "who", "role", "did", "about")
+    async for event in events_of(source, settings, "looking"):
+        for act in acts_of(event):
+            if person is not None and act.person_id != person:
+                continue
+            moment = event.time.ToJsonString()
+            if as_json:
+                print(json.dumps({"sequence": event.sequence, "time": moment, **asdict(act)}))
+            else:
+                table.add_row(str(event.sequence), moment, act.person_id, act.role, act.did, act.about)
+    if not as_json:
+        Console().print(table)
+
+
+async def _export(settings: Settings, out: Path, names: Pseudonyms | None) -> int:
     async with stored_log(settings) as store:
         length = await length_of(store)
         count = 0
         with Progress(console=Console(stderr=True), transient=True) as progress, open_log(out, "wb") as file:
             task = progress.add_task("exporting", total=length)
             async for event in store.read():
-                write_event(file, event)
+                write_event(file, event if names is None else names.rewrite(event))
                 count += 1
                 if count % 1000 == 0:
                     progress.update(task, completed=count)

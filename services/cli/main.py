@@ -17,6 +17,7 @@ from services.cli.measures import measures
 from services.cli.observe import observe
 from services.cli.policy import policy_app
 from services.cli.serve import serve
+from services.cli.token import keys_app, token
 from services.cli.travel import travel_app
 
 HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
@@ -43,6 +44,8 @@ def app() -> typer.Typer:
         cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     cli.command()(serve)
+    cli.command()(token)
+    cli.add_typer(keys_app, name="keys")
     cli.command()(config)
     cli.command()(measures)
     cli.command()(observe)

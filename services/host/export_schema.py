@@ -65,6 +65,7 @@ def schema() -> dict[str, Any]:
         "ratings_given": of(rating_pb.Rating),
         "decisions": of(transparency_pb.Decision),
         "reviews": of(transparency_pb.Review),
+        "accesses": _object(time=MOMENT, role=TEXT, method=TEXT),
         "reviews_decided": _object(review_id=TEXT, time=MOMENT, time_spent_s=NUMBER, outcome=TEXT),
     }
     return {

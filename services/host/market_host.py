@@ -29,6 +29,7 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
+from services.auth.access import Call
 from services.clock import MarketClock
 from services.host.locations import LocationIntake
 from services.host.log_writer import STORE_FAULTS, Applied, LogWriter
@@ -262,6 +263,14 @@ class MarketHost:
         result = view(self.market)
         await writer.durable(self.market.sequence)
         return result
+
+    async def note_access(self, call: Call) -> None:
+        """Keeps on the log whose data somebody looked at by office; durable when it returns."""
+        for subject_id in dict.fromkeys(call.looked_at):
+            command = commands.NoteAccess(
+                reader_id=call.caller.person_id, role=call.caller.role, method=call.path, subject_id=subject_id
+            )
+            await self.submit(command, lambda _market: None)
 
     async def read(self, view: Callable[[Market], T]) -> T:
         """A view of the market of which every part is durable."""

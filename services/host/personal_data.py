@@ -72,6 +72,7 @@ async def _build(host: MarketHost, person_id: str, file: IO[bytes]) -> None:
             "ratings_given.jsonl": _ratings(pool, market_id, person_id, received=False),
             "decisions.jsonl": _decisions(pool, market_id, person_id, host.market.state.policy.standing),
             "reviews.jsonl": _reviews(pool, market_id, person_id),
+            "accesses.jsonl": _accesses(pool, market_id, person_id),
             "reviews_decided.jsonl": _opinions(pool, market_id, person_id),
         }
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -178,6 +179,12 @@ async def _opinions(pool: asyncpg.Pool, market_id: str, person_id: str) -> Async
             "time_spent_s": row["spent"].total_seconds(),
             "outcome": transparency_pb.ReviewOutcome.Name(row["outcome"]),
         }
+
+
+async def _accesses(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
+    """Who looked at the person's data by office: in which role and when, not by which name."""
+    async for row in _rows(pool, "accesses_of_person", market_id, person_id):
+        yield {"time": _moment(row["time"]), "role": row["role"], "method": row["method"]}
 
 
 def _moment(time: datetime) -> str:

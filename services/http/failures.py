@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -9,8 +10,8 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from google.rpc import status_pb2
 
-from dispatcher.errors import DispatchError
-from services.rpc.errors import CODE_OF_NUMBER, status_of
+from dispatcher.errors import DispatchError, Exhausted
+from services.rpc.errors import CODE_OF_NUMBER, status_of, unforeseen
 
 # As google.rpc.code has them.
 HTTP_CODES = {
@@ -20,6 +21,8 @@ HTTP_CODES = {
     grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
     grpc.StatusCode.UNAVAILABLE: 503,
 }
 
@@ -35,4 +38,12 @@ async def telling_why(request: web.Request, handler: Handler) -> web.StreamRespo
     try:
         return await handler(request)
     except DispatchError as fault:
-        return refused(status_of(fault))
+        response = refused(status_of(fault))
+        if isinstance(fault, Exhausted):
+            response.headers["Retry-After"] = str(math.ceil(fault.retry_s))
+        return response
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception as fault:  # whatever it is, its text stays here
+        resource = request.match_info.route.resource
+        return refused(unforeseen(resource.canonical if resource is not None else "a page", fault))

@@ -1,4 +1,4 @@
-"""Methods of the contract that the pages call: JSON in, JSON out, with the checks of a gRPC call."""
+"""Methods of the contract that the pages call: JSON in, JSON out, by the same gate and checks as a gRPC call."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from services.auth import access
 from services.http.failures import refused
-from services.http.viewer import viewer_of
-from services.rpc import access, errors
-from services.rpc.methods import implementation_of
+from services.http.viewer import caller_of
+from services.rpc import errors
+from services.rpc.methods import Entrance, implementation_of, path_of
 from services.rpc.services import Service
 
-# Each has its row in the table of who may call it.
 FOR_PAGES = (
     "PayService/GetStatement",
     "RatingService/GetStanding",
@@ -28,36 +27,40 @@ FOR_PAGES = (
 )
 
 
-def routes(services: Iterable[Service]) -> list[web.RouteDef]:
+def routes(services: Iterable[Service], entrance: Entrance) -> list[web.RouteDef]:
     """POST /api/Service/Method with a request as protobuf's JSON."""
-    made = []
-    for service in services:
-        for method in service.descriptor.methods:
-            path = f"{service.descriptor.name}/{method.name}"
-            if path in FOR_PAGES:
-                made.append(
-                    web.post(f"/api/{path}", _handler(path, method, implementation_of(method, service.servicer)))
-                )
-    return made
+    return [
+        web.post(f"/api/{path_of(method)}", _handler(method, implementation_of(method, service.servicer), entrance))
+        for service in services
+        for method in service.descriptor.methods
+        if path_of(method) in FOR_PAGES
+    ]
 
 
 def _handler(
-    path: str, method: MethodDescriptor, implementation: Callable[[Any], Awaitable[Message]]
+    method: MethodDescriptor, implementation: Callable[[Any], Awaitable[Any]], entrance: Entrance
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    request_class = GetMessageClass(method.input_type)
+    request_class, path, gate = GetMessageClass(method.input_type), path_of(method), entrance.gate
 
     async def handle(request: web.Request) -> web.Response:
+        call = gate.admit(path, caller_of(request))
+        with gate.limits.in_flight():
+            return await answered(request, call)
+
+    async def answered(request: web.Request, call: access.Call) -> web.Response:
         if request.content_type != "application/json":
             return refused(errors.invalid([("content-type", "must be application/json")]))
         try:
-            call = Parse(await request.text(), request_class())
-        except (ParseError, UnicodeDecodeError) as fault:
+            asked = Parse(await request.text(), request_class())
+        except (ParseError, UnicodeDecodeError, RecursionError) as fault:
             return refused(errors.invalid([], f"the request is not JSON of {method.input_type.full_name}: {fault}"))
-        violations = errors.violations_of(call)
+        violations = errors.violations_of(asked)
         if violations is not None:
             return refused(violations)
-        access.check(path, call, viewer_of(request))
-        answer = await implementation(call)
+        access.check(call, asked)
+        answer = await implementation(asked)
+        if call.looked_at:
+            await entrance.note(call)
         return web.Response(text=MessageToJson(answer, indent=None), content_type="application/json")
 
     return handle

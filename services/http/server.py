@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from services.auth.caller import OPERATOR, RESEARCHER, REVIEWER, ROLES
 from services.host.market_host import MarketHost
 from services.http import assets, failures, methods, viewer
 from services.http.live import decisions
 from services.http.live.feed import LiveFeed
 from services.http.live.reference import Reference
 from services.http.metrics import MeasureText
+from services.rpc.methods import Entrance
 from services.rpc.server import PortTaken
 from services.rpc.services import Service
+
+# Paths that settings may open to everybody, by what they are called there; else who may read them.
+GUARDED = (
+    ("/metrics", "metrics", (OPERATOR, RESEARCHER)),
+    ("/live/", "live", (OPERATOR, REVIEWER, RESEARCHER)),
+    ("/healthz", "health", ROLES),
+    ("/readyz", "health", ROLES),
+)
 
 
 class HttpServer:
     def __init__(
-        self, host: MarketHost, services: Iterable[Service], measures: MeasureText, registry: CollectorRegistry
+        self,
+        host: MarketHost,
+        services: Iterable[Service],
+        measures: MeasureText,
+        registry: CollectorRegistry,
+        entrance: Entrance,
+        guarded: frozenset[str],
     ) -> None:
+        self._guarded = guarded
         self._host = host
         self._measures = measures
         self._registry = registry
-        self._feed = LiveFeed(host)
+        self._feed = LiveFeed(host, entrance.note)
         reference = Reference(host)
-        app = web.Application(middlewares=[assets.guarded, failures.telling_why])
+        app = web.Application(middlewares=[assets.guarded, failures.telling_why, self._asking_for_tokens])
+        app[viewer.GATE] = entrance.gate
         app.add_routes(
             [
                 web.get("/metrics", self._metrics),
@@ -41,18 +60,18 @@ class HttpServer:
                 web.get("/session", viewer.whoami),
                 web.post("/session", viewer.sign_in),
                 web.delete("/session", viewer.sign_out),
-                *methods.routes(services),
+                *methods.routes(services, entrance),
                 *assets.routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
         self.port = 0
 
-    async def start(self, address: str) -> None:
+    async def start(self, address: str, tls: ssl.SSLContext | None = None) -> None:
         """Raises PortTaken where the address cannot be listened on."""
         host, _, port = address.rpartition(":")
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host.strip("[]") or None, int(port))
+        site = web.TCPSite(self._runner, host.strip("[]") or None, int(port), ssl_context=tls)
         try:
             await site.start()
         except OSError as fault:
@@ -63,6 +82,13 @@ class HttpServer:
     async def stop(self) -> None:
         await self._feed.stop()
         await self._runner.cleanup()
+
+    @web.middleware
+    async def _asking_for_tokens(self, request: web.Request, handler: failures.Handler) -> web.StreamResponse:
+        for prefix, name, roles in GUARDED:
+            if name in self._guarded and request.path.startswith(prefix):
+                viewer.check_role(request, roles)
+        return await handler(request)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """The measures, then the service's own state, which in OpenMetrics ends with the text's end."""

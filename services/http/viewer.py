@@ -1,23 +1,41 @@
-"""Who looks at a page: a token that a cookie keeps, checked as a call's metadata is."""
+"""Who looks at a page: a token that a cookie keeps, or that a program sends, checked as a call's metadata is."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from dispatcher.errors import DispatchError
-from services.rpc.access import OPERATOR, Caller, caller_named
+from dispatcher.errors import DispatchError, NoCaller, NotAllowed
+from services.auth.caller import OPERATOR, Caller
+from services.auth.gate import KEY, Gate
+from services.auth.tokens import LONGEST_TOKEN
 
-COOKIE = "gig-caller"
-LONGEST_TOKEN = 4096
+COOKIE = "gig-token"
+GATE = web.AppKey("gate", Gate)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Raises NoCaller for everybody who has not said who they are, or whose token is not valid any more."""
+    gate = request.app[GATE]
+    if KEY in request.headers:
+        return gate.caller([(KEY, value) for value in request.headers.getall(KEY)])
+    token = request.cookies.get(COOKIE)
+    if token is None:
+        raise NoCaller("NO_TOKEN", "sign in with a token")
+    return gate.tokens.caller(token)
 
 
 def viewer_of(request: web.Request) -> Caller | None:
-    """None for everybody who has not said who they are, or whose token is not valid any more."""
-    token = request.cookies.get(COOKIE)
+    """For what everybody may see, and some more of."""
     try:
-        return None if token is None else caller_named(token, "token")
+        return caller_of(request)
     except DispatchError:
         return None
+
+
+def check_role(request: web.Request, roles: tuple[str, ...]) -> None:
+    """Raises NoCaller or NotAllowed."""
+    if caller_of(request).role not in roles:
+        raise NotAllowed("NOT_YOUR_ROLE", f"{request.path} is for these roles: {', '.join(roles)}")
 
 
 def is_operator(viewer: Caller | None) -> bool:
@@ -35,11 +53,20 @@ async def whoami(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """The token is the request's body. The cookie is for this site alone, and out of reach for scripts.
 
-    Raises InvalidField where it is no token.
+    Raises NoCaller where it is no valid token.
     """
-    token = (await request.content.read(LONGEST_TOKEN)).decode("utf-8", "replace").strip()
-    response = told(caller_named(token, "token"))
-    response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/")
+    token = (await request.content.read(LONGEST_TOKEN + 1)).decode("utf-8", "replace").strip()
+    viewer = request.app[GATE].tokens.caller(token)
+    response = told(viewer)
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=max(int(viewer.seconds_left()), 0),
+        httponly=True,
+        samesite="Strict",
+        secure=request.secure,
+        path="/",
+    )
     return response
 
 

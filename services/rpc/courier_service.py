@@ -10,6 +10,7 @@ from dispatcher.errors import InvalidField, WrongState
 from dispatcher.market import Market
 from dispatcher.messages import copied
 from gig.v1 import courier_service_pb2 as pb
+from services.auth.limits import Limits
 from services.host.locations import Waiting, shape_fault
 from services.host.market_host import MarketHost
 from services.rpc.courier_stream import CourierStream
@@ -17,11 +18,11 @@ from services.rpc.requests import request_of
 
 
 class CourierService:
-    def __init__(self, host: MarketHost) -> None:
-        self._host = host
+    def __init__(self, host: MarketHost, limits: Limits) -> None:
+        self._host, self._limits = host, limits
 
     async def connect(self, context: grpc.aio.ServicerContext) -> None:
-        await CourierStream(self._host, context).run()
+        await CourierStream(self._host, self._limits, context).run()
 
     async def go_online(self, call: pb.GoOnlineRequest) -> pb.GoOnlineResponse:
         request = request_of(call.courier_id, call.request_id, call)
@@ -72,6 +73,7 @@ class CourierService:
         courier = host.market.state.courier(call.courier_id)
         if courier.state == pb.COURIER_STATE_OFFLINE:
             raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=call.courier_id)
+        self._limits.pings(call.courier_id, len(call.locations.latitudes))
         refusals: list[tuple[str, str]] = []
         now_ms = host.clock.now() // 1000
         number = host.market.state.numbers[call.courier_id]

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 
 from dispatcher import commands
 from dispatcher.decisions.privacy import offer_for_courier
-from dispatcher.errors import DispatchError
+from dispatcher.errors import DispatchError, Exhausted
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
-from services.host.locations import Waiting
+from services.auth import access
+from services.auth.limits import Limits
+from services.host.locations import LARGEST_BATCH, Waiting
 from services.host.market_host import MarketHost
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
@@ -25,8 +27,8 @@ SLOW_READER_GRACE_S = 10.0
 
 
 class CourierStream:
-    def __init__(self, host: MarketHost, context: grpc.aio.ServicerContext) -> None:
-        self._host = host
+    def __init__(self, host: MarketHost, limits: Limits, context: grpc.aio.ServicerContext) -> None:
+        self._host, self._limits = host, limits
         self._context = context
         self._ack_planned = False
         self._session: CourierSession
@@ -69,6 +71,7 @@ class CourierStream:
         if violations is not None:
             await errors.abort(self._context, violations)
         hello: pb.Hello = request.hello
+        access.check(access.current_call(), hello)
         return hello
 
     async def _welcome(self, hello: pb.Hello) -> None:
@@ -126,6 +129,8 @@ class CourierStream:
         if courier is None or courier.state == pb.COURIER_STATE_OFFLINE:
             text = "the courier is offline: locations are taken from couriers online only"
             self._refuse(request.number, errors.status(grpc.StatusCode.FAILED_PRECONDITION, text, []))
+        elif (fault := self._too_many(request.locations)) is not None:
+            self._refuse(request.number, errors.status_of(fault))
         else:
             number = request.number
 
@@ -137,6 +142,13 @@ class CourierStream:
             host.locations.add(Waiting(courier_number, request.locations, now_ms, refuse))
         self._session.handled = request.number
         self._plan_ack()
+
+    def _too_many(self, batch: pb.LocationBatch) -> DispatchError | None:
+        try:
+            self._limits.pings(self._session.courier_id, min(len(batch.latitudes), LARGEST_BATCH))
+        except Exhausted as fault:
+            return fault
+        return None
 
     async def _message(self, request: pb.ConnectRequest) -> None:
         """Any message but locations: carried out and durable, or refused, before the next one is read."""
@@ -191,10 +203,8 @@ class CourierStream:
 
     async def _abort_slow_reader(self) -> None:
         text = "this stream is not read: connect again with the resume token"
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.seconds = errors.RETRY_AFTER_S
         with contextlib.suppress(grpc.aio.AbortError):
-            await errors.abort(self._context, errors.status(grpc.StatusCode.RESOURCE_EXHAUSTED, text, [retry]))
+            await errors.abort(self._context, errors.status_of(Exhausted("NOT_READ", text, errors.RETRY_AFTER_S)))
 
 
 def _mentions(missed: list[pb.ConnectResponse], live: pb.ConnectResponse) -> bool:

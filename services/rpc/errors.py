@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+import traceback
 from collections.abc import Iterable
 
 import grpc
@@ -13,6 +16,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from dispatcher import errors
 from dispatcher.policy import field_path
+from services.host.log_writer import STORE_FAULTS
+
+log = logging.getLogger(__name__)
 
 DOMAIN = "gig-dispatch"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -30,6 +36,7 @@ _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
     (errors.NotYours, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.NoCaller, grpc.StatusCode.UNAUTHENTICATED),
     (errors.NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.Exhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.RequestReused, grpc.StatusCode.ALREADY_EXISTS),
     (errors.MarketUnavailable, grpc.StatusCode.UNAVAILABLE),
 )
@@ -41,8 +48,28 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
     if isinstance(error, errors.InvalidField):
         details.append(_bad_request([(error.field, error.description)]))
     if isinstance(error, errors.MarketUnavailable):
-        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+        details.append(retry_after(RETRY_AFTER_S))
+    if isinstance(error, errors.Exhausted):
+        details.append(retry_after(error.retry_s))
     return status(code, error.message, details)
+
+
+def retry_after(seconds: float) -> error_details_pb2.RetryInfo:
+    delay = Duration()
+    delay.FromNanoseconds(round(seconds * 1e9))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def unforeseen(path: str, fault: Exception) -> status_pb2.Status:
+    """What a method did not foresee. The log gets where it happened; neither log nor caller gets the fault's text,
+    which may hold what people wrote."""
+    if isinstance(fault, STORE_FAULTS):
+        return status_of(errors.MarketUnavailable("DATABASE_AWAY", "the database does not answer; send it again"))
+    incident = secrets.token_hex(4)
+    where = "".join(traceback.format_tb(fault.__traceback__))
+    log.error("incident %s in %s: %s\n%s", incident, path, type(fault).__name__, where)
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"incident": incident})
+    return status(grpc.StatusCode.INTERNAL, f"an error of the service; its log knows it as incident {incident}", [info])
 
 
 def invalid(fields: Iterable[tuple[str, str]], message: str = "the request has invalid fields") -> status_pb2.Status:

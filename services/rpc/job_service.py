@@ -14,6 +14,7 @@ from dispatcher.messages import copied
 from dispatcher.pricing.job_price import waiting_terms
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
+from services.auth import access
 from services.host.market_host import MarketHost
 from services.rpc.requests import DEFAULT_PAGE, new_id, page_position, page_token, request_of
 
@@ -57,7 +58,9 @@ class JobService:
         return pb.CancelJobResponse(job=await self._submit(command))
 
     async def get_job(self, call: pb.GetJobRequest) -> pb.GetJobResponse:
-        return pb.GetJobResponse(job=await self._find(call.job_id))
+        job = await self._find(call.job_id)
+        access.check_subject(job.client_id)
+        return pb.GetJobResponse(job=job)
 
     async def list_jobs(self, call: pb.ListJobsRequest) -> pb.ListJobsResponse:
         before = page_position(call.page_token)
@@ -77,6 +80,8 @@ class JobService:
     async def watch_job(self, call: pb.WatchJobRequest) -> AsyncIterator[pb.WatchJobResponse]:
         with self._host.watches.watch(call.job_id) as changes:
             job: job_pb.Job | None = await self._find(call.job_id)
+            assert job is not None, "found"
+            access.check_subject(job.client_id)
             shown = 0
             while job is not None:
                 if job.sequence > shown:

@@ -1,10 +1,13 @@
-"""Handlers for a service, made from its descriptor: one way of decoding, checking, failing and measuring."""
+"""Handlers for a service, made from its descriptor: one way in, of decoding, checking, failing and measuring."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -12,8 +15,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from dispatcher.errors import DispatchError
-from services.rpc import access, errors
+from dispatcher.errors import DispatchError, NoCaller
+from services.auth import access
+from services.auth.gate import Gate
+from services.rpc import errors
 from services.rpc.call_metrics import CallMetrics
 from services.rpc.services import Service
 
@@ -25,9 +30,26 @@ class Malformed:
 MALFORMED = Malformed()
 
 
-def handler_of(service: Service, metrics: CallMetrics) -> grpc.GenericRpcHandler:
-    """All methods of a service. Raises AttributeError at the start where the servicer lacks one."""
-    methods = {method.name: _method(method, service.servicer, metrics) for method in service.descriptor.methods}
+class Refused(Exception):
+    """A request that breaks the contract's own rules; ``status`` names each field."""
+
+    def __init__(self, status: Any) -> None:
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """``note`` puts on the log whose data the caller of a call looked at by office."""
+
+    gate: Gate
+    metrics: CallMetrics
+    note: Callable[[access.Call], Awaitable[None]]
+
+
+def handler_of(service: Service, entrance: Entrance) -> grpc.GenericRpcHandler:
+    """All methods of a service. Raises at the start where the servicer lacks one, or nobody may call it."""
+    found = service.descriptor.methods
+    methods = {method.name: _Method(method, service.servicer, entrance).handler() for method in found}
     return grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
 
 
@@ -37,19 +59,15 @@ def implementation_of(method: MethodDescriptor, servicer: object) -> Callable[[A
     return found
 
 
-def _method(method: MethodDescriptor, servicer: object, metrics: CallMetrics) -> grpc.RpcMethodHandler:
-    implementation = implementation_of(method, servicer)
+def path_of(method: MethodDescriptor) -> str:
+    """As the table of who may call what has it."""
     path = f"{method.containing_service.name}/{method.name}"
-    decode = _decoder(GetMessageClass(method.input_type))
-    encode = GetMessageClass(method.output_type).SerializeToString
-    if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(_streams(implementation, metrics, path), decode, encode)
-    if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(_unary_stream(implementation, metrics, path), decode, encode)
-    return grpc.unary_unary_rpc_method_handler(_unary(implementation, metrics, path), decode, encode)
+    if path not in access.RULES:
+        raise LookupError(f"{path} has no row in the table of who may call it")
+    return path
 
 
-def _decoder(message_class: type[Message]) -> Callable[[bytes], Message | Malformed]:
+def decoder(message_class: type[Message]) -> Callable[[bytes], Message | Malformed]:
     def decode(data: bytes) -> Message | Malformed:
         try:
             return message_class.FromString(data)
@@ -59,68 +77,99 @@ def _decoder(message_class: type[Message]) -> Callable[[bytes], Message | Malfor
     return decode
 
 
-async def _checked(request: Message | Malformed, context: grpc.aio.ServicerContext, path: str) -> None:
-    if isinstance(request, Malformed):
-        await errors.abort(context, errors.invalid([], "the request is not a message of this method's type"))
-        return
-    violations = errors.violations_of(request)
-    if violations is not None:
-        await errors.abort(context, violations)
-    if path in access.RULES:
-        access.check(path, request, access.caller_of(context.invocation_metadata()))
+class _Method:
+    def __init__(self, method: MethodDescriptor, servicer: object, entrance: Entrance) -> None:
+        self._method, self._path = method, path_of(method)
+        self._implementation = implementation_of(method, servicer)
+        self._gate, self._note = entrance.gate, entrance.note
+        self._metrics = entrance.metrics.method(self._path)
+        self._decode = decoder(GetMessageClass(method.input_type))
 
+    def handler(self) -> grpc.RpcMethodHandler:
+        """Requests of calls come as bytes: who may not call has nothing decoded."""
+        encode = GetMessageClass(self._method.output_type).SerializeToString
+        if self._method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._streams, self._decode, encode)
+        if self._method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream, None, encode)
+        return grpc.unary_unary_rpc_method_handler(self._unary, None, encode)
 
-def _unary(
-    implementation: Callable[[Any], Awaitable[Message]], metrics: CallMetrics, path: str
-) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[Message]]:
-    method_metrics = metrics.method(path)
+    async def _unary(self, data: bytes, context: grpc.aio.ServicerContext) -> Message:
+        async with self._told(context):
+            call = self._admitted(context)
+            with self._gate.limits.in_flight():
+                answer: Message = await self._implementation(self._checked(call, data))
+                if call.looked_at:
+                    await self._note(call)
+                return answer
+        raise AssertionError("a call that fails is aborted")
 
-    async def call(request: Any, context: grpc.aio.ServicerContext) -> Message:
+    async def _unary_stream(self, data: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
+        async with self._told(context):
+            call = self._admitted(context)
+            with self._gate.limits.stream(call.caller):
+                answers = self._implementation(self._checked(call, data))
+                while (answer := await self._next(answers, call)) is not None:
+                    yield answer
+
+    async def _next(self, answers: AsyncIterator[Message], call: access.Call) -> Message | None:
+        """Raises NoCaller where the caller's token expires meanwhile."""
+        try:
+            async with asyncio.timeout(_finite(call.caller.seconds_left())) as limit:
+                answer = await anext(answers, None)
+        except TimeoutError as fault:
+            raise _expired() if limit.expired() else fault from None
+        if call.looked_at:
+            await self._note(call)
+            call.looked_at.clear()
+        return answer
+
+    async def _streams(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:
+        """Bidirectional streams check each message themselves: one bad message must not end a shift."""
+        async with self._told(context):
+            call = self._admitted(context)
+            with self._gate.limits.stream(call.caller):
+                try:
+                    async with asyncio.timeout(_finite(call.caller.seconds_left())) as limit:
+                        await self._implementation(context)
+                except TimeoutError as fault:
+                    raise _expired() if limit.expired() else fault from None
+
+    def _admitted(self, context: grpc.aio.ServicerContext) -> access.Call:
+        return self._gate.admit(self._path, self._gate.caller(context.invocation_metadata()))
+
+    def _checked(self, call: access.Call, data: bytes) -> Message:
+        """The request. Raises Refused, or NotAllowed where it is about somebody else."""
+        request = self._decode(data)
+        if isinstance(request, Malformed):
+            raise Refused(errors.invalid([], "the request is not a message of this method's type"))
+        violations = errors.violations_of(request)
+        if violations is not None:
+            raise Refused(violations)
+        access.check(call, request)
+        return request
+
+    @asynccontextmanager
+    async def _told(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        """Ends a call that fails with its status, and measures each."""
         began = time.perf_counter()
         try:
-            await _checked(request, context, path)
-            return await implementation(request)
+            yield
+        except Refused as fault:
+            await errors.abort(context, fault.status)
         except DispatchError as fault:
             await errors.abort(context, errors.status_of(fault))
-            raise
+        except grpc.aio.BaseError:
+            raise  # ended already, or its client has gone
+        except Exception as fault:  # whatever it is, neither its text nor silence reaches the caller
+            await errors.abort(context, errors.unforeseen(self._path, fault))
         finally:
-            method_metrics.observe(context.code(), time.perf_counter() - began)
-
-    return call
+            self._metrics.observe(context.code(), time.perf_counter() - began)
 
 
-def _unary_stream(
-    implementation: Callable[[Any], AsyncIterator[Message]], metrics: CallMetrics, path: str
-) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[Message]]:
-    method_metrics = metrics.method(path)
-
-    async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
-        began = time.perf_counter()
-        try:
-            await _checked(request, context, path)
-            async for response in implementation(request):
-                yield response
-        except DispatchError as fault:
-            await errors.abort(context, errors.status_of(fault))
-        finally:
-            method_metrics.observe(context.code(), time.perf_counter() - began)
-
-    return call
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else max(seconds, 0.0)
 
 
-def _streams(
-    implementation: Callable[[grpc.aio.ServicerContext], Awaitable[None]], metrics: CallMetrics, path: str
-) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[None]]:
-    """Bidirectional streams check each message themselves: one bad message must not end a shift."""
-    method_metrics = metrics.method(path)
-
-    async def call(_requests: Any, context: grpc.aio.ServicerContext) -> None:
-        began = time.perf_counter()
-        try:
-            await implementation(context)
-        except DispatchError as fault:
-            await errors.abort(context, errors.status_of(fault))
-        finally:
-            method_metrics.observe(context.code(), time.perf_counter() - began)
-
-    return call
+def _expired() -> NoCaller:
+    return NoCaller("TOKEN_EXPIRED", "the token has expired: connect again with a new one")

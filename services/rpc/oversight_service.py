@@ -11,6 +11,8 @@ from dispatcher.market import Market, MovedCouriers
 from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
+from services.auth import access
+from services.auth.caller import COURIER
 from services.host.market_host import MarketHost
 from services.rpc.market_view import market_view
 from services.rpc.requests import DEFAULT_PAGE, page_position, page_token, request_of
@@ -69,11 +71,18 @@ class OversightService:
         return await self._host.submit(command, lambda _market: pb.SetBlockResponse())
 
     async def get_queue(self, call: pb.GetQueueRequest) -> pb.GetQueueResponse:
+        """For couriers without the names of the others."""
+        caller = access.current()
+
         def view(market: Market) -> pb.GetQueueResponse:
             if call.zone not in market.state.zones.queue_names:
                 raise NotFound("queue zone", call.zone)
             queue = market.state.zone_queues.get(call.zone, {})
-            return pb.GetQueueResponse(places=[market.queue_place(call.zone, courier_id) for courier_id in queue])
+            places = [market.queue_place(call.zone, courier_id) for courier_id in queue]
+            for place in places:
+                if caller.role == COURIER and place.courier_id != caller.person_id:
+                    place.ClearField("courier_id")
+            return pb.GetQueueResponse(places=places)
 
         return await self._host.read(view)
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry
 
-from services.rpc.call_metrics import CallMetrics
-from services.rpc.methods import handler_of
+from dispatcher.errors import DispatchError
+from services.auth.gate import Gate
+from services.rpc import errors
+from services.rpc.methods import Entrance, handler_of
 from services.rpc.services import Service
 
 OPTIONS = (
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-    ("grpc.max_concurrent_streams", 20_000),
     # Streams of couriers who vanished are noticed within a minute.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 )
+# Metadata of a call: a token, and what libraries add.
+LARGEST_METADATA = 16 * 1024
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+HEALTH, REFLECTION = f"/{health.SERVICE_NAME}/", f"/{reflection.SERVICE_NAME}/"
 
 
 class PortTaken(RuntimeError):
@@ -32,19 +35,40 @@ class PortTaken(RuntimeError):
 
 
 class RpcServer:
-    def __init__(self, services: Iterable[Service], address: str, registry: CollectorRegistry) -> None:
-        self._server = grpc.aio.server(options=OPTIONS)
-        metrics = CallMetrics(registry)
+    """``guarded``: of health and reflection those that ask for a token like every method of the contract."""
+
+    def __init__(
+        self,
+        services: Iterable[Service],
+        address: str,
+        entrance: Entrance,
+        largest_message: int,
+        credentials: grpc.ServerCredentials | None = None,
+        guarded: frozenset[str] = frozenset(),
+    ) -> None:
+        options = (
+            *OPTIONS,
+            ("grpc.max_receive_message_length", largest_message),
+            ("grpc.max_metadata_size", LARGEST_METADATA),
+            # Of one connection: a gateway may bring all streams that there may be.
+            ("grpc.max_concurrent_streams", entrance.gate.limits.quotas.streams),
+        )
+        prefixes = tuple(prefix for name, prefix in (("health", HEALTH), ("reflection", REFLECTION)) if name in guarded)
+        interceptors = [TokenForAll(entrance.gate, prefixes)] if prefixes else []
+        self._server = grpc.aio.server(options=options, interceptors=interceptors)
         names = []
         for service in services:
-            self._server.add_generic_rpc_handlers((handler_of(service, metrics),))
+            self._server.add_generic_rpc_handlers((handler_of(service, entrance),))
             names.append(service.descriptor.full_name)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = ["", *names]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         try:
-            self.port: int = self._server.add_insecure_port(address)
+            if credentials is None:
+                self.port: int = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as fault:
             raise PortTaken(f"cannot listen on {address} for gRPC: choose another with --grpc-address") from fault
 
@@ -62,3 +86,36 @@ class RpcServer:
     async def _set_health(self, status: int) -> None:
         for name in self._names:
             await self._health.set(name, status)
+
+
+class TokenForAll(grpc.aio.ServerInterceptor):
+    """Before services that are not the contract's: a valid token of any role."""
+
+    def __init__(self, gate: Gate, prefixes: tuple[str, ...]) -> None:
+        self._gate, self._prefixes = gate, prefixes
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith(self._prefixes):
+            return handler
+        try:
+            self._gate.caller(handler_call_details.invocation_metadata)
+        except DispatchError as fault:
+            return _refusing(handler, errors.status_of(fault))
+        return handler
+
+
+def _refusing(handler: grpc.RpcMethodHandler, status: Any) -> grpc.RpcMethodHandler:
+    async def refuse(_request: Any, context: grpc.aio.ServicerContext) -> None:
+        await errors.abort(context, status)
+
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    return kinds[handler.request_streaming, handler.response_streaming](refuse)

@@ -15,6 +15,7 @@ from gig.v1 import (
     rating_service_pb2,
     transparency_service_pb2,
 )
+from services.auth.limits import Limits
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
 from services.rpc.courier_service import CourierService
@@ -44,8 +45,6 @@ SERVICERS: tuple[tuple[ServiceDescriptor, type[Any]], ...] = tuple(
 )
 
 
-def services_of(host: MarketHost, no_offers: NoOffers) -> tuple[Service, ...]:
-    return tuple(
-        Service(descriptor, servicer(host, no_offers) if servicer is TransparencyService else servicer(host))
-        for descriptor, servicer in SERVICERS
-    )
+def services_of(host: MarketHost, no_offers: NoOffers, limits: Limits) -> tuple[Service, ...]:
+    needs: dict[type[Any], tuple[Any, ...]] = {TransparencyService: (host, no_offers), CourierService: (host, limits)}
+    return tuple(Service(descriptor, servicer(*needs.get(servicer, (host,)))) for descriptor, servicer in SERVICERS)

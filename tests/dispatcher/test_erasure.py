@@ -30,6 +30,7 @@ NAMES_NO_ONE = {
     ),
     *("reason", "end_reason", "fault_reason", "statement", "answer", "comment", "label", "rule", "excluded_because"),
     *("currency_code", "geojson", "zones_geojson", "destination_area", "description", "parameter", "source", "tag"),
+    *("role", "method"),
     *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids"),
 }
 

@@ -15,10 +15,11 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import UNLIMITED, scratch_directory
 from load_tests.live.clients import is_cut
 from load_tests.live.suite_process import SuiteProcess
-from tests.service.stream import caller, place_request
+from tests.service.stream import place_request
+from tests.signing import caller, plant, signed_channel
 
 
 async def placed(stub: job_rpc.JobServiceStub, number: int) -> str:
@@ -35,13 +36,14 @@ async def placed(stub: job_rpc.JobServiceStub, number: int) -> str:
 
 async def test_cut_connections_cost_a_retry_and_no_job() -> None:
     folder = scratch_directory()
+    plant(folder)
     postgres = EmbeddedPostgres(folder)
     postgres.start()
-    suite = SuiteProcess("--database-url", postgres.dsn, data_dir=None, output=folder / "suite.log")
+    suite = SuiteProcess(*UNLIMITED, "--database-url", postgres.dsn, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
         operator = await asyncpg.connect(postgres.dsn)
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target) as channel:
             stub = job_rpc.JobServiceStub(channel)
             ids: list[str] = []
             for cut in range(4):
@@ -85,13 +87,14 @@ async def erased(stub: transparency_rpc.TransparencyServiceStub, person: str) ->
 
 async def test_an_erasure_whose_connections_are_cut_is_done_or_not_and_memory_agrees_with_the_log() -> None:
     folder = scratch_directory()
+    plant(folder)
     postgres = EmbeddedPostgres(folder)
     postgres.start()
-    suite = SuiteProcess("--database-url", postgres.dsn, data_dir=None, output=folder / "suite.log")
+    suite = SuiteProcess(*UNLIMITED, "--database-url", postgres.dsn, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
         operator, blocker = await asyncpg.connect(postgres.dsn), await asyncpg.connect(postgres.dsn)
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target) as channel:
             jobs, rights = job_rpc.JobServiceStub(channel), transparency_rpc.TransparencyServiceStub(channel)
             for number, person in enumerate(("ann-the-first", "ben-the-second", "cleo-the-third"), start=1):
                 answer = await jobs.PlaceJob(place_request(person, (1.0, 1.0), number), timeout=10)
@@ -134,14 +137,15 @@ async def placed_job(stub: job_rpc.JobServiceStub, job_id: str) -> job_pb2.Job:
 
 async def test_a_suite_whose_market_was_taken_over_stops_and_says_so() -> None:
     folder = scratch_directory()
+    plant(folder)
     postgres = EmbeddedPostgres(folder)
     postgres.start()
-    suite = SuiteProcess("--database-url", postgres.dsn, data_dir=None, output=folder / "suite.log")
+    suite = SuiteProcess(*UNLIMITED, "--database-url", postgres.dsn, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
         async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
             await LogStore(pool, "main").acquire()
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target) as channel:
             try:
                 await job_rpc.JobServiceStub(channel).PlaceJob(place_request("ann", (1.0, 1.0)), timeout=10)
                 code = grpc.StatusCode.OK

@@ -105,7 +105,7 @@ async def _demonstrate(folder: Path, port: int) -> None:
     watcher = prometheus.start(needed("prometheus"), folder / "prometheus", f"127.0.0.1:{suite.http_port}", port, "1s")
     try:
         plan = Plan(SECONDS, COURIERS, 9.0, 7, bicycles=True, governs=True)
-        account = await Demonstration(suite.target, city, plan, lambda *_: None).run(asyncio.Event())
+        account = await Demonstration(suite.target, suite.wallet, city, plan, lambda *_: None).run(asyncio.Event())
         assert account.states["lost"] == 0
         with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
             exported = answer.read().decode()

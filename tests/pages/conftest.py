@@ -31,6 +31,10 @@ class Town:
     suite: SuiteProcess
     url: str
 
+    def signed_in(self, role: str, person_id: str) -> str:
+        """What follows a page's address to sign somebody in."""
+        return f"#token={self.suite.wallet.token(role, person_id)}"
+
 
 @contextlib.asynccontextmanager
 async def serving(city: GeneratedCity) -> AsyncIterator[Town]:
@@ -57,7 +61,9 @@ async def town() -> AsyncIterator[Town]:
     city, stop = GeneratedCity(np.random.default_rng(3)), asyncio.Event()
     async with serving(city) as town:
         plan = Plan(600.0, COURIERS, JOBS_PER_MINUTE, 3, bicycles=True)
-        playing = asyncio.create_task(Demonstration(town.suite.target, city, plan, lambda *_: None).run(stop))
+        suite = town.suite
+        played = Demonstration(suite.target, suite.wallet, city, plan, lambda *_: None)
+        playing = asyncio.create_task(played.run(stop))
         yield town
         stop.set()
         await playing

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser
 
 SECONDS = 1000
 PATIENCE = 60 * SECONDS
-OPERATOR = "/#token=operator:ann"
 
 
 async def arrive(page: Page, url: str) -> None:
@@ -60,7 +59,7 @@ async def test_it_moves_with_the_market(town: Town, seen: Seen) -> None:
 
 
 async def test_an_operator_opens_a_decision_to_its_reason_by_keyboard(town: Town, seen: Seen) -> None:
-    await arrive(seen.page, town.url + OPERATOR)
+    await arrive(seen.page, f"{town.url}/{town.signed_in('operator', 'ann')}")
     await seen.page.get_by_label("Kind of decision").select_option("offer")
     offer = seen.page.locator("#decisions button").first
     await offer.wait_for(timeout=PATIENCE)
@@ -96,7 +95,7 @@ async def test_points_are_for_operators_and_cells_for_everyone(town: Town, seen:
     assert all(time % 60 == 0 for time in times)
     assert '"points"' not in text
     assert not re.search(r"courier-\d|rider-\d|restaurant-\d", text)
-    await arrive(seen.page, town.url + OPERATOR)
+    await arrive(seen.page, f"{town.url}/{town.signed_in('operator', 'ann')}")
     await expect(seen.page.locator("#map .point").first).to_be_attached(timeout=PATIENCE)
 
 
@@ -113,14 +112,15 @@ async def test_the_map_is_read_by_keyboard(town: Town, seen: Seen) -> None:
     await expect(seen.page.locator("#cells-table tbody tr").first).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/me#token=courier:courier-1"])
+@pytest.mark.parametrize("path", ["/", "/me"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_can_be_read_on_a_phone_in_light_and_dark_and_by_a_screen_reader(
     town: Town, seen: Seen, path: str, scheme: str
 ) -> None:
     await seen.page.emulate_media(color_scheme=scheme)
     await seen.page.set_viewport_size({"width": 390, "height": 844})
-    await seen.page.goto(town.url + path)
+    signed_in = town.signed_in("courier", "courier-1") if path == "/me" else ""
+    await seen.page.goto(f"{town.url}{path}{signed_in}")
     await expect(seen.page.locator("#connection")).to_have_text("live", timeout=PATIENCE)
     await seen.page.locator("#decisions button").first.wait_for(timeout=PATIENCE)
     assert await seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing hangs out"

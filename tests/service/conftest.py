@@ -16,9 +16,10 @@ from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
 from gig.v1 import rating_service_pb2_grpc as rating_rpc
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import UNLIMITED, scratch_directory
 from load_tests.live.suite_process import SuiteProcess
 from tests.service.stream import CourierClient
+from tests.signing import plant, signed_channel
 
 SPEED = 30
 
@@ -40,7 +41,9 @@ def patient_policy() -> str:
 async def suite() -> AsyncIterator[SuiteProcess]:
     folder = scratch_directory()
     (folder / "patient.toml").write_text(patient_policy(), "utf-8")
+    plant(folder)
     running = SuiteProcess(
+        *UNLIMITED,
         *("--clock-speed", str(SPEED), "--policy", str(folder / "patient.toml")),
         data_dir=folder,
         output=folder / "suite.log",
@@ -53,7 +56,7 @@ async def suite() -> AsyncIterator[SuiteProcess]:
 
 @pytest.fixture(scope="session")
 async def channel(suite: SuiteProcess) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(suite.target) as opened:
+    async with signed_channel(suite.target) as opened:
         yield opened
 
 

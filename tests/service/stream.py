@@ -11,20 +11,18 @@ from gig.v1 import courier_service_pb2 as pb
 from gig.v1 import courier_service_pb2_grpc as rpc
 from gig.v1 import job_pb2, types_pb2
 from gig.v1 import job_service_pb2 as job_service_pb
+from load_tests.live.wallet import Wallet
 from tests.kit import spec
+from tests.signing import WALLET
 
 LIMIT_S = 20.0
-
-
-def caller(role: str, person_id: str) -> tuple[tuple[str, str], ...]:
-    """Metadata that says who asks."""
-    return (("gig-caller", f"{role}:{person_id}"),)
 
 
 class CourierClient:
     """Numbers its messages, remembers what it received, and can be cut and resumed."""
 
-    def __init__(self, stub: rpc.CourierServiceStub, courier_id: str) -> None:
+    def __init__(self, stub: rpc.CourierServiceStub, courier_id: str, wallet: Wallet = WALLET) -> None:
+        self._wallet = wallet
         self._stub = stub
         self.courier_id = courier_id
         self.number = 0
@@ -33,7 +31,7 @@ class CourierClient:
         self.call: Any = None
 
     async def hello(self) -> pb.Welcome:
-        self.call = self._stub.Connect()
+        self.call = self._stub.Connect(metadata=self._wallet.courier(self.courier_id))
         hello = pb.Hello(courier_id=self.courier_id, resume_token=self.token, last_received=self.received)
         await self.call.write(pb.ConnectRequest(hello=hello))
         welcome = (await self.read()).welcome

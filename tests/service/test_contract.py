@@ -12,7 +12,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from load_tests.live.wallet import Metadata
+from services.auth.access import RULES
+from services.auth.gate import bearer
 from services.rpc.services import SERVICERS
+from tests.signing import caller
 
 METHODS = [method for service, _ in SERVICERS for method in service.methods]
 
@@ -25,8 +29,19 @@ EXPECTED = {
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
 }
-# Nobody, somebody, and what is no caller.
-CALLERS = ["", "client:ann", "courier:a", "courier:ann", "reviewer:a", "operator:ann", "ann", "emperor:ann"]
+# Nobody, somebody, and what is no token.
+CALLERS = [
+    (),
+    *(
+        caller(role, person)
+        for role, person in (
+            *(("client", "ann"), ("client", "a"), ("courier", "a"), ("courier", "ann")),
+            *(("reviewer", "a"), ("operator", "ann"), ("operator", "a"), ("researcher", "ann")),
+        )
+    ),
+    bearer("ann"),
+    (("authorization", "Basic YW5uOmFubg=="),),
+]
 
 LIMIT_S = 20.0
 
@@ -88,10 +103,9 @@ def plain_channel(suite):
 
 
 def outcome(
-    channel: grpc.Channel, method: MethodDescriptor, data: bytes, caller: str = ""
+    channel: grpc.Channel, method: MethodDescriptor, data: bytes, metadata: Metadata = ()
 ) -> tuple[grpc.StatusCode, str]:
     """Status and text of a call with these bytes."""
-    metadata = (("gig-caller", caller),) if caller else ()
     kind = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
     call = getattr(channel, "_".join(kind))(path(method), lambda raw: raw, lambda raw: raw)
     argument = iter([data]) if method.client_streaming else data
@@ -110,8 +124,7 @@ def outcome(
 @given(data=st.data())
 def test_whatever_message_comes_the_answer_is_one_of_the_contracts(plain_channel, method, data) -> None:
     message = data.draw(messages(method.input_type))
-    caller = data.draw(st.sampled_from(CALLERS))
-    code, text = outcome(plain_channel, method, message.SerializeToString(), caller)
+    code, text = outcome(plain_channel, method, message.SerializeToString(), data.draw(st.sampled_from(CALLERS)))
     assert code in EXPECTED, (code, text)
 
 
@@ -119,7 +132,8 @@ def test_whatever_message_comes_the_answer_is_one_of_the_contracts(plain_channel
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.binary(min_size=1, max_size=60))
 def test_bytes_that_are_no_message_are_an_invalid_argument(plain_channel, method, data) -> None:
-    code, text = outcome(plain_channel, method, b"\xff" + data)
+    metadata = caller(min(RULES[f"{method.containing_service.name}/{method.name}"].roles), "ann")
+    code, text = outcome(plain_channel, method, b"\xff" + data, metadata)
     assert code is grpc.StatusCode.INVALID_ARGUMENT, (code, text)
 
 
@@ -135,7 +149,7 @@ def test_a_client_that_knows_only_reflection_places_a_job(plain_channel, name, i
     for end in (request.spec.pickup, request.spec.dropoff):
         end.position.latitude, end.position.longitude = island
     call = plain_channel.unary_unary(path(method), request_type.SerializeToString, response_type.FromString)
-    assert call(request, timeout=LIMIT_S).job.job_id
+    assert call(request, timeout=LIMIT_S, metadata=caller("client", name)).job.job_id
 
 
 def test_health_is_told_for_the_whole_and_for_each_service(plain_channel) -> None:

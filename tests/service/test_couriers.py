@@ -17,7 +17,8 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
-from tests.service.stream import caller, go_online, place_request
+from tests.service.stream import go_online, place_request
+from tests.signing import caller
 
 
 async def test_a_job_goes_the_whole_way_from_request_to_paid(
@@ -204,7 +205,7 @@ async def test_a_bad_message_is_refused_and_the_stream_goes_on(connect, name, is
 
 
 async def test_a_stream_begins_with_hello(couriers) -> None:
-    call = couriers.Connect()
+    call = couriers.Connect(metadata=caller("courier", "bo"))
     await call.write(pb.ConnectRequest(number=1, go_offline=pb.GoOffline()))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call.read()
@@ -234,7 +235,7 @@ def test_a_stream_that_is_not_read_is_ended_and_not_buffered(suite, name) -> Non
             yield pb.ConnectRequest(number=number, answer=pb.OfferAnswer(offer_id="x" * 100, answer=7))
 
     with grpc.insecure_channel(suite.target) as channel:
-        call = rpc.CourierServiceStub(channel).Connect(shout(), timeout=60)
+        call = rpc.CourierServiceStub(channel).Connect(shout(), timeout=60, metadata=caller("courier", name))
         call.add_callback(ended.set)
         ended.wait(4)
         enough.set()

@@ -12,7 +12,6 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-import grpc
 import pytest
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -30,7 +29,8 @@ from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
 from load_tests.live.suite_process import SuiteProcess, descendants
 from tests.dispatcher.measures.conftest import values
-from tests.service.stream import CourierClient, caller, place_request
+from tests.service.stream import CourierClient, place_request
+from tests.signing import signed_channel
 
 GIG = str(Path(sys.executable).with_name("gig"))
 
@@ -108,14 +108,14 @@ async def test_sigterm_drains_and_a_restart_knows_every_job() -> None:
     suite = SuiteProcess(data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target, suite.wallet) as channel:
             stub = job_rpc.JobServiceStub(channel)
             placed = await asyncio.gather(
                 *(stub.PlaceJob(place_request("ann", (1.0, 1.0), number)) for number in range(50))
             )
         await suite.stop()
         await suite.start()
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target, suite.wallet) as channel:
             stub = job_rpc.JobServiceStub(channel)
             for answer in placed:
                 assert (await stub.GetJob(job_pb.GetJobRequest(job_id=answer.job.job_id))).job == answer.job
@@ -130,7 +130,7 @@ async def test_a_killed_solver_is_replaced_and_the_market_goes_on(connect_to) ->
     async with running_suite("--clock-speed", "30") as suite:
         before = solver_of(suite.pid)
         os.kill(before, signal.SIGKILL)
-        await connect_to(suite.target)
+        await connect_to(suite)
         assert solver_of(suite.pid) != before
 
 
@@ -145,10 +145,10 @@ async def test_a_courier_who_is_not_heard_of_goes_offline_and_the_job_goes_back(
     quick.write_text(text.replace('silence_limit = "300s"', 'silence_limit = "30s"'), "utf-8")
     async with (
         running_suite("--clock-speed", "10", "--policy", str(quick)) as suite,
-        grpc.aio.insecure_channel(suite.target) as channel,
+        signed_channel(suite.target, suite.wallet) as channel,
     ):
         couriers, jobs = courier_rpc.CourierServiceStub(channel), job_rpc.JobServiceStub(channel)
-        bo = CourierClient(couriers, "bo")
+        bo = CourierClient(couriers, "bo", suite.wallet)
         await bo.online((1.0, 1.0))
         job = (await jobs.PlaceJob(place_request("ann", (1.0, 1.0)))).job
         await bo.accept((await bo.offer()).offer_id)
@@ -157,7 +157,7 @@ async def test_a_courier_who_is_not_heard_of_goes_offline_and_the_job_goes_back(
         bo.cut()
         assert (await watch.read()).job.state == job_pb2.JOB_STATE_QUEUED
         asked = courier_pb.GetCourierRequest(courier_id="bo")
-        gone = await couriers.GetCourier(asked, metadata=caller("courier", "bo"))
+        gone = await couriers.GetCourier(asked, metadata=suite.wallet.courier("bo"))
         assert gone.courier.state == courier_pb.COURIER_STATE_OFFLINE
 
 
@@ -165,9 +165,9 @@ async def test_a_courier_who_is_not_heard_of_goes_offline_and_the_job_goes_back(
 def connect_to():
     """Serve one job over a channel of its own: it needs a round."""
 
-    async def serve_one(target: str) -> None:
-        async with grpc.aio.insecure_channel(target) as channel:
-            bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo")
+    async def serve_one(suite: SuiteProcess) -> None:
+        async with signed_channel(suite.target, suite.wallet) as channel:
+            bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo", suite.wallet)
             await bo.online((1.0, 1.0))
             await job_rpc.JobServiceStub(channel).PlaceJob(place_request("ann", (1.0, 1.0)))
             await bo.offer()

@@ -17,9 +17,10 @@ from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import oversight_service_pb2_grpc as rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
-from load_tests.bench.running import running_suite
+from load_tests.bench.running import UNLIMITED, running_suite
 from tests.geo.test_zones import CITY, collection, square
 from tests.service.stream import CourierClient, place_request
+from tests.signing import signed_channel
 
 
 async def test_the_market_view_adds_up(oversight, jobs, name, island) -> None:
@@ -43,7 +44,7 @@ def test_metrics_are_readable_and_name_nobody(suite, name) -> None:
 
 
 async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> None:
-    async with running_suite() as own, grpc.aio.insecure_channel(own.target) as channel:
+    async with running_suite(*UNLIMITED) as own, signed_channel(own.target, own.wallet) as channel:
         oversight = rpc.OversightServiceStub(channel)
         jobs = job_rpc.JobServiceStub(channel)
         dearer = policy.load("plain")
@@ -63,14 +64,14 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
 
 
 async def test_queue_blocks_and_plan_check_answer_over_grpc() -> None:
-    async with running_suite() as own, grpc.aio.insecure_channel(own.target) as channel:
+    async with running_suite(*UNLIMITED) as own, signed_channel(own.target, own.wallet) as channel:
         oversight, jobs = rpc.OversightServiceStub(channel), job_rpc.JobServiceStub(channel)
         queueing = policy.load("plain")
         queueing.queues.no_shows = 2
         await oversight.SetPolicy(pb.SetPolicyRequest(request_id="p", operator_id="op", policy=queueing))
         airport = square(0, 0, 1, name="airport", rule="queue")
         await oversight.SetZones(pb.SetZonesRequest(request_id="z", operator_id="op", geojson=collection(airport)))
-        bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo")
+        bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo", own.wallet)
         await bo.online((0.5, 0.5))
         places: list[courier_pb.QueuePlace] = []
         while not places:  # the watch over the zones looks every few seconds

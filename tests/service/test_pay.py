@@ -18,8 +18,9 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import pay_service_pb2 as pb
 from gig.v1 import types_pb2
-from tests.service.stream import caller, place_request
+from tests.service.stream import place_request
 from tests.service.test_rights import refused, serve
+from tests.signing import caller
 
 GIG = str(Path(sys.executable).with_name("gig"))
 

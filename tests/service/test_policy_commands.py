@@ -9,6 +9,7 @@ from importlib import resources
 from typer.testing import CliRunner, Result
 
 from gig.v1 import oversight_service_pb2 as pb
+from load_tests.live.suite_process import SuiteProcess
 from services.cli.main import app
 
 
@@ -17,17 +18,22 @@ async def run(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app(), ["policy", *arguments])
 
 
+def at(suite: SuiteProcess) -> tuple[str, ...]:
+    """Where it serves, and whose key for development signs the command's token."""
+    return "--target", suite.target, "--data-dir", str(suite.data_dir)
+
+
 async def test_the_policy_in_force_is_shown_as_a_document(suite, oversight) -> None:
-    outcome = await run("show", "--target", suite.target, "--markdown")
+    outcome = await run("show", *at(suite), "--markdown")
     version = (await oversight.GetPolicy(pb.GetPolicyRequest())).policy.version
     assert f"version {version}" in outcome.stdout
     assert "| `offers.time_to_answer` | 2 min 30 s |" in outcome.stdout
-    as_json = json.loads((await run("show", "--target", suite.target, "--json")).stdout)
+    as_json = json.loads((await run("show", *at(suite), "--json")).stdout)
     assert as_json["currency_code"] == "USD"
 
 
 async def test_a_difference_to_the_policy_in_force(suite) -> None:
-    outcome = await run("diff", "plain", "--target", suite.target, "--json")
+    outcome = await run("diff", "plain", *at(suite), "--json")
     rows = {row["parameter"]: (row["before"], row["after"]) for row in json.loads(outcome.stdout)}
     assert rows["offers.time_to_answer"] == ("20 s", "2 min 30 s")
     assert "same" in (await run("diff", "plain", "plain")).stdout
@@ -35,9 +41,30 @@ async def test_a_difference_to_the_policy_in_force(suite) -> None:
 
 async def test_a_policy_is_published_with_notice_and_announced_until_then(suite, oversight) -> None:
     before = (await oversight.GetPolicy(pb.GetPolicyRequest())).policy
-    dry = await run("publish", "colorado", "--operator", "olu", "--target", suite.target, "--dry-run")
+    dry = await run(
+        "publish",
+        "colorado",
+        "--operator",
+        "olu",
+        "--target",
+        suite.target,
+        "--data-dir",
+        str(suite.data_dir),
+        "--dry-run",
+    )
     assert "notice_period" in dry.stdout
-    published = await run("publish", "colorado", "--operator", "olu", "--target", suite.target, "--notice", "30")
+    published = await run(
+        "publish",
+        "colorado",
+        "--operator",
+        "olu",
+        "--target",
+        suite.target,
+        "--data-dir",
+        str(suite.data_dir),
+        "--notice",
+        "30",
+    )
     assert published.exit_code == 0, published.stderr
     assert "comes into force at" in published.stdout
     now = await oversight.GetPolicy(pb.GetPolicyRequest())
@@ -57,6 +84,6 @@ async def test_what_cannot_be_is_told_in_a_line(suite, tmp_path) -> None:
     other.write_text(
         resources.files("dispatcher.policies").joinpath("plain.toml").read_text("utf-8").replace("USD", "JPY"), "utf-8"
     )
-    refused = await run("publish", str(other), "--operator", "olu", "--target", suite.target)
+    refused = await run("publish", str(other), "--operator", "olu", *at(suite))
     assert refused.exit_code == 2
     assert "keeps its currency" in refused.stderr

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from dispatcher import policy
@@ -25,7 +24,7 @@ from load_tests.instances.mdrp_day import MdrpSimulation
 from load_tests.instances.mdrp_policy import under_instance
 from load_tests.live.suite_process import SuiteProcess
 from load_tests.traces.mdrp import read_instance
-from tests.service.stream import caller
+from tests.signing import caller, plant, signed_channel
 
 GIG = str(Path(sys.executable).with_name("gig"))
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
@@ -61,10 +60,11 @@ async def test_a_recorded_day_served_again_gives_everyone_the_statement_that_the
     ledger, faults = check_ledger(events)
     assert faults == []
     await store_log(folder, "day", events)
+    plant(folder)
     suite = SuiteProcess("--market", "day", data_dir=folder, output=folder / "suite.log")
     await suite.start()
     try:
-        async with grpc.aio.insecure_channel(suite.target) as channel:
+        async with signed_channel(suite.target) as channel:
             pay = rpc.PayServiceStub(channel)
             found = {}
             for worker in ledger.workers:

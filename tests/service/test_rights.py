@@ -19,8 +19,12 @@ from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
+from services.auth.gate import bearer
 from services.rpc.services import SERVICERS
-from tests.service.stream import caller, place_request
+from tests.service.stream import place_request
+from tests.signing import caller
+
+NOBODY = (("authorization", "none"),)
 
 
 async def serve(jobs, courier, name: str, island: tuple[float, float]) -> job_pb2.Job:
@@ -129,12 +133,12 @@ async def test_nobody_reads_anothers_statement_decisions_ratings_standing_or_dat
         ),
     ]
     for method, request in calls:
-        assert "gig-caller" in await refused(method(request), grpc.StatusCode.UNAUTHENTICATED)
+        assert "Bearer" in await refused(method(request, metadata=NOBODY), grpc.StatusCode.UNAUTHENTICATED)
         if method not in (oversight.ListReviews,):
             for role in ("courier", "client"):
                 eve = caller(role, f"{name}-eve")
                 await refused(method(request, metadata=eve), grpc.StatusCode.PERMISSION_DENIED)
-        await refused(method(request, metadata=(("gig-caller", "eve"),)), grpc.StatusCode.INVALID_ARGUMENT)
+        await refused(method(request, metadata=bearer("eve")), grpc.StatusCode.UNAUTHENTICATED)
     with pytest.raises(grpc.aio.AioRpcError) as fault:
         await export(transparency, "courier", bo.courier_id, asking="eve")
     assert fault.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -98,4 +98,5 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "review_opinion_given": people.review_opinion_given,
     "review_decided": people.review_decided,
     "person_erased": people.person_erased,
+    "data_accessed": people.data_accessed,
 }

@@ -124,5 +124,9 @@ def review_decided(state: MarketState, event: Event) -> None:
     del state.reviews[event.review_decided.review.review_id]
 
 
+def data_accessed(state: MarketState, event: Event) -> None:
+    """Nothing: it is kept for those whom it is about."""
+
+
 def person_erased(state: MarketState, event: Event) -> None:
     """Nothing: where the log is folded, the pseudonym stands for the person already."""

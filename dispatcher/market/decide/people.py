@@ -1,4 +1,4 @@
-"""Erasure: a person is severed from what they did. The ledger, and every decision, stay under a pseudonym."""
+"""Personal data: who looked at whose by office; and erasure, after which all stays under a pseudonym."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+
+
+def note_access(state: MarketState, command: commands.NoteAccess, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    drafts.add(
+        data_accessed=events_pb.DataAccessed(
+            reader_id=command.reader_id, role=command.role, method=command.method, subject_id=command.subject_id
+        )
+    )
+    return command.subject_id
 
 
 def erase(state: MarketState, command: commands.ErasePerson, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001

@@ -17,8 +17,8 @@ from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
+from services.auth.caller import OPERATOR, Caller
 from services.host.market_host import MarketHost
-from services.rpc.access import OPERATOR, Caller
 
 # How far back the list looks, and how long it is.
 EVENTS_BACK = 300

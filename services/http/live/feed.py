@@ -15,13 +15,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
-from dispatcher.errors import NoCaller
 from geo.cells import outline_of
+from services.auth.access import Call
+from services.auth.caller import Caller
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 from services.http.live import decisions, picture
-from services.http.viewer import is_operator, viewer_of
-from services.rpc.access import Caller
+from services.http.viewer import caller_of, is_operator, viewer_of
 
 EVERY_S = 1.0
 # Of the event loop's time, drawing takes a twentieth at most: pictures of a large market come more rarely.
@@ -46,8 +46,8 @@ class Frame:
 class LiveFeed:
     """Whoever reads slowly misses pictures, never the newest; nothing is queued for anybody."""
 
-    def __init__(self, host: MarketHost) -> None:
-        self._host = host
+    def __init__(self, host: MarketHost, note: Callable[[Call], Awaitable[None]]) -> None:
+        self._host, self._note = host, note
         self._frame = Frame()
         self._drawn = asyncio.Condition()
         self._wanted = asyncio.Event()
@@ -68,25 +68,29 @@ class LiveFeed:
     async def market(self, request: web.Request) -> web.StreamResponse:
         """GET /live/feed: ``shapes`` of cells that this viewer has not had, then the ``picture``."""
         viewer, known = viewer_of(request), set[str]()
+        if viewer is not None and is_operator(viewer):
+            # They see where everybody is.
+            await self._note(Call("live/feed", viewer, [""]))
 
         async def send(stream: EventSourceResponse, frame: Frame) -> None:
             named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
             if new := named - known:
                 known.update(new)
                 await stream.send(json.dumps({cell: outline_of(cell) for cell in new}), event="shapes")
-            await stream.send(self._text(frame, viewer), event="picture")
+            valid = viewer is not None and viewer.seconds_left() > 0
+            await stream.send(self._text(frame, viewer if valid else None), event="picture")
 
         return await self._stream(request, send)
 
     async def worker(self, request: web.Request) -> web.StreamResponse:
         """GET /me/feed: ``changed`` when something about the worker has, and now and then, for the page to ask what."""
-        viewer = viewer_of(request)
-        if viewer is None:
-            raise NoCaller("NO_CALLER", "sign in first")
+        viewer = caller_of(request)
         told: tuple[Hashable, float] = None, 0.0
 
         async def send(stream: EventSourceResponse, frame: Frame) -> None:
             nonlocal told
+            if viewer.seconds_left() <= 0:
+                raise ConnectionError("the token has expired")
             state, now_s = self._state_of(viewer), perf_counter()
             if state != told[0] or now_s >= told[1] + WORKER_EVERY_S:
                 told = state, now_s

@@ -1,0 +1,29 @@
+"""Who makes a call: a role and an id."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+ROLES = ("client", "courier", "reviewer", "operator", "researcher")
+CLIENT, COURIER, REVIEWER, OPERATOR, RESEARCHER = ROLES
+# As the contract spells ids of people.
+PERSON_ID = re.compile(r"^[A-Za-z0-9._:@-]{1,128}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``expires_s``: when the token stops being valid, seconds since the Unix epoch."""
+
+    role: str
+    person_id: str
+    expires_s: float = float("inf")
+
+    @property
+    def principal(self) -> str:
+        """Names the caller in limits."""
+        return f"{self.role}:{self.person_id}"
+
+    def seconds_left(self) -> float:
+        return self.expires_s - time.time()

@@ -1,0 +1,174 @@
+"""Who may call what: each method by each role, about themselves and about another, against the published table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+
+from dispatcher import policy
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import job_service_pb2 as job_pb
+from gig.v1 import job_service_pb2_grpc as job_rpc
+from gig.v1 import oversight_service_pb2 as oversight_pb
+from gig.v1 import pay_service_pb2 as pay_pb
+from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import types_pb2
+from load_tests.live.wallet import Metadata
+from services.auth.access import RULES
+from services.auth.caller import ROLES
+from services.auth.gate import bearer
+from services.auth.issuing import Issuer, new_key
+from services.rpc.services import SERVICERS
+from tests.kit import spec
+from tests.service.stream import go_online, place_request
+from tests.service.test_contract import outcome
+from tests.signing import WALLET, caller, signed_channel
+
+METHODS = {f"{service.name}/{method.name}": method for service, _ in SERVICERS for method in service.methods}
+DENIED = {grpc.StatusCode.PERMISSION_DENIED}
+UNPROVED = {grpc.StatusCode.UNAUTHENTICATED}
+ROW = re.compile(r"^\| `(\w+/\w+)` \| ([^|]*) \|", re.MULTILINE)
+
+Who = Mapping[str, str]
+
+
+def published() -> dict[str, Who]:
+    """docs/contract.md: method -> role -> own, found or all."""
+    page = (Path(__file__).parents[2] / "docs/contract.md").read_text("utf-8")
+    found = {}
+    for path, cell in ROW.findall(page):
+        entries = [entry.strip() for entry in cell.split(",")]
+        found[path] = {entry.split()[0]: "own" if entry.endswith("(own)") else "all" for entry in entries}
+    return found
+
+
+PUBLISHED = published()
+
+
+def test_the_table_has_a_row_for_each_method_and_the_page_publishes_it() -> None:
+    assert RULES.keys() == METHODS.keys() == PUBLISHED.keys()
+    for path, rule in RULES.items():
+        own = frozenset(rule.own) | rule.found
+        assert {role for role, how in PUBLISHED[path].items() if how == "own"} == own, path
+        assert {role for role, how in PUBLISHED[path].items() if how == "all"} == rule.all, path
+        assert rule.data
+
+
+@pytest.fixture(scope="session")
+async def dealings(suite) -> dict[str, str]:
+    """A client's job and a decision about them, for calls that name these alone."""
+    async with signed_channel(suite.target) as channel:
+        placed = (await job_rpc.JobServiceStub(channel).PlaceJob(place_request("theirs", (-30.0, -30.0)))).job
+    return {"job": placed.job_id, "decision": f"price:{placed.job_id}"}
+
+
+def request_about(path: str, person: str, dealings: dict[str, str]) -> Any:
+    """A sound request of the method in which ``person`` is whom it is about."""
+    job_id, yen = dealings["job"], policy.load("plain")
+    yen.currency_code = "JPY"  # which the market refuses
+    requests = {
+        "JobService/QuoteJob": job_pb.QuoteJobRequest(request_id="cross", client_id=person, spec=spec()),
+        "JobService/PlaceJob": job_pb.PlaceJobRequest(request_id="cross", client_id=person, spec=spec()),
+        "JobService/CancelJob": job_pb.CancelJobRequest(request_id="cross", client_id=person, job_id=job_id),
+        "CourierService/Connect": courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id=person)),
+        "CourierService/GoOnline": courier_pb.GoOnlineRequest(
+            request_id="cross", courier_id=person, online=go_online((0.0, 0.0))
+        ),
+        "CourierService/ReportLocations": courier_pb.ReportLocationsRequest(
+            courier_id=person, locations=courier_pb.LocationBatch(latitudes=[0.0], longitudes=[0.0])
+        ),
+        "CourierService/AnswerOffer": courier_pb.AnswerOfferRequest(
+            request_id="cross", courier_id=person, answer=courier_pb.OfferAnswer(offer_id="x", answer="ANSWER_DECLINE")
+        ),
+        "CourierService/ReportProgress": courier_pb.ReportProgressRequest(
+            request_id="cross",
+            courier_id=person,
+            progress=courier_pb.Progress(job_id="x", step="PROGRESS_STEP_ARRIVED"),
+        ),
+        "CourierService/SetDestination": courier_pb.SetDestinationRequest(
+            request_id="cross", courier_id=person, destination=types_pb2.Position(latitude=1.0, longitude=1.0)
+        ),
+        "RatingService/RateJob": rating_pb.RateJobRequest(
+            request_id="cross", job_id=job_id, rater="ACTOR_CLIENT", rater_id=person, stars=3
+        ),
+        "PayService/GetStatement": pay_pb.GetStatementRequest(worker_id=person),
+        "PayService/AddTip": pay_pb.AddTipRequest(request_id="cross", client_id=person, job_id=job_id, minor_units=100),
+        "TransparencyService/ContestDecision": transparency_pb.ContestDecisionRequest(
+            request_id="cross", person_id=person, decision_id="x", statement="no"
+        ),
+        "TransparencyService/EraseMyData": transparency_pb.EraseMyDataRequest(request_id="cross", person_id=person),
+        "TransparencyService/ExplainDecision": transparency_pb.ExplainDecisionRequest(decision_id=dealings["decision"]),
+        "OversightService/SetPolicy": oversight_pb.SetPolicyRequest(request_id="cross", operator_id=person, policy=yen),
+        "OversightService/SetZones": oversight_pb.SetZonesRequest(request_id="cross", operator_id=person, geojson="{}"),
+        "OversightService/SetBlock": oversight_pb.SetBlockRequest(
+            request_id="cross", operator_id=person, client_id="a", courier_id="b", reason="asked for it"
+        ),
+        "OversightService/GetQueue": oversight_pb.GetQueueRequest(zone="airport"),
+        "OversightService/CheckPlan": oversight_pb.CheckPlanRequest(
+            courier_id=person, stops=[{"job_id": "x", "kind": 1}]
+        ),
+        "OversightService/OpenReview": oversight_pb.OpenReviewRequest(
+            request_id="cross", operator_id=person, subject_id="a", statement="look"
+        ),
+        "OversightService/ClaimReview": oversight_pb.ClaimReviewRequest(
+            request_id="cross", reviewer_id=person, review_id="x"
+        ),
+        "OversightService/DecideReview": oversight_pb.DecideReviewRequest(
+            request_id="cross",
+            reviewer_id=person,
+            review_id="x",
+            outcome="REVIEW_OUTCOME_UPHELD",
+            reason="read with care",
+        ),
+    }
+    if path in requests:
+        return requests[path]
+    message = GetMessageClass(METHODS[path].input_type)()
+    fields = {"request_id": "cross", "job_id": job_id, "client_id": person, "courier_id": person, "person_id": person}
+    for field in message.DESCRIPTOR.fields:
+        if field.name in fields:
+            setattr(message, field.name, fields[field.name])
+    return message
+
+
+@pytest.fixture(scope="session")
+def wire(suite):
+    """Blocking: each call is made and looked at alone."""
+    with grpc.insecure_channel(suite.target) as opened:
+        yield opened
+
+
+def code(wire: grpc.Channel, path: str, request: Any, metadata: Metadata) -> grpc.StatusCode:
+    return outcome(wire, METHODS[path], request.SerializeToString(), metadata)[0]
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_each_role_may_do_what_the_page_says_about_whom_it_says_and_nothing_else(wire, dealings, path) -> None:
+    may = PUBLISHED[path]
+    found = not RULES[path].own
+    for role in ROLES:
+        me = "theirs" if found else f"me-{role}"
+        about_me, about_other = request_about(path, me, dealings), request_about(path, "somebody-else", dealings)
+        answer = code(wire, path, about_me, caller(role, me))
+        assert (answer in DENIED) == (role not in may), (role, answer)
+        assert answer not in UNPROVED
+        stranger = caller(role, "eve" if found else me)
+        denied = may.get(role) != "all"
+        assert (code(wire, path, about_other, stranger) in DENIED) == denied, role
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_nobody_calls_anything_without_a_valid_token(wire, dealings, path) -> None:
+    role = min(RULES[path].roles)
+    request = request_about(path, "theirs", dealings)
+    strange = Issuer(new_key()).token(role, "theirs", 60)
+    good = WALLET.token(role, "theirs")
+    for metadata in ((), bearer(""), bearer("theirs"), bearer(strange), bearer(good[:-4]), (("authorization", good),)):
+        assert code(wire, path, request, metadata) in UNPROVED
