@@ -86,6 +86,9 @@ class Settings(BaseModel):
     )
     streams_per_caller: int = Field(64, ge=1, description="streams that one person may hold open")
     streams: int = Field(20_000, ge=1, description="streams that all together may hold open")
+    capacity: int = Field(
+        1000, ge=1, description="calls a second of all together; more are told to come back, those under way first"
+    )
     calls_in_flight: int = Field(
         256, ge=1, description="calls that are carried out at a time; more are told to come back"
     )

@@ -95,6 +95,7 @@ class Suite:
             calls_per_second=settings.calls_per_second,
             pings_per_second=settings.pings_per_second,
             streams_per_caller=settings.streams_per_caller,
+            capacity=settings.capacity,
             calls_in_flight=settings.calls_in_flight,
             streams=settings.streams,
         )

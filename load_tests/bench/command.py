@@ -21,6 +21,7 @@ from load_tests.bench.instances import bench_instances
 from load_tests.bench.machine import machine
 from load_tests.bench.match import bench_match
 from load_tests.bench.measures import bench_measures
+from load_tests.bench.overload import FloodMissing, bench_overload
 from load_tests.bench.place import bench_place
 from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.score import bench_score
@@ -66,6 +67,20 @@ def crash(
     result = _run(lambda progress: bench_crash(kills, seed, progress), as_json)
     if result["lost"] or result["doubled"] or result["violations"]:
         raise typer.Exit(FAILED)
+
+
+@bench.command()
+def overload(
+    capacity: Annotated[int, typer.Option(min=10, help="Calls a second that the suite takes.")] = 200,
+    times: Annotated[float, typer.Option(min=1, help="How many times as many are offered.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=2, help="Measured seconds, calm and flooded.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Ten times as many calls as the suite takes: the latency of those that it takes, beside that of a calm time."""
+    try:
+        _run(lambda progress: bench_overload(capacity, times, seconds, progress), as_json)
+    except FloodMissing as fault:
+        fail(str(fault), FAILED)
 
 
 @bench.command()

@@ -60,7 +60,7 @@ async def _load(
     until = began + seconds
 
     async def caller(index: int) -> None:
-        request, metadata = _request(f"client-{index}"), wallet.client(f"client-{index}")
+        request, metadata = place_request(f"client-{index}"), wallet.client(f"client-{index}")
         number = 0
         while (sent := time.perf_counter()) < until:
             number += 1
@@ -74,11 +74,11 @@ async def _load(
     return len(latencies) / seconds, np.array(latencies)
 
 
-def _request(client_id: str) -> pb.PlaceJobRequest:
+def place_request(client_id: str, request_id: str = "") -> pb.PlaceJobRequest:
     def place(latitude: float, longitude: float) -> types_pb2.Place:
         return types_pb2.Place(position=types_pb2.Position(latitude=latitude, longitude=longitude))
 
     spec = job_pb2.JobSpec(
         kind=types_pb2.JOB_KIND_RIDE, pickup=place(40.7484, -73.9857), dropoff=place(40.7794, -73.9632)
     )
-    return pb.PlaceJobRequest(client_id=client_id, spec=spec)
+    return pb.PlaceJobRequest(request_id=request_id, client_id=client_id, spec=spec)

@@ -15,7 +15,10 @@ from pathlib import Path
 from load_tests.live.suite_process import SuiteProcess
 
 # For callers who ask as fast as they can.
-UNLIMITED = ("--calls-per-second", "1000000", "--pings-per-second", "10000000", "--calls-in-flight", "100000")
+UNLIMITED = (
+    *("--calls-per-second", "1000000", "--capacity", "1000000", "--calls-in-flight", "100000"),
+    *("--pings-per-second", "10000000"),
+)
 
 
 def scratch_directory() -> Path:

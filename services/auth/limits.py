@@ -18,18 +18,19 @@ from services.auth.caller import Caller
 # Buckets that are kept; the ones that nobody has touched the longest go first, and they are full by then.
 BUCKETS = 200_000
 # Seconds of the rate that may come at once.
-CALL_BURST_S, PING_BURST_S = 5, 60
+CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
 RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """``pings_per_second`` of a courier, ``streams_per_caller`` at the same time; ``calls_in_flight`` and ``streams``
-    of all callers together."""
+    """``pings_per_second`` of a courier, ``streams_per_caller`` at the same time; ``capacity`` in calls a second,
+    ``calls_in_flight`` and ``streams`` of all callers together."""
 
     calls_per_second: int = 50
     pings_per_second: int = 20
     streams_per_caller: int = 64
+    capacity: int = 1000
     calls_in_flight: int = 256
     streams: int = 20_000
 
@@ -39,6 +40,7 @@ class Limits:
         self.quotas = quotas
         self._calls = _buckets(quotas.calls_per_second, CALL_BURST_S)
         self._pings = _buckets(quotas.pings_per_second, PING_BURST_S)
+        self._all = _buckets(quotas.capacity, CAPACITY_BURST_S)
         self._in_flight = 0
         self._streams: Counter[str] = Counter()
         self._open_streams = 0
@@ -52,6 +54,13 @@ class Limits:
         if retry_s:
             text = f"more than {self.quotas.calls_per_second} calls a second: wait before the next one"
             raise self._exhausted("calls", "TOO_MANY_CALLS", text, retry_s)
+
+    def beyond_capacity(self) -> bool:
+        """Whether all together have asked for more than the service does in a second; else the call is counted."""
+        if not _taken(self._all, "all", 1):
+            return False
+        self._refused.labels("capacity").inc()
+        return True
 
     def pings(self, courier_id: str, count: int) -> None:
         """Raises Exhausted where this courier sends positions too often; none of the batch is taken."""
@@ -97,10 +106,12 @@ class Limits:
         return Exhausted(reason, text, retry_s)
 
 
-def _buckets(rate: int, burst_s: int) -> Throttled:
+def _buckets(rate: int, burst_s: float) -> Throttled:
     """Token buckets in the form of GCRA (ITU-T I.371): one number each, on the monotonic clock."""
     store = MemoryStore(options={"MAX_SIZE": BUCKETS})
-    return Throttled(using=RateLimiterType.GCRA.value, quota=per_sec(rate, burst=rate * burst_s), store=store)
+    return Throttled(
+        using=RateLimiterType.GCRA.value, quota=per_sec(rate, burst=max(int(rate * burst_s), 1)), store=store
+    )
 
 
 def _taken(buckets: Throttled, name: str, cost: int) -> float:

@@ -36,6 +36,7 @@ def config(
     pings_per_second: options.PingsPerSecond = None,
     streams_per_caller: options.StreamsPerCaller = None,
     streams: options.Streams = None,
+    capacity: options.Capacity = None,
     calls_in_flight: options.CallsInFlight = None,
     ready_file: options.ReadyFile = None,
     as_json: options.Json = False,

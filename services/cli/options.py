@@ -41,6 +41,7 @@ CallsPerSecond = Annotated[int | None, typer.Option(help=_help("calls_per_second
 PingsPerSecond = Annotated[int | None, typer.Option(help=_help("pings_per_second"), show_default="20")]
 StreamsPerCaller = Annotated[int | None, typer.Option(help=_help("streams_per_caller"), show_default="64")]
 Streams = Annotated[int | None, typer.Option(help=_help("streams"), show_default="20,000")]
+Capacity = Annotated[int | None, typer.Option(help=_help("capacity"), show_default="1,000")]
 CallsInFlight = Annotated[int | None, typer.Option(help=_help("calls_in_flight"), show_default="256")]
 ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]

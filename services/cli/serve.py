@@ -35,6 +35,7 @@ def serve(
     pings_per_second: options.PingsPerSecond = None,
     streams_per_caller: options.StreamsPerCaller = None,
     streams: options.Streams = None,
+    capacity: options.Capacity = None,
     calls_in_flight: options.CallsInFlight = None,
     ready_file: options.ReadyFile = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,12 +16,23 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from dispatcher.errors import DispatchError, NoCaller
+from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
 from services.auth.gate import Gate
 from services.rpc import errors
-from services.rpc.call_metrics import CallMetrics
+from services.rpc.call_metrics import CallMetrics, MethodMetrics
 from services.rpc.services import Service
+
+# Calls that bring to an end what is under way: they lighten the load.
+UNDER_WAY = frozenset(
+    {
+        "JobService/CancelJob",
+        "CourierService/AnswerOffer",
+        "CourierService/ReportProgress",
+        "CourierService/GoOffline",
+    }
+)
+RETRY_DELAYS_S = (0.5, 0.9, 1.3, 1.7, 0.7, 1.1, 1.5, 1.9)
 
 
 class Malformed:
@@ -46,11 +58,52 @@ class Entrance:
     note: Callable[[access.Call], Awaitable[None]]
 
 
-def handler_of(service: Service, entrance: Entrance) -> grpc.GenericRpcHandler:
-    """All methods of a service. Raises at the start where the servicer lacks one, or nobody may call it."""
-    found = service.descriptor.methods
-    methods = {method.name: _Method(method, service.servicer, entrance).handler() for method in found}
-    return grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
+class Door(grpc.GenericRpcHandler):
+    """All methods of a service. Raises at the start where the servicer lacks one, or nobody may call it.
+
+    Calls beyond the service's capacity are refused before anything of them is read: that costs a tenth of a
+    millisecond, and the calls in hand stay quick.
+    """
+
+    def __init__(self, service: Service, entrance: Entrance) -> None:
+        name = service.descriptor.full_name
+        methods = {method: _Method(method, service.servicer, entrance) for method in service.descriptor.methods}
+        self._handlers = {f"/{name}/{method.name}": made.handler() for method, made in methods.items()}
+        # Streams are bounded on their own; what is under way is brought to its end first.
+        self._refusals = {
+            f"/{name}/{method.name}": _Refusal(made.metrics).handler()
+            for method, made in methods.items()
+            if not (method.client_streaming or method.server_streaming or path_of(method) in UNDER_WAY)
+        }
+        self._limits = entrance.gate.limits
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        method = handler_call_details.method
+        refusal = self._refusals.get(method)
+        if refusal is not None and self._limits.beyond_capacity():
+            return refusal
+        return self._handlers.get(method)
+
+
+class _Refusal:
+    """RESOURCE_EXHAUSTED, with delays that keep those who come back from coming all at once."""
+
+    def __init__(self, metrics: MethodMetrics) -> None:
+        self._metrics = metrics
+        text = "the service has as much to do as it can do well: come back later"
+        statuses = [errors.status_of(Exhausted("OVERLOADED", text, delay_s)) for delay_s in RETRY_DELAYS_S]
+        trailers = [((errors.DETAILS_KEY, status.SerializeToString()),) for status in statuses]
+        self._text, self._trailers = text, itertools.cycle(trailers)
+
+    def handler(self) -> grpc.RpcMethodHandler:
+        """As a stream: one that answers does not wait for the request."""
+        return grpc.stream_stream_rpc_method_handler(self._refuse)
+
+    async def _refuse(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:
+        context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+        context.set_details(self._text)
+        context.set_trailing_metadata(next(self._trailers))
+        self._metrics.observe(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
 
 
 def implementation_of(method: MethodDescriptor, servicer: object) -> Callable[[Any], Any]:
@@ -82,7 +135,7 @@ class _Method:
         self._method, self._path = method, path_of(method)
         self._implementation = implementation_of(method, servicer)
         self._gate, self._note = entrance.gate, entrance.note
-        self._metrics = entrance.metrics.method(self._path)
+        self.metrics = entrance.metrics.method(self._path)
         self._decode = decoder(GetMessageClass(method.input_type))
 
     def handler(self) -> grpc.RpcMethodHandler:
@@ -164,7 +217,7 @@ class _Method:
         except Exception as fault:  # whatever it is, neither its text nor silence reaches the caller
             await errors.abort(context, errors.unforeseen(self._path, fault))
         finally:
-            self._metrics.observe(context.code(), time.perf_counter() - began)
+            self.metrics.observe(context.code(), time.perf_counter() - began)
 
 
 def _finite(seconds: float) -> float | None:

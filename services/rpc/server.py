@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from dispatcher.errors import DispatchError
 from services.auth.gate import Gate
 from services.rpc import errors
-from services.rpc.methods import Entrance, handler_of
+from services.rpc.methods import Door, Entrance
 from services.rpc.services import Service
 
 OPTIONS = (
@@ -58,7 +58,7 @@ class RpcServer:
         self._server = grpc.aio.server(options=options, interceptors=interceptors)
         names = []
         for service in services:
-            self._server.add_generic_rpc_handlers((handler_of(service, entrance),))
+            self._server.add_generic_rpc_handlers((Door(service, entrance),))
             names.append(service.descriptor.full_name)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
