@@ -43,6 +43,7 @@ from services.signals import Signals
 log = logging.getLogger(__name__)
 
 DRAIN_GRACE_S = 5.0
+LOOK_EVERY_S, RESPAWN_EVERY_S = 0.1, 0.5
 
 
 class Suite:
@@ -122,6 +123,17 @@ class Suite:
         self._postgres.start()
         return self._postgres.dsn
 
+    async def _keep_postgres(self) -> None:
+        """Whatever ends our PostgreSQL (a crash, a full disk, somebody's kill), it is started again; the market is
+        loaded from it when it is back. Raises EmbeddedPostgresError where it cannot even be begun."""
+        postgres = self._postgres
+        while postgres is not None:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if not postgres.alive:
+                log.error("PostgreSQL has ended: starting it again")
+                postgres.respawn()
+                await asyncio.sleep(RESPAWN_EVERY_S)
+
     async def _serve(
         self, opening: Opening, tokens: Tokens, tls: Certificates | None, dsn: str, stop: asyncio.Event
     ) -> None:
@@ -146,6 +158,7 @@ class Suite:
         )
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
         snapshots = Snapshots(host, dsn)
+        keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()
         await http.start(settings.http_address, tls.http_context() if tls is not None else None)
@@ -157,6 +170,7 @@ class Suite:
         host.lost.add_done_callback(lambda _lost: stop.set())
         await stop.wait()
         log.info("draining")
+        keeping.cancel()
         await rpc.drain()
         await dispatch.drain()
         await snapshots.stop()

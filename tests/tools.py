@@ -11,8 +11,12 @@ import pytest
 def needed(program: str) -> str:
     found = shutil.which(program)
     if found is None:
-        reason = f"{program} is not installed (Debian: apt-get install prometheus chromium)"
-        if os.environ.get("GIG_TOOLS_REQUIRED"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{program} is not installed (Debian: apt-get install prometheus chromium)")
+    assert found is not None, "else the test has ended"
     return found
+
+
+def missing(reason: str) -> None:
+    if os.environ.get("GIG_TOOLS_REQUIRED"):
+        pytest.fail(reason)
+    pytest.skip(reason)

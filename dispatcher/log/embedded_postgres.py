@@ -220,7 +220,28 @@ class EmbeddedPostgres:
         os.chown(folder, self._identity.uid, self._identity.gid)
         return folder
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes connections."""
+        return self.alive and self._is_ready()
+
+    def respawn(self) -> None:
+        """After it died: begin again, at the same address; it is ready when it has recovered. For the main thread."""
+        self._spawn(self._binaries())
+
     def _try_start(self, binaries: Path, deadline: float) -> bool:
+        self._spawn(binaries)
+        while self.alive and time.monotonic() < deadline:
+            if self._is_ready():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _spawn(self, binaries: Path) -> None:
         settings = SETTINGS | {"unix_socket_directories": str(self._socket_dir)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.data_dir / "postgres.log").open("ab") as log:
@@ -235,11 +256,6 @@ class EmbeddedPostgres:
                 preexec_fn=_end_with_parent,
                 **self._identity.popen,
             )
-        while self._process.poll() is None and time.monotonic() < deadline:
-            if self._is_ready():
-                return True
-            time.sleep(0.02)
-        return False
 
     def _is_ready(self) -> bool:
         try:

@@ -135,7 +135,13 @@ async def _flood(suite: SuiteProcess, rate: float, seconds: float) -> AsyncItera
             path.write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
             headers = {"authorization": suite.wallet.client(client_id)[0][1], "te": "trailers"}
             headers["content-type"] = "application/grpc"
-            command = ["nice", FLOOD, "--clients=1", "--max-concurrent-streams=1000", f"--duration={math.ceil(seconds)}"]
+            command = [
+                "nice",
+                FLOOD,
+                "--clients=1",
+                "--max-concurrent-streams=1000",
+                f"--duration={math.ceil(seconds)}",
+            ]
             command += [f"--rps={round(rate / FLOODS)}", f"--data={path}"]
             command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
             url = f"http://{suite.target}/gig.v1.JobService/PlaceJob"

@@ -46,6 +46,10 @@ class SuiteProcess:
         return self._wallet
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "start it first"
         return self._process.pid
@@ -84,7 +88,7 @@ class SuiteProcess:
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the drain. Raises SuiteFailed on any other end than 0."""
-        if self._process is None or self._process.returncode is not None:
+        if self._process is None or not self.running:
             return
         self._process.terminate()
         try:

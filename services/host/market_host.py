@@ -314,11 +314,21 @@ class MarketHost:
     # --- events
 
     def take(self, events: Sequence[events_pb.Event]) -> None:
-        """Apply and log events that were decided on this very state."""
+        """Apply and log events that were decided on this very state.
+
+        Where one cannot be applied, memory may be half changed and none of them is on the log: memory is dropped, and
+        loaded anew. Raises MarketUnavailable then.
+        """
         applied = []
-        for event in events:
-            self.market.apply([event])
-            applied.append(self._applied(event))
+        try:
+            for event in events:
+                self.market.apply([event])
+                applied.append(self._applied(event))
+        except Exception as fault:
+            failure = MarketUnavailable("NOT_APPLIED", "the market could not take this in; it is loaded anew")
+            self.accepting = False
+            self._writer.give_up(failure)
+            raise failure from fault
         if applied:
             self._writer.add(applied)
 

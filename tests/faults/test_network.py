@@ -1,0 +1,171 @@
+"""Connections that die without a word, and messages that come twice, late, or in another order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import urllib.request
+from collections.abc import AsyncIterator
+
+import grpc
+
+from gig.v1 import courier_service_pb2 as pb
+from gig.v1 import courier_service_pb2_grpc as courier_rpc
+from gig.v1 import job_pb2
+from gig.v1 import job_service_pb2 as job_pb
+from gig.v1 import job_service_pb2_grpc as job_rpc
+from load_tests.bench.running import running_suite
+from load_tests.live.town import prove
+from services.settings import resolve
+from tests.service.stream import CourierClient, go_online, place_request
+from tests.signing import signed_channel
+
+HERE = (1.0, 1.0)
+
+
+class Wire:
+    """A TCP relay that can fall silent without closing anything, as a phone does in a tunnel."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._server: asyncio.Server
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cut = False
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+
+    async def close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_suite, from_suite = None, None
+        from_suite, to_suite = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, sink in ((reader, to_suite), (from_suite, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(1 << 16):
+                if self.cut:
+                    continue  # lost, and nobody is told
+                sink.write(data)
+                await sink.drain()
+
+
+@contextlib.asynccontextmanager
+async def wire_to(port: int) -> AsyncIterator[Wire]:
+    wire = Wire(port)
+    await wire.open()
+    try:
+        yield wire
+    finally:
+        await wire.close()
+
+
+def streams(port: int) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("gig_courier_streams"))
+
+
+async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_loss() -> None:
+    async with (
+        running_suite("--clock-speed", "1") as suite,
+        wire_to(suite.grpc_port) as wire,
+        signed_channel(suite.target, suite.wallet) as channel,
+    ):
+        jobs = job_rpc.JobServiceStub(channel)
+        async with grpc.aio.insecure_channel(wire.target) as phone:
+            bo = CourierClient(courier_rpc.CourierServiceStub(phone), "bo", suite.wallet)
+            await bo.online(HERE)
+            wire.cut = True
+            # The offer goes into the tunnel.
+            placed = (await jobs.PlaceJob(place_request("ann", HERE))).job
+            watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=placed.job_id), timeout=60)
+            while (await watch.read()).job.state != job_pb2.JOB_STATE_OFFERED:
+                pass
+            # Back in coverage, on another connection: the offer is there, and is taken.
+            again = CourierClient(courier_rpc.CourierServiceStub(channel), "bo", suite.wallet)
+            again.token, again.number, again.received = bo.token, bo.number, bo.received
+            await again.hello()
+            await again.accept((await again.offer()).offer_id)
+            assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
+            again.cut()
+            # Somebody else vanishes for good: the suite notices within a minute that nobody is there.
+            wire.cut = False
+            async with grpc.aio.insecure_channel(wire.target, [("grpc.use_local_subchannel_pool", 1)]) as other:
+                cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)
+                await cleo.online((2.0, 2.0))
+                assert await asyncio.to_thread(streams, suite.http_port) >= 1
+                wire.cut = True
+                while await asyncio.to_thread(streams, suite.http_port):
+                    pass
+        await suite.stop()
+        assert suite.data_dir is not None
+        promised = [{"kind": "placed", "client_id": "ann", "request_id": "place-1", "job_id": placed.job_id}]
+        assert (await prove(resolve({"data_dir": suite.data_dir}).values, iter(promised))).told == []
+
+
+async def test_messages_twice_late_and_out_of_order_are_each_carried_out_once() -> None:
+    async with running_suite("--clock-speed", "1") as suite, signed_channel(suite.target, suite.wallet) as channel:
+        jobs, couriers = job_rpc.JobServiceStub(channel), courier_rpc.CourierServiceStub(channel)
+        bo = CourierClient(couriers, "bo", suite.wallet)
+        await bo.hello()
+        online = pb.ConnectRequest(number=1, go_online=go_online(HERE))
+        for _ in range(3):
+            await bo.call.write(online)
+        await bo.until(lambda response: response.ack.number >= 1)
+        answers = await asyncio.gather(*(jobs.PlaceJob(place_request("ann", HERE)) for _ in range(20)))
+        (job_id,) = {answer.job.job_id for answer in answers}
+        offer = await bo.offer()
+        accept = pb.ConnectRequest(number=2, answer=pb.OfferAnswer(offer_id=offer.offer_id, answer=pb.ANSWER_ACCEPT))
+        decline = pb.ConnectRequest(number=2, answer=pb.OfferAnswer(offer_id=offer.offer_id, answer=pb.ANSWER_DECLINE))
+        # Twice, and then with another content under the same number: the first one counts.
+        for message in (accept, accept, decline):
+            await bo.call.write(message)
+        await bo.until(lambda response: response.ack.number >= 2)
+        steps = [
+            pb.ConnectRequest(number=number, progress=pb.Progress(job_id=job_id, step=f"PROGRESS_STEP_{step}"))
+            for number, step in ((3, "ARRIVED"), (4, "PICKED_UP"), (5, "COMPLETED"))
+        ]
+        # The drop-off overtakes all: what follows with a lower number is late, and is not carried out.
+        await bo.call.write(steps[2])
+        refused = await bo.until(lambda response: response.refusal.number == 5)
+        assert refused[-1].refusal.status.code == grpc.StatusCode.FAILED_PRECONDITION.value[0]
+        await bo.call.write(steps[0])
+        await bo.until(lambda response: response.ack.number >= 5)
+        assert (await jobs.GetJob(job_pb.GetJobRequest(job_id=job_id))).job.state == job_pb2.JOB_STATE_ASSIGNED
+        # Sent anew with numbers in order, they are; by a new stream as well.
+        bo.cut()
+        await bo.hello()
+        bo.number = 5
+        for step in ("ARRIVED", "PICKED_UP", "COMPLETED"):
+            await bo.report(job_id, step)
+        # Positions in another order than they were taken: each batch is whole, and older ones move nobody.
+        for start_s in (100, 50, 100):
+            batch = pb.LocationBatch(latitudes=[1.0, 1.001], longitudes=[1.0, 1.0], offsets_ms=[0, 1000])
+            batch.start_time.FromSeconds(1_700_000_000 + start_s)
+            await bo.done(locations=batch)
+        # A cancellation that comes after the end is told so, and the same again.
+        cancel = job_pb.CancelJobRequest(request_id="late", client_id="ann", job_id=job_id)
+        for _ in range(2):
+            late = jobs.CancelJob(cancel)
+            assert await late.code() is grpc.StatusCode.FAILED_PRECONDITION
+        bo.cut()
+        await suite.stop()
+        assert suite.data_dir is not None
+        promised = [
+            {"kind": "placed", "client_id": "ann", "request_id": "place-1", "job_id": job_id},
+            {"kind": "answered", "courier_id": "bo", "offer_id": offer.offer_id, "accepted": True},
+            {"kind": "progress", "courier_id": "bo", "job_id": job_id, "step": "PROGRESS_STEP_COMPLETED"},
+        ]
+        assert (await prove(resolve({"data_dir": suite.data_dir}).values, iter(promised))).told == []

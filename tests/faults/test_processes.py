@@ -1,0 +1,66 @@
+"""Processes are killed and replaced under load: the solver, PostgreSQL, and the suite by its successor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from load_tests.live.suite_process import descendants
+from tests.faults.harness import harmed
+
+
+def solvers_of(pid: int) -> list[int]:
+    """The children that multiprocessing spawned to solve."""
+    found = []
+    for child in descendants(pid):
+        try:
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+        except OSError:
+            continue  # ended meanwhile
+    return found
+
+
+async def test_solvers_that_are_killed_cost_a_round_its_optimum_and_nothing_else() -> None:
+    async with harmed() as town:
+        for _ in range(4):
+            for solver in solvers_of(town.suite.pid):
+                os.kill(solver, signal.SIGKILL)
+            await town.goes_on(8)
+        await town.proved()
+
+
+async def test_a_postgresql_that_is_killed_is_started_again_and_the_market_loaded_from_it() -> None:
+    async with harmed() as town:
+        for _ in range(3):
+            first_line = (town.folder / "postgres/postmaster.pid").read_text().splitlines()[0]
+            os.kill(int(first_line), signal.SIGKILL)
+            await town.goes_on()
+        assert town.said().count("starting it again") >= 3
+        await town.proved()
+
+
+async def test_a_postgresql_that_is_restarted_by_others_is_waited_for() -> None:
+    async with harmed(own_postgres=False) as town:
+        postgres = town.postgres
+        assert postgres is not None
+        for number in (signal.SIGINT, signal.SIGQUIT):  # a fast shutdown, and one as in a crash
+            os.kill(postgres.pid, number)
+            while postgres.alive:
+                await asyncio.to_thread(os.sched_yield)
+            postgres.respawn()
+            await town.goes_on()
+        await town.proved()
+
+
+async def test_a_suite_that_drains_hands_its_running_market_over_to_the_next() -> None:
+    """As an upgrade does: the old one ends with code 0, the new one goes on, and nobody sees more than a pause."""
+    async with harmed(own_postgres=False) as town:
+        for _ in range(3):
+            await town.suite.stop()
+            assert "stopped; the log holds" in town.said().splitlines()[-1]
+            await town.suite.start()
+            await town.goes_on()
+        await town.proved()
