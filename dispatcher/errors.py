@@ -73,6 +73,17 @@ class Exhausted(DispatchError):
         self.retry_s = retry_s
 
 
+class RestoreUnfinished(DispatchError):
+    """The market is not whole: its restore was cut short, or goes on."""
+
+    def __init__(self, market_id: str) -> None:
+        super().__init__(
+            "RESTORE_UNFINISHED",
+            f"market {market_id!r} is not wholly restored: wait for the restore, or repeat it in an empty database",
+            market_id=market_id,
+        )
+
+
 class PolicyError(DispatchError):
     """A policy file or message that cannot be used."""
 

@@ -92,6 +92,9 @@ class Settings(BaseModel):
     calls_in_flight: int = Field(
         256, ge=1, description="calls that are carried out at a time; more are told to come back"
     )
+    snapshot_every: int = Field(
+        50_000, ge=100, description="events between snapshots: what a restart has to fold, at most about twice as many"
+    )
     ready_file: Path | None = Field(None, description="written as JSON with the ports once the suite serves")
 
     @model_validator(mode="after")

@@ -157,7 +157,7 @@ class Suite:
             self._guarded(),
         )
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
-        snapshots = Snapshots(host, dsn)
+        snapshots = Snapshots(host, dsn, settings.snapshot_every)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()

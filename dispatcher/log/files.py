@@ -52,7 +52,12 @@ def write_log(path: Path, events: Iterable[events_pb.Event]) -> int:
 
 def read_log(path: Path) -> Iterator[events_pb.Event]:
     """The events of a file, in order. Raises LogFileError where it is damaged."""
-    last = 0
+    return read_log_part(path, 0)
+
+
+def read_log_part(path: Path, after: int) -> Iterator[events_pb.Event]:
+    """Of a file that begins behind the event ``after``."""
+    last = after
     with open_log(path, "rb") as opened:
         file = cast(BinaryIO, _Bounded(opened))
         while True:

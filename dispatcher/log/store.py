@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from dispatcher.errors import StaleWriter
+from dispatcher.errors import RestoreUnfinished, StaleWriter
 from dispatcher.log.sql import migrations, query
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
@@ -22,6 +22,8 @@ READ_BATCH = 5_000
 FROM_THE_END = 2**63 - 1
 # A few megabytes each for a large market, and tens of thousands of events apart.
 SNAPSHOTS_KEPT = 50
+# The epoch of a market that is being restored: so low that no try to serve it brings it above zero.
+RESTORING = -(2**40)
 
 
 # A statement that has no answer by then has a dead connection.
@@ -68,6 +70,16 @@ class LogStore:
         """Become the one writer: whoever wrote before is refused from now on."""
         row = await self.pool.fetchrow(query("acquire"), self.market_id)
         self.epoch, self.last_sequence = row["epoch"], row["last_sequence"]
+        if self.epoch <= 0:
+            raise RestoreUnfinished(self.market_id)
+
+    async def begin_restore(self) -> None:
+        """As acquire does; but until ``end_restore`` nobody else can."""
+        await self.acquire()
+        self.epoch = await self.pool.fetchval(query("set_epoch"), self.market_id, self.epoch, RESTORING)
+
+    async def end_restore(self) -> None:
+        self.epoch = await self.pool.fetchval(query("set_epoch"), self.market_id, self.epoch, 1)
 
     async def append(self, events: Sequence[events_pb.Event]) -> None:
         """Durable when it returns. Raises StaleWriter where another process has acquired the market."""

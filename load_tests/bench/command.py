@@ -24,6 +24,7 @@ from load_tests.bench.measures import bench_measures
 from load_tests.bench.overload import FloodMissing, bench_overload
 from load_tests.bench.place import bench_place
 from load_tests.bench.replay import WINDOW_S, bench_replay
+from load_tests.bench.restart import TAIL, bench_restart
 from load_tests.bench.score import bench_score
 from load_tests.live.suite_process import SuiteFailed
 from load_tests.traces.command import faults_told
@@ -81,6 +82,18 @@ def overload(
         _run(lambda progress: bench_overload(capacity, times, seconds, progress), as_json)
     except FloodMissing as fault:
         fail(str(fault), FAILED)
+
+
+@bench.command()
+def restart(
+    events: Annotated[int, typer.Option(min=10_000, help="Events on the log.")] = 1_000_000,
+    live: Annotated[int, typer.Option(min=1, help="Live jobs.")] = 10_000,
+    tail: Annotated[int, typer.Option(min=0, help="Events behind the last snapshot.")] = TAIL,
+    snapshots: Annotated[int, typer.Option(min=1, help="Snapshots under load.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """From a kill -9 to serving again with a long log; and the event loop's lag while snapshots are made."""
+    _measured(lambda progress: asyncio.run(bench_restart(events, live, tail, snapshots, progress)), as_json)
 
 
 @bench.command()

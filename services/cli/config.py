@@ -38,6 +38,7 @@ def config(
     streams: options.Streams = None,
     capacity: options.Capacity = None,
     calls_in_flight: options.CallsInFlight = None,
+    snapshot_every: options.SnapshotEvery = None,
     ready_file: options.ReadyFile = None,
     as_json: options.Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from services.cli.backup import backup, restore
 from services.cli.config import config
 from services.cli.ledger import ledger_app
 from services.cli.log import log_app
@@ -47,6 +48,8 @@ def app() -> typer.Typer:
     cli.command()(token)
     cli.add_typer(keys_app, name="keys")
     cli.command()(config)
+    cli.command()(backup)
+    cli.command()(restore)
     cli.command()(measures)
     cli.command()(observe)
     cli.add_typer(log_app, name="log")

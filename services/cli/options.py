@@ -43,5 +43,6 @@ StreamsPerCaller = Annotated[int | None, typer.Option(help=_help("streams_per_ca
 Streams = Annotated[int | None, typer.Option(help=_help("streams"), show_default="20,000")]
 Capacity = Annotated[int | None, typer.Option(help=_help("capacity"), show_default="1,000")]
 CallsInFlight = Annotated[int | None, typer.Option(help=_help("calls_in_flight"), show_default="256")]
+SnapshotEvery = Annotated[int | None, typer.Option(help=_help("snapshot_every"), show_default="50,000")]
 ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]

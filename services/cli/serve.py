@@ -37,6 +37,7 @@ def serve(
     streams: options.Streams = None,
     capacity: options.Capacity = None,
     calls_in_flight: options.CallsInFlight = None,
+    snapshot_every: options.SnapshotEvery = None,
     ready_file: options.ReadyFile = None,
 ) -> None:
     """Run the suite: gRPC, metrics and health, on an embedded PostgreSQL or on GIG_DATABASE_URL.

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import asyncpg
 
 from dispatcher.errors import MarketUnavailable, StaleWriter
-from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
+from services.host.applied import Applied
 from services.signals import Signals
 
 # More than a database round trip's worth of events in one statement only adds latency.
@@ -25,19 +23,6 @@ STORE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalC
 
 class Appends(Protocol):
     async def append(self, events: Sequence[events_pb.Event]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """An event that the market has folded, with copies of the records right after it: of its jobs, and of the courier
-    whose plan it changed."""
-
-    event: events_pb.Event
-    kind: str
-    jobs: tuple[job_pb.Job, ...]
-    courier: courier_pb.Courier | None
-    # (courier, what their time goes into from now on), where that may have changed.
-    phase: tuple[str, int] | None = None
 
 
 class LogWriter:

@@ -15,14 +15,12 @@ import numpy as np
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
 from dispatcher.log.erasure import Erased, rewrite, severed
-from dispatcher.log.projections import Projections, courier_of, jobs_of
+from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers
-from dispatcher.market.clocks import PHASE_OF
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
-from dispatcher.messages import copied
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
@@ -31,10 +29,11 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from services.auth.access import Call
 from services.clock import MarketClock
+from services.host.applied import Applied, applied
 from services.host.locations import LocationIntake
-from services.host.log_writer import STORE_FAULTS, Applied, LogWriter
+from services.host.log_writer import STORE_FAULTS, LogWriter
 from services.host.projector import Projector
-from services.host.sessions import Sessions, plan_changed
+from services.host.sessions import Sessions
 from services.host.watches import JobWatches
 from services.signals import Signals
 
@@ -45,8 +44,6 @@ RELOAD_RETRY_S = 0.2
 FIGURES_EVERY_S = 1.0
 # How long a drain waits for the tables; what they lack is followed at the next start.
 TABLES_LIMIT_S = 10.0
-# What stands for nobody's phase: the tables count phases from 1, and 0 is offline.
-OFFLINE = -1
 
 T = TypeVar("T")
 
@@ -147,7 +144,7 @@ class MarketHost:
         async for event in self._store.read(self.market.sequence):
             self.market.apply([event])
             self.measures.fold(event)
-            self.projector.add([self._applied(event)])
+            self.projector.add([applied(self.market, event)])
         self.clock.not_before(self.market.state.time_us)
         self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         self._place_couriers()
@@ -319,42 +316,28 @@ class MarketHost:
         Where one cannot be applied, memory may be half changed and none of them is on the log: memory is dropped, and
         loaded anew. Raises MarketUnavailable then.
         """
-        applied = []
+        taken = []
         try:
             for event in events:
                 self.market.apply([event])
-                applied.append(self._applied(event))
+                taken.append(applied(self.market, event))
         except Exception as fault:
             failure = MarketUnavailable("NOT_APPLIED", "the market could not take this in; it is loaded anew")
             self.accepting = False
             self._writer.give_up(failure)
             raise failure from fault
-        if applied:
-            self._writer.add(applied)
-
-    def _applied(self, event: events_pb.Event) -> Applied:
-        """With copies of the records: others will read them after the market has moved on."""
-        state, kind = self.market.state, event.WhichOneof("body")
-        jobs = tuple(copied(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
-        if kind == "tip_added" and not jobs:  # the job has left the memory
-            jobs = (event.tip_added.job,)
-        courier_id = plan_changed(event, jobs)
-        told = copied(state.couriers[courier_id]) if courier_id else None
-        return Applied(event, kind, jobs, told, self._phase(courier_of(event, jobs)))
-
-    def _phase(self, courier_id: str) -> tuple[str, int] | None:
-        courier = self.market.state.couriers.get(courier_id)
-        return None if courier is None else (courier_id, PHASE_OF.get(courier.state, OFFLINE) + 1)
+        if taken:
+            self._writer.add(taken)
 
     def _publish(self, batch: Sequence[Applied]) -> None:
         """Durable events reach measures, couriers, watchers and tables, in order."""
-        for applied in batch:
-            self.measures.fold(applied.event)
-            self.sessions.publish(applied)
-            for job in applied.jobs:
+        for one in batch:
+            self.measures.fold(one.event)
+            self.sessions.publish(one)
+            for job in one.jobs:
                 self.watches.publish(job)
-            if applied.kind == "courier_online":
-                self._note_arrival(applied.event.courier_online)
+            if one.kind == "courier_online":
+                self._note_arrival(one.event.courier_online)
         self.projector.add(batch)
 
     def _note_arrival(self, body: events_pb.CourierOnline) -> None:

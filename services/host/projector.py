@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from dispatcher.errors import MarketUnavailable
 from dispatcher.log.projections import Projections, Rows
-from services.host.log_writer import STORE_FAULTS, Applied
+from services.host.applied import Applied
+from services.host.log_writer import STORE_FAULTS
 
 log = logging.getLogger(__name__)
 

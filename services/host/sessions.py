@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
-from services.host.log_writer import Applied
+from services.host.applied import HELD_JOB, Applied
 
 # Messages down that are kept for a courier who may come back.
 KEPT = 64
@@ -27,9 +26,6 @@ Message = courier_pb.ConnectResponse
 # Decisions that their person is told of at once.
 NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
 # What a courier is told of.
-HELD_JOB = frozenset(
-    {"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}
-)
 TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
 
@@ -126,17 +122,6 @@ def _session_id(token: str, courier_id: str) -> str | None:
     if len(parts) != 3 or parts[0] != "1" or parts[2] != courier_id or not parts[1].isalnum():
         return None
     return parts[1]
-
-
-def plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
-    """The courier whose plan an event changed, or nothing."""
-    kind = event.WhichOneof("body")
-    if kind == "offer_answered":
-        accepted = event.offer_answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
-        return str(event.offer_answered.courier_id) if accepted else ""
-    if kind not in HELD_JOB:
-        return ""
-    return str(event.job_released.courier_id) if kind == "job_released" else jobs[0].courier_id if jobs else ""
 
 
 def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:

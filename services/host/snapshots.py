@@ -17,14 +17,14 @@ from services.host.market_host import MarketHost
 
 log = logging.getLogger(__name__)
 
-# Events between snapshots: about two seconds of folding at the next start.
-EVERY = 50_000
 LOOK_EVERY_S = 1.0
 
 
 class Snapshots:
-    def __init__(self, host: MarketHost, dsn: str) -> None:
-        self._host = host
+    """``every``: events between snapshots."""
+
+    def __init__(self, host: MarketHost, dsn: str, every: int) -> None:
+        self._host, self._every = host, every
         self._dsn = dsn
         self._task: asyncio.Task[None] | None = None
 
@@ -43,7 +43,7 @@ class Snapshots:
             await asyncio.sleep(LOOK_EVERY_S)
             # Not beyond what the tables show: they are followed from the snapshot on.
             sequence = host.projector.sequence
-            if host.accepting and sequence - host.snapshot_sequence >= EVERY:
+            if host.accepting and sequence - host.snapshot_sequence >= self._every:
                 await self._save(sequence)
 
     async def _save(self, sequence: int) -> None:

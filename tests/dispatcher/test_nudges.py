@@ -11,7 +11,7 @@ from dispatcher.times import SECOND
 from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
-from services.host.log_writer import Applied
+from services.host.applied import Applied
 from services.host.sessions import messages
 from tests.kit import Bench
 

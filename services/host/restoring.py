@@ -1,0 +1,56 @@
+"""A market from its events: log, tables, measures and snapshot, as if it had been served here all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import asyncpg
+
+from dispatcher.errors import WrongState
+from dispatcher.log.projections import Projections, Rows
+from dispatcher.log.proof import LogProof
+from dispatcher.log.store import LogStore
+from dispatcher.market import Market
+from dispatcher.market.market import Networks
+from dispatcher.measures import Measures
+from gig.v1 import events_pb2 as events_pb
+from services.host.applied import applied
+
+BATCH = 5_000
+
+
+async def restore(
+    pool: asyncpg.Pool,
+    market_id: str,
+    events: Iterable[events_pb.Event],
+    networks: Networks,
+    told: Callable[[int], None] = lambda _sequence: None,
+) -> LogProof:
+    """Writes the events into an empty market, batch by batch; returns their proof.
+
+    Raises WrongState where the market has events already. Until all are there nobody can serve the market.
+    """
+    store = LogStore(pool, market_id)
+    if await store.length():
+        raise WrongState("MARKET_EXISTS", f"market {market_id!r} has events here: restore into an empty database")
+    await store.begin_restore()
+    projections = Projections(pool, market_id)
+    await projections.load()
+    market, measures, proof = Market.new(networks), Measures(), LogProof()
+    waiting = iter(events)
+    while batch := list(islice(waiting, BATCH)):
+        await store.append(batch)
+        rows = Rows()
+        for event in batch:
+            proof.check(event)
+            market.apply([event])
+            measures.fold(event)
+            one = applied(market, event)
+            rows.add(one.event, one.kind, one.jobs, one.phase)
+        await projections.write(rows)
+        told(batch[-1].sequence)
+    body = market.snapshot().SerializeToString(deterministic=True)
+    await store.save_snapshot(body, measures.to_json(), market.sequence)
+    await store.end_restore()
+    return proof
