@@ -28,6 +28,7 @@ from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
+from services.host.retention import Retention
 from services.host.snapshots import Snapshots
 from services.http.metrics import MeasureText
 from services.http.server import HttpServer
@@ -158,9 +159,11 @@ class Suite:
         )
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
         snapshots = Snapshots(host, dsn, settings.snapshot_every)
+        retention = Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(), dispatch.start())
         snapshots.start()
+        retention.start()
         await http.start(settings.http_address, tls.http_context() if tls is not None else None)
         await rpc.start()
         self.ports = {"grpc": rpc.port, "http": http.port}
@@ -174,6 +177,7 @@ class Suite:
         await rpc.drain()
         await dispatch.drain()
         await snapshots.stop()
+        await retention.stop()
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()

@@ -120,6 +120,7 @@ async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str
     Raises StaleWriter where another process has taken the market over.
     """
     async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(query("lock_rewriting"), market_id)
         if await connection.fetchval(query("lock_market"), market_id) != epoch:
             raise StaleWriter(market_id)
         jobs = await connection.fetch(query("erase_jobs"), market_id, person_id)

@@ -16,12 +16,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from dispatcher.log import retention
 from dispatcher.log.audit import acts_of
 from dispatcher.log.files import open_log, read_log, write_event
 from dispatcher.log.journal import JournalCheck, JournalError, read_journal
 from dispatcher.log.proof import LogProof
 from dispatcher.log.pseudonyms import KeyUnfit, Pseudonyms
+from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
 from services.cli import options
 from services.cli.failures import FAILED, USAGE, fail, reported
 from services.cli.stored_log import events_of, length_of, stored_log
@@ -141,6 +144,36 @@ def audit(
     flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
     with reported():
         asyncio.run(_audit(source, resolve(flags, file=config).values, person, as_json))
+
+
+@log_app.command()
+def retain(
+    config: options.ConfigFile = None,
+    database_url: options.DatabaseUrl = None,
+    data_dir: options.DataDir = None,
+    market: options.Market = None,
+    as_json: options.Json = False,
+) -> None:
+    """Coarsen and expire where people were, as the policy in force says: what the suite does by itself every hour."""
+    flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
+    with reported():
+        done = asyncio.run(_retain(resolve(flags, file=config).values))
+    if as_json:
+        print(json.dumps(done))
+    else:
+        typer.echo(", ".join(f"{count} events {stage}" for stage, count in done.items()) or "the policy keeps it all")
+
+
+async def _retain(settings: Settings) -> dict[str, int]:
+    """By the policy in force at the log's last event, and by its time."""
+    async with stored_log(settings) as store:
+        await length_of(store)
+        policy, now_us = policy_pb.Policy(), 0
+        async for event in store.read():
+            now_us = micros(event.time)
+            if event.HasField("policy_set"):
+                policy = event.policy_set.policy
+        return await retention.retain(store.pool, store.market_id, policy.privacy, now_us)
 
 
 def _pseudonyms(path: Path | None) -> Pseudonyms | None:

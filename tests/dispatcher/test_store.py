@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -12,28 +10,14 @@ import pytest
 from dispatcher import commands
 from dispatcher.errors import StaleWriter
 from dispatcher.log import lookups
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.projections import Projections, Rows, jobs_of
 from dispatcher.log.sql import migrations
-from dispatcher.log.store import FROM_THE_END, LogStore, migrate, open_pool
+from dispatcher.log.store import FROM_THE_END, LogStore, migrate
 from dispatcher.market import Market
 from gig.v1 import job_pb2
-from load_tests.bench.running import scratch_directory
 from tests.kit import Bench
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-async def pool() -> AsyncIterator[asyncpg.Pool]:
-    folder = scratch_directory()
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    opened = await open_pool(postgres.dsn)
-    yield opened
-    await opened.close()
-    postgres.stop()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+SELECT sequence FROM retention WHERE market_id = $1 AND stage = $2

@@ -1,0 +1,63 @@
+"""The retention job: now and then, in a process of its own, what the policy says about where people were."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+
+from dispatcher.log.retention import retain
+from dispatcher.log.store import open_pool
+from gig.v1 import policy_pb2 as policy_pb
+from matching.solver_processes import settle_in
+from services.host.log_writer import STORE_FAULTS
+from services.host.market_host import MarketHost
+
+log = logging.getLogger(__name__)
+
+# Wall seconds: positions get old by days.
+EVERY_S = 3600.0
+
+
+class Retention:
+    def __init__(self, host: MarketHost, dsn: str) -> None:
+        self._host, self._dsn = host, dsn
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """A batch under way is given up, and done the next time."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            policy = self._host.market.state.policy
+            if self._host.accepting and policy.HasField("privacy"):
+                await self._retain(policy.privacy)
+
+    async def _retain(self, privacy: policy_pb.PrivacyPolicy) -> None:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, context, initializer=settle_in) as process:
+            asked = self._dsn, self._host.market_id, privacy.SerializeToString(), self._host.clock.now()
+            try:
+                done = await asyncio.wrap_future(process.submit(retain_in_process, *asked))
+                log.info("retention: %s", ", ".join(f"{count} events {stage}" for stage, count in done.items()))
+            except (BrokenExecutor, *STORE_FAULTS) as fault:
+                log.warning("retention was cut short, and goes on the next time: %s", type(fault).__name__)
+
+
+def retain_in_process(dsn: str, market_id: str, privacy: bytes, now_us: int) -> dict[str, int]:
+    async def run() -> dict[str, int]:
+        pool = await open_pool(dsn, size=1)
+        try:
+            return await retain(pool, market_id, policy_pb.PrivacyPolicy.FromString(privacy), now_us)
+        finally:
+            await pool.close()
+
+    return asyncio.run(run())

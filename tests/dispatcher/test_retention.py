@@ -1,0 +1,125 @@
+"""Where people were is coarsened and then gone, on the log and in the tables; where they are, and pay, stay."""
+
+from __future__ import annotations
+
+import itertools
+
+import asyncpg
+import numpy as np
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatcher.log.proof import LogProof
+from dispatcher.log.retention import COARSE, EXPIRED, Places, Rewriter, coarse, nowhere, positions_of, retain
+from dispatcher.log.store import LogStore
+from dispatcher.market import Market
+from dispatcher.pay.ledger_check import check_ledger
+from dispatcher.times import SECOND, micros
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2
+from gig.v1 import policy_pb2 as policy_pb
+from load_tests.bench.busy_market import BusyMarket
+from services.host.restoring import restore
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def log() -> list[events_pb.Event]:
+    return BusyMarket(12, 80.0, 1.5).run()
+
+
+def copies(log: list[events_pb.Event]) -> list[events_pb.Event]:
+    return [events_pb.Event.FromString(event.SerializeToString()) for event in log]
+
+
+def columns(events: list[events_pb.Event]) -> tuple[np.ndarray, np.ndarray]:
+    state = Market.fold(events).state
+    return state.columns.latitude_e7, state.columns.longitude_e7
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0.0, 1.0), decimals=st.integers(0, 4), gone=st.booleans())
+def test_whatever_stretch_is_rewritten_everybody_is_where_they_were_behind_it(log, share, decimals, gone) -> None:
+    events = copies(log)
+    cut = int(share * len(events))
+    rewriter = Rewriter(nowhere if gone else coarse(decimals), Places())
+    for event in events[:cut]:
+        rewriter.rewrite(event)
+    for event in events[cut:]:
+        rewriter.make_up(event)
+    rewriter.keep()
+    for before, after in zip(columns(log), columns(events), strict=True):
+        assert (before == after).all()
+    assert check_ledger(events)[1] == []
+    grid = 10**7 // 10**decimals
+    for event in events[:cut]:
+        for position in positions_of(event):
+            at = round(position.latitude * 1e7), round(position.longitude * 1e7)
+            assert at == (0, 0) if gone else all(value % grid == 0 for value in at)
+
+
+@pytest.fixture
+async def stored(pool: asyncpg.Pool, log) -> LogStore:
+    market_id = f"old-{next(_numbers)}"
+    await restore(pool, market_id, copies(log), {})
+    return LogStore(pool, market_id)
+
+
+def privacy(coarsen_s: float, expire_s: float) -> policy_pb.PrivacyPolicy:
+    return policy_pb.PrivacyPolicy(
+        coarsen_after=Duration(seconds=round(coarsen_s)),
+        coarse_decimals=2,
+        expire_after=Duration(seconds=round(expire_s)),
+    )
+
+
+async def all_of(store: LogStore) -> list[events_pb.Event]:
+    return [event async for event in store.read()]
+
+
+def exact(events: list[events_pb.Event]) -> int:
+    """Positions that are neither on the coarse grid nor gone."""
+    return sum(round(position.latitude * 1e7) % 10**5 != 0 for event in events for position in positions_of(event))
+
+
+async def test_log_and_tables_are_rewritten_stage_by_stage_and_a_restart_finds_everybody(stored, log) -> None:
+    begin, end = micros(log[0].time), micros(log[-1].time)
+    length_s = (end - begin) / SECOND
+    for step in (0.4, 0.7, 1.0, 1.3):  # as time goes on, the same job again and again
+        now = begin + round((end - begin) * step)
+        await retain(stored.pool, stored.market_id, privacy(length_s * 0.2, length_s * 0.5), now)
+    events = await all_of(stored)
+    assert [event.sequence for event in events] == [event.sequence for event in log]
+    now = begin + round((end - begin) * 1.3)
+    old = [event for event in events if micros(event.time) < now - length_s * 0.5 * SECOND]
+    older = [event for event in events if micros(event.time) < now - length_s * 0.2 * SECOND]
+    assert old
+    assert not any(position.latitude or position.longitude for event in old for position in positions_of(event))
+    assert exact(older) == 0
+    assert exact(events) == 0 or len(older) < len(events)
+    proof = LogProof()
+    for event in events:
+        proof.check(event)
+    assert proof.told == []
+    for before, after in zip(columns(log), columns(events), strict=True):
+        assert (before == after).all()
+    rows = await stored.pool.fetch("SELECT sequence, body FROM job WHERE market_id = $1", stored.market_id)
+    boundary = older[-1].sequence
+    ended = [job_pb2.Job.FromString(row["body"]) for row in rows if row["sequence"] <= boundary]
+    assert ended
+    for job in ended:
+        assert not job.spec.pickup.label
+        assert round(job.spec.pickup.position.latitude * 1e7) % 10**5 == 0
+
+
+async def test_it_is_done_once_and_does_nothing_that_the_policy_does_not_ask_for(stored, log) -> None:
+    now = micros(log[-1].time)
+    assert await retain(stored.pool, stored.market_id, policy_pb.PrivacyPolicy(), now) == {}
+    assert await all_of(stored) == log
+    first = await retain(stored.pool, stored.market_id, privacy(3600, 7200), now)
+    assert first[COARSE] > 0
+    assert first[EXPIRED] == 0
+    assert await retain(stored.pool, stored.market_id, privacy(3600, 7200), now) == {COARSE: 0, EXPIRED: 0}
