@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -63,7 +64,7 @@ def read_log_part(path: Path, after: int) -> Iterator[events_pb.Event]:
         while True:
             try:
                 event = proto.parse_length_prefixed(events_pb.Event, file)
-            except (DecodeError, ValueError, EOFError, OSError) as fault:
+            except (DecodeError, ValueError, EOFError, OSError, zlib.error) as fault:
                 raise LogFileError(f"{path}: damaged after event {last}: {fault}") from fault
             if event is None:
                 return

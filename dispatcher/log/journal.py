@@ -55,7 +55,7 @@ def read_journal(path: Path) -> Iterator[Line]:
 
 
 def _fault(line: Any) -> str:
-    if not isinstance(line, dict) or line.get("kind") not in _FIELDS:
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str) or line["kind"] not in _FIELDS:
         return f"kind must be one of {', '.join(_FIELDS)}"
     for name, kind in _FIELDS[line["kind"]].items():
         if not isinstance(line.get(name), kind):

@@ -141,7 +141,7 @@ def load(name_or_path: str) -> Behaviour:
 def parse(text: str, origin: str) -> Behaviour:
     try:
         return Behaviour.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as fault:
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
         raise TraceError(f"{origin}: {fault}") from fault
     except ValidationError as fault:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())

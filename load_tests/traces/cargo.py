@@ -19,6 +19,8 @@ from load_tests.cities.city import Demand, Leg, Spot
 from load_tests.traces.errors import TraceError
 
 SPEED_MPS = 10.0
+# More than any city has: a damaged number must not ask for all the memory.
+MOST_NODES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ def read_instance(path: Path) -> CargoInstance:
             vehicles.append(Vehicle(name, origin, -seats, early))
         else:
             customers.append(Customer(name, origin, destination, seats, early, late))
-    declared = int(lines[2].split()[-1]), int(lines[3].split()[-1])
+    declared = _declared(path, lines[2]), _declared(path, lines[3])
     if (len(vehicles), len(customers)) != declared:
         raise TraceError(f"{path}: holds {len(vehicles)} vehicles and {len(customers)} customers, not {declared}")
-    network = lines[1].split()[0]
+    network = (lines[1].split() or [""])[0]
     roads = read_roads(path.with_name(f"{network}.rnet"), path.with_name(f"{network}.edges"))
     nodes = roads.latitude.size
     for stop in (*(v.node for v in vehicles), *(n for c in customers for n in (c.origin, c.destination))):
@@ -79,16 +81,33 @@ def read_instance(path: Path) -> CargoInstance:
     return CargoInstance(lines[0], tuple(vehicles), tuple(customers), network, roads)
 
 
+def _declared(path: Path, line: str) -> int:
+    try:
+        return int(line.split()[-1])
+    except ValueError as fault:
+        raise TraceError(f"{path}: must end with a number: {line[:80]!r}") from fault
+
+
 def read_roads(rnet: Path, edges: Path) -> RoadGraph:
     try:
         ends = np.loadtxt(rnet, ndmin=2)
         lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
     except (OSError, ValueError) as fault:
         raise TraceError(f"{rnet} or {edges.name}: cannot be read: {fault}") from fault
-    nodes = int(max(ends[:, 1:3].max(), lengths[:, :2].max())) + 1
+    if ends.shape[1:] < (7,) or lengths.shape[1:] < (3,) or not ends.size or not lengths.size:
+        raise TraceError(f"{rnet} must have seven columns (id, from, to, two positions), {edges.name} three")
+    numbered = np.concatenate([ends[:, 1:3].ravel(), lengths[:, :2].ravel()])
+    if not ((numbered >= 0) & (numbered < MOST_NODES) & (numbered % 1 == 0)).all():
+        raise TraceError(f"{rnet} or {edges.name}: nodes must be whole numbers from 0 to {MOST_NODES - 1}")
+    if not (np.isfinite(ends).all() and np.isfinite(lengths).all()):
+        raise TraceError(f"{rnet} or {edges.name}: positions and lengths must be numbers")
+    nodes = int(numbered.max()) + 1
     positions = np.full((nodes, 2), np.nan)
     for node, lng in ((1, 3), (2, 5)):
         positions[ends[:, node].astype(int)] = ends[:, [lng + 1, lng]]
+    if np.isnan(positions).any():
+        nowhere = int(np.flatnonzero(np.isnan(positions).any(axis=1))[0])
+        raise TraceError(f"{rnet}: node {nowhere}, which the roads need, has no position")
     graph = csr_array((lengths[:, 2], (lengths[:, 0].astype(int), lengths[:, 1].astype(int))), shape=(nodes, nodes))
     return RoadGraph(positions[:, 0].copy(), positions[:, 1].copy(), graph, SPEED_MPS)
 

@@ -63,6 +63,9 @@ def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
     names = csv_names(path)
     if not any(names):
         raise TraceError(f"{path}: has no header of names in UTF-8")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TraceError(f"{path}: columns are there twice: {', '.join(twice)}")
     types = {name: pa.string() for name in names}
     seen = 0
     try:

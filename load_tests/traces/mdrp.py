@@ -19,6 +19,10 @@ DAY_START_US = 1_514_764_800 * SECOND
 MINUTE_US = 60 * SECOND
 
 
+# Metres or minutes: the world is smaller, and no day as long.
+LARGEST = 1e9
+
+
 def minute_us(minute: float) -> int:
     """Market time of a minute of the day."""
     return DAY_START_US + round(minute * MINUTE_US)
@@ -119,8 +123,8 @@ class _Row:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise TraceError(f"{self.where}: column {column!r} must be a number, not {text!r}")
+        if not abs(value) <= LARGEST:
+            raise TraceError(f"{self.where}: column {column!r} must be a number, not {text[:40]!r}")
         return value
 
     def positive(self, column: str) -> float:

@@ -166,8 +166,10 @@ def _from_centroids(path: Path, rng: np.random.Generator) -> ZonePoints:
             centre = np.array([float(row["latitude"]), float(row["longitude"])])
             spread = float(row.get("radius_m") or RADIUS_M) / METRES_A_DEGREE
             zone = int(row[number])
-        except ValueError as fault:
+        except (ValueError, TypeError) as fault:
             raise TraceError(f"{path}, line {line}: {fault}") from fault
+        if not (abs(centre) <= (90, 180)).all() or not 0 <= spread <= 180 or not 0 <= zone < 2**31:
+            raise TraceError(f"{path}, line {line}: no zone of this world: {zone}, {centre[0]:g}, {centre[1]:g}")
         east = spread / max(np.cos(np.radians(centre[0])), 0.05)
         angle, far = rng.uniform(0, 2 * np.pi, POINTS_A_ZONE), np.sqrt(rng.uniform(0, 1, POINTS_A_ZONE))
         found[zone] = centre + np.column_stack([spread * far * np.sin(angle), east * far * np.cos(angle)])

@@ -121,7 +121,14 @@ class _Log:
             self.now_us = micros(event.time)
             name = event.WhichOneof("body")
             if name in handlers:
-                handlers[name](getattr(event, name))
+                try:
+                    handlers[name](getattr(event, name))
+                except (LookupError, ValueError, StopIteration) as fault:
+                    # As of a job that was never placed.
+                    told = f"{type(fault).__name__}: {fault}"
+                    raise TraceError(
+                        f"{self.path}: event {event.sequence} does not fit those before it ({told})"
+                    ) from fault
             if count % 10_000 == 0:
                 self.told(count, 0)
             if len(self.ready) >= BATCH_ROWS:

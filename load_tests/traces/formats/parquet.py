@@ -38,12 +38,15 @@ class ParquetFormat:
         )
 
 
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
 def read_about(path: Path) -> About:
     try:
         found = json.loads(path.read_text("utf-8"))
         plane = found.pop("plane")
         return About(**found, plane=Plane(**plane) if plane else None)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError) as fault:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise TraceError(f"{path}: {fault}") from fault
 
 
@@ -61,14 +64,14 @@ def _batches(path: Path, tally: Tally, told: Told) -> Iterator[pa.Table]:
                 tally.rows += batch.num_rows
                 told(tally.rows, total)
                 yield pa.Table.from_batches([batch], schema=REQUESTS)
-    except (pa.ArrowException, OSError) as fault:
+    except UNREADABLE as fault:
         raise TraceError(f"{path}: cannot be read as Parquet: {fault}") from fault
 
 
 def _whole(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as fault:
+    except UNREADABLE as fault:
         raise TraceError(f"{path}: cannot be read as Parquet: {fault}") from fault
     if not table.schema.equals(schema):
         raise TraceError(f"{path}: its columns are not those of this version; convert the trace again")
