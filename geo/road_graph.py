@@ -143,7 +143,8 @@ class RoadGraph:
 
 def _least_circuity(latitude: Floats, longitude: Floats, edges: csr_array) -> float:
     """No path is shorter than this times the great circle."""
-    start, end = edges.nonzero()
+    listed = edges.tocoo()
+    start, end = listed.row, listed.col
     straight = great_circle_m(latitude[start], longitude[start], latitude[end], longitude[end])
-    ratio = edges.tocoo().data[straight > 1.0] / straight[straight > 1.0]
+    ratio = listed.data[straight > 1.0] / straight[straight > 1.0]
     return float(ratio.min(initial=1.0))

@@ -6,6 +6,7 @@ the Cargo benchmark (PVLDB 2019). ``NAME.instance`` with ``NETWORK.rnet`` and ``
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +91,20 @@ def _declared(path: Path, line: str) -> int:
 
 def read_roads(rnet: Path, edges: Path) -> RoadGraph:
     try:
-        ends = np.loadtxt(rnet, ndmin=2)
-        lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty files, which is told below
+            ends = np.loadtxt(rnet, ndmin=2)
+            lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
     except (OSError, ValueError) as fault:
         raise TraceError(f"{rnet} or {edges.name}: cannot be read: {fault}") from fault
     if ends.shape[1:] < (7,) or lengths.shape[1:] < (3,) or not ends.size or not lengths.size:
         raise TraceError(f"{rnet} must have seven columns (id, from, to, two positions), {edges.name} three")
+    if not (np.isfinite(ends).all() and np.isfinite(lengths).all() and (lengths[:, 2] > 0).all()):
+        raise TraceError(f"{rnet} or {edges.name}: positions and lengths must be numbers, lengths above 0")
+    if not (abs(ends[:, 3:7]) <= (180, 90, 180, 90)).all():
+        raise TraceError(f"{rnet}: positions must be longitudes and latitudes in degrees")
     numbered = np.concatenate([ends[:, 1:3].ravel(), lengths[:, :2].ravel()])
     if not ((numbered >= 0) & (numbered < MOST_NODES) & (numbered % 1 == 0)).all():
         raise TraceError(f"{rnet} or {edges.name}: nodes must be whole numbers from 0 to {MOST_NODES - 1}")
-    if not (np.isfinite(ends).all() and np.isfinite(lengths).all()):
-        raise TraceError(f"{rnet} or {edges.name}: positions and lengths must be numbers")
     nodes = int(numbered.max()) + 1
     positions = np.full((nodes, 2), np.nan)
     for node, lng in ((1, 3), (2, 5)):

@@ -24,6 +24,9 @@ KINDS = ("ride", "delivery")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+LARGEST = 2.0**31 - 1
+
+
 class PlainCsvFormat:
     name = "csv"
     title = "a CSV with the columns of the schema"
@@ -104,7 +107,8 @@ def _typed(column: pa.ChunkedArray, wanted: pa.DataType, name: str) -> object:
     numbers = floats(column)
     if pa.types.is_floating(wanted):
         return nullable(numbers)
-    known = np.isfinite(numbers)
+    # What no amount and no count can be is as good as empty.
+    known = np.abs(numbers) <= LARGEST
     if name == "persons":
         return np.where(known, numbers, 0).astype(np.int32)
     return pa.array(np.where(known, numbers, 0).astype(np.int64), mask=~known)
