@@ -5,44 +5,45 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
+from prometheus_client import CollectorRegistry
 
-from dispatcher import commands
+from dispatcher import commands, policy
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.times import SECOND
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_service_pb2_grpc as rpc
 from load_tests.bench.busy_market import BusyMarket
 from load_tests.bench.place import place_request
 from load_tests.bench.running import UNLIMITED, scratch_directory
 from load_tests.live.suite_process import SuiteProcess
+from services.clock import MarketClock
+from services.host.market_host import MarketHost, Opening
 from services.host.restoring import restore
+from services.host.snapshots import Snapshots
+from services.signals import Signals
 
 MARKET = "restart"
 COURIERS, JOBS_AN_HOUR = 400, 3_000.0
 # Events an hour of such a market, roughly: how many hours make so many.
-EVENTS_AN_HOUR = 11_000.0
+EVENTS_AN_HOUR = 9_400.0
 # Behind the last snapshot at a crash, at most so many events: what it leaves while one is being made.
 TAIL = 60_000
-CALLERS = 32
-LAG = "gig_event_loop_lag_seconds_bucket"
+TICK_S = 0.001
 
 
 async def bench_restart(
     events: int, live_jobs: int, tail: int, snapshots: int, progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """``restart_s``: from starting the process to serving, after a kill -9, with ``tail`` events behind the snapshot.
-    ``lag_ms``: the event loop's lag under load, in which all rounds wait, without snapshots and with ``snapshots`` of
-    them being made one after another: the upper edge of the histogram's bucket that holds each share."""
+    ``lag_ms``: how late the event loop wakes, for as long a round would wait, while ``snapshots`` are made of this very
+    market one after another, and without."""
     folder = scratch_directory()
     try:
         log = [*_log(events, live_jobs, progress)]
@@ -113,39 +114,43 @@ async def _restarted(folder: Path) -> float:
 
 
 async def _lags(folder: Path, snapshots: int) -> dict[str, dict[str, float]]:
-    found = {}
-    for name, every in (("without", 1_000_000), ("with", 500)):
-        suite = _suite(folder, "--snapshot-every", str(every))
-        await suite.start()
-        before = await asyncio.to_thread(_lag, suite)
-        async with grpc.aio.insecure_channel(suite.target) as channel:
-            place = rpc.JobServiceStub(channel).PlaceJob
-            calls = 500 * (snapshots + 1)
-            await asyncio.gather(*(_calls(place, suite, name, caller, calls // CALLERS) for caller in range(CALLERS)))
-        after = await asyncio.to_thread(_lag, suite)
-        found[name] = _shares({edge: after[edge] - before.get(edge, 0.0) for edge in after})
-        await suite.stop()
-    return found
+    """With nothing else on the loop, so that nothing else is measured: as long without snapshots as with them."""
+    postgres = EmbeddedPostgres(folder)
+    postgres.start()
+    pool = await open_pool(postgres.dsn)
+    host = MarketHost(pool, Opening(MARKET, policy.load("city")), MarketClock(), Signals(CollectorRegistry()))
+    try:
+        await host.start()
+        await host.projected()
+        maker = Snapshots(host, postgres.dsn, 1)
+        during, seconds = await _ticked(_make(host, maker, snapshots))
+        calm, _ = await _ticked(asyncio.sleep(seconds))
+        return {"without": _shares(calm), "with": _shares(during)}
+    finally:
+        await host.stop()
+        await pool.close()
+        postgres.stop()
 
 
-async def _calls(place: Any, suite: SuiteProcess, name: str, caller: int, calls: int) -> None:
-    client_id = f"{name}-{caller}"
-    for number in range(calls):
-        await place(place_request(client_id, f"{name}-{number}"), metadata=suite.wallet.client(client_id))
+async def _make(host: MarketHost, maker: Snapshots, snapshots: int) -> None:
+    for number in range(snapshots):
+        command = commands.NoteAccess(reader_id="bench", role="operator", method="bench", subject_id=str(number))
+        await host.submit(command, lambda _market: None)
+        await host.projected()
+        await maker.save(host.market.sequence)
 
 
-def _lag(suite: SuiteProcess) -> dict[float, float]:
-    """Cumulative counts by upper edge in seconds."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    rows = (line for line in lines if line.startswith(LAG))
-    return {float(line.split('le="')[1].split('"')[0]): float(line.rpartition(" ")[2]) for line in rows}
+async def _ticked(work: Coroutine[Any, Any, None]) -> tuple[np.ndarray, float]:
+    """How late the loop woke, in milliseconds, each time while the work went on; and the work's seconds."""
+    task, late, began = asyncio.create_task(work), [], time.perf_counter()
+    while not task.done():
+        wanted = time.perf_counter() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late.append(max(time.perf_counter() - wanted, 0.0) * 1000)
+    await task
+    return np.array(late), time.perf_counter() - began
 
 
-def _shares(counts: dict[float, float]) -> dict[str, float]:
-    total = counts[float("inf")]
-    found = {}
-    for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
-        edge = min(edge for edge, count in counts.items() if count >= share * total)
-        found[name] = round(edge * 1000, 1)
-    return found
+def _shares(late: np.ndarray) -> dict[str, float]:
+    p50, p99, most = np.percentile(late, [50, 99, 100])
+    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2), "max": round(float(most), 2)}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 
 from dispatcher.decisions.no_offer import Reruns
 from dispatcher.errors import MarketUnavailable, NotFound
@@ -13,7 +12,7 @@ from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from gig.v1 import transparency_service_pb2 as pb
-from matching.solver_processes import settle_in
+from services.host.child import in_child
 
 
 class NoOffers:
@@ -25,12 +24,11 @@ class NoOffers:
 
     async def explain(self, market_id: str, job_id: str, courier_id: str) -> pb.ExplainNoOfferResponse:
         async with self._one:
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in) as process:
-                asked = self._dsn, market_id, job_id, courier_id, self._networks
-                try:
-                    answer = await asyncio.wrap_future(process.submit(explain_no_offer, *asked))
-                except BrokenExecutor as fault:
-                    raise MarketUnavailable("RERUN_FAILED", "the rounds could not be run anew; try again") from fault
+            asked = self._dsn, market_id, job_id, courier_id, self._networks
+            try:
+                answer = await in_child(explain_no_offer, *asked)
+            except BrokenExecutor as fault:
+                raise MarketUnavailable("RERUN_FAILED", "the rounds could not be run anew; try again") from fault
         if answer is None:
             raise NotFound("job", job_id)
         found: pb.ExplainNoOfferResponse = pb.ExplainNoOfferResponse.FromString(answer)

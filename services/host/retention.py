@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 
 from dispatcher.log.retention import retain
 from dispatcher.log.store import open_pool
 from gig.v1 import policy_pb2 as policy_pb
-from matching.solver_processes import settle_in
+from services.host.child import in_child
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 
@@ -42,14 +41,12 @@ class Retention:
                 await self._retain(policy.privacy)
 
     async def _retain(self, privacy: policy_pb.PrivacyPolicy) -> None:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, context, initializer=settle_in) as process:
-            asked = self._dsn, self._host.market_id, privacy.SerializeToString(), self._host.clock.now()
-            try:
-                done = await asyncio.wrap_future(process.submit(retain_in_process, *asked))
-                log.info("retention: %s", ", ".join(f"{count} events {stage}" for stage, count in done.items()))
-            except (BrokenExecutor, *STORE_FAULTS) as fault:
-                log.warning("retention was cut short, and goes on the next time: %s", type(fault).__name__)
+        asked = self._dsn, self._host.market_id, privacy.SerializeToString(), self._host.clock.now()
+        try:
+            done = await in_child(retain_in_process, *asked)
+            log.info("retention: %s", ", ".join(f"{count} events {stage}" for stage, count in done.items()))
+        except (BrokenExecutor, *STORE_FAULTS) as fault:
+            log.warning("retention was cut short, and goes on the next time: %s", type(fault).__name__)
 
 
 def retain_in_process(dsn: str, market_id: str, privacy: bytes, now_us: int) -> dict[str, int]:

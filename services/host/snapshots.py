@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 
 from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
-from matching.solver_processes import settle_in
+from services.host.child import in_child
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 
@@ -44,19 +43,17 @@ class Snapshots:
             # Not beyond what the tables show: they are followed from the snapshot on.
             sequence = host.projector.sequence
             if host.accepting and sequence - host.snapshot_sequence >= self._every:
-                await self._save(sequence)
+                await self.save(sequence)
 
-    async def _save(self, sequence: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, context, initializer=settle_in) as process:
-            of = self._host.market_id, self._host.store.epoch, sequence, self._host.networks
-            work = process.submit(save_snapshot, self._dsn, *of)
-            try:
-                await asyncio.wrap_future(work)
-            except (BrokenExecutor, *STORE_FAULTS) as fault:
-                log.warning("no snapshot at event %d: %s", sequence, fault)
-            # After a failure too: the next try comes as many events later, not at once.
-            self._host.snapshot_sequence = sequence
+    async def save(self, sequence: int) -> None:
+        """Of this event, which is durable and in the tables."""
+        of = self._host.market_id, self._host.store.epoch, sequence, self._host.networks
+        try:
+            await in_child(save_snapshot, self._dsn, *of)
+        except (BrokenExecutor, *STORE_FAULTS) as fault:
+            log.warning("no snapshot at event %d: %s", sequence, fault)
+        # After a failure too: the next try comes as many events later, not at once.
+        self._host.snapshot_sequence = sequence
 
 
 def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks: Networks) -> None:

@@ -24,6 +24,7 @@ OPTIONS = (
 )
 # Metadata of a call: a token, and what libraries add.
 LARGEST_METADATA = 16 * 1024
+CALLS_OF_A_CONNECTION = 1_000
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -50,8 +51,9 @@ class RpcServer:
             *OPTIONS,
             ("grpc.max_receive_message_length", largest_message),
             ("grpc.max_metadata_size", LARGEST_METADATA),
-            # Of one connection: a gateway may bring all streams that there may be.
-            ("grpc.max_concurrent_streams", entrance.gate.limits.quotas.streams),
+            # Of one connection: a gateway may bring all streams that there may be, and calls beside them, also those
+            # that are only told to come back.
+            ("grpc.max_concurrent_streams", entrance.gate.limits.quotas.streams + CALLS_OF_A_CONNECTION),
         )
         prefixes = tuple(prefix for name, prefix in (("health", HEALTH), ("reflection", REFLECTION)) if name in guarded)
         interceptors = [TokenForAll(entrance.gate, prefixes)] if prefixes else []

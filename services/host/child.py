@@ -1,0 +1,23 @@
+"""Work in a process of its own, which the event loop neither shares a core's lock with nor waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from matching.solver_processes import settle_in
+
+T = TypeVar("T")
+
+
+async def in_child(work: Callable[..., T], *arguments: object) -> T:
+    """What it returns. Raises BrokenExecutor where the process dies."""
+    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+    try:
+        return await asyncio.wrap_future(process.submit(work, *arguments))
+    finally:
+        # Its end takes a while: nobody waits for it here.
+        process.shutdown(wait=False)
