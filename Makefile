@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/gig/v1/*.proto)
 
-.PHONY: run test test-roads observe dashboards setup check bench lock clean
+.PHONY: run test test-roads observe dashboards setup check audit bench lock clean
 
 run: setup
 	$(VENV)/bin/gig demo
@@ -47,11 +47,19 @@ check: setup
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/buf lint gen/gig.binpb --path gig
 
+# Known vulnerabilities of what is locked, where an index of them can be reached.
+audit:
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-audit.lock
+	.venv-audit/bin/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements.lock -r requirements-roads.lock
+
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements.lock
 	printf 'osrm-bindings>=26.7\n' | uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 		--no-emit-index-url --no-header --no-deps - -o requirements-roads.lock
+	printf 'pip-audit>=2.9\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header - -o requirements-audit.lock
 
 clean:
-	rm -rf $(VENV) .venv-roads gen build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-roads .venv-audit gen build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -13,7 +13,8 @@ from typing import get_args
 from prometheus_client import CollectorRegistry
 
 from dispatcher import policy
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
+from dispatcher.errors import DispatchError
+from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from dispatcher.log.store import open_pool
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 
 DRAIN_GRACE_S = 5.0
 LOOK_EVERY_S, RESPAWN_EVERY_S = 0.1, 0.5
+
+
+class MarketLost(RuntimeError):
+    """The market ended by a fault that nobody foresaw."""
 
 
 class Suite:
@@ -183,7 +188,7 @@ class Suite:
         await http.stop()
         await pool.close()
         if host.lost.done():
-            host.lost.result()
+            _tell(host.lost.exception())
         log.info("stopped; the log holds %d events", host.market.sequence)
 
     def _announce(self, ready_file: Path | None) -> None:
@@ -192,6 +197,14 @@ class Suite:
             unfinished = ready_file.with_suffix(".new")
             unfinished.write_text(json.dumps(self.ports), encoding="utf-8")
             unfinished.rename(ready_file)
+
+
+def _tell(failure: BaseException | None) -> None:
+    """Raises what ended the market; of what nobody foresaw, only that it happened: the log has where."""
+    if isinstance(failure, DispatchError | EmbeddedPostgresError):
+        raise failure
+    if failure is not None:
+        raise MarketLost(f"the market could not go on ({type(failure).__name__}); the log above says where") from None
 
 
 def _tune_garbage_collection() -> None:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 from services.cli import options
-from services.cli.failures import reported
+from services.cli.failures import FAILED, fail, reported
 from services.settings import resolve
-from services.suite import Suite
+from services.suite import MarketLost, Suite
 
 
 def serve(
@@ -47,4 +47,7 @@ def serve(
     flags = {name: value for name, value in locals().items() if name != "config"}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with reported():
-        asyncio.run(Suite(resolve(flags, file=config).values).run())
+        try:
+            asyncio.run(Suite(resolve(flags, file=config).values).run())
+        except MarketLost as fault:
+            fail(str(fault), FAILED)

@@ -62,7 +62,7 @@ class Dispatch:
                 try:
                     await self._round()
                 except DispatchError as fault:
-                    log.warning("a round was given up: %s", fault)
+                    log.warning("a round was given up: %s", fault.reason)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -90,7 +90,7 @@ class Dispatch:
         try:
             assignment = await asyncio.wrap_future(self._solver.submit(round_.problem, limit))
         except FAULTS as fault:
-            log.warning("the solver failed (%s): this round is decided greedily", fault or type(fault).__name__)
+            log.warning("the solver failed (%s): this round is decided greedily", type(fault).__name__)
             assignment = await asyncio.to_thread(fall_back, round_.problem)
         if assignment.fell_back:
             self.rounds_failed += 1

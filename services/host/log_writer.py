@@ -13,6 +13,7 @@ from dispatcher.errors import MarketUnavailable, StaleWriter
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import Applied
 from services.signals import Signals
+from services.telling import told
 
 # More than a database round trip's worth of events in one statement only adds latency.
 LARGEST_APPEND = 5_000
@@ -78,12 +79,13 @@ class LogWriter:
             self._fail(fault)
             raise
         except STORE_FAULTS as fault:
-            failure = MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written now ({fault})")
+            failure = MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written now ({told(fault)})")
             self._fail(failure)
             raise failure from fault
         except Exception as fault:
             # Not foreseen: the suite will end, but nobody may be left waiting.
-            self._fail(MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written ({fault})"))
+            kind = type(fault).__name__
+            self._fail(MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written ({kind})"))
             raise
         self._signals.appended.observe(len(batch))
         self.durable_sequence = batch[-1].event.sequence

@@ -36,6 +36,7 @@ from services.host.projector import Projector
 from services.host.sessions import Sessions
 from services.host.watches import JobWatches
 from services.signals import Signals
+from services.telling import told, where
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,9 @@ class MarketHost:
         failure = None if task.cancelled() else task.exception()
         if failure is not None and self.lost is not None and not self.lost.done():
             self.accepting = False
-            log.error("the market cannot go on here", exc_info=failure)
+            log.error(
+                "the market cannot go on here: %s", failure if isinstance(failure, DispatchError) else where(failure)
+            )
             self.lost.set_exception(failure)
 
     async def stop(self) -> None:
@@ -127,7 +130,7 @@ class MarketHost:
             await asyncio.wait_for(self.projector.reached(self.market.sequence), TABLES_LIMIT_S)
             await self._save_snapshot()
         except (DispatchError, *STORE_FAULTS) as fault:
-            log.warning("the market could not be left tidy (its log is whole all the same): %s", fault)
+            log.warning("the market could not be left tidy (its log is whole all the same): %s", told(fault))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -198,7 +201,7 @@ class MarketHost:
             try:
                 await self._load()
             except STORE_FAULTS as fault:
-                log.warning("the log cannot be read yet: %s", fault)
+                log.warning("the log cannot be read yet: %s", told(fault))
                 await asyncio.sleep(RELOAD_RETRY_S)
                 continue
             self.take(self.market.resuming(self.clock.now()))
@@ -227,7 +230,7 @@ class MarketHost:
             self.generation += 1
             await self._save_snapshot()
         except STORE_FAULTS as fault:
-            failure = MarketUnavailable("ERASURE_FAILED", f"the database failed ({fault}); ask again")
+            failure = MarketUnavailable("ERASURE_FAILED", f"the database failed ({told(fault)}); ask again")
             self._writer.give_up(failure)
             raise failure from fault
         self.accepting = not self._stopping

@@ -10,6 +10,7 @@ from dispatcher.errors import MarketUnavailable
 from dispatcher.log.projections import Projections, Rows
 from services.host.applied import Applied
 from services.host.log_writer import STORE_FAULTS
+from services.telling import told
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Projector:
             except STORE_FAULTS as fault:
                 if _is_cancelled():
                     raise asyncio.CancelledError from fault
-                log.warning("the projections wait for the database: %s", fault)
+                log.warning("the projections wait for the database: %s", told(fault))
                 await asyncio.sleep(RETRY_S)
         async with self._advanced:
             self._advanced.notify_all()

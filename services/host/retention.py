@@ -12,6 +12,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from services.host.child import in_child
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
+from services.telling import told
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Retention:
             done = await in_child(retain_in_process, *asked)
             log.info("retention: %s", ", ".join(f"{count} events {stage}" for stage, count in done.items()))
         except (BrokenExecutor, *STORE_FAULTS) as fault:
-            log.warning("retention was cut short, and goes on the next time: %s", type(fault).__name__)
+            log.warning("retention was cut short, and goes on the next time: %s", told(fault))
 
 
 def retain_in_process(dsn: str, market_id: str, privacy: bytes, now_us: int) -> dict[str, int]:

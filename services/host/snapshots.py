@@ -13,6 +13,7 @@ from dispatcher.measures import Measures
 from services.host.child import in_child
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
+from services.telling import told
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Snapshots:
         try:
             await in_child(save_snapshot, self._dsn, *of)
         except (BrokenExecutor, *STORE_FAULTS) as fault:
-            log.warning("no snapshot at event %d: %s", sequence, fault)
+            log.warning("no snapshot at event %d: %s", sequence, told(fault))
         # After a failure too: the next try comes as many events later, not at once.
         self._host.snapshot_sequence = sequence
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from collections.abc import Iterable
 
 import grpc
@@ -17,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from dispatcher import errors
 from dispatcher.policy import field_path
 from services.host.log_writer import STORE_FAULTS
+from services.telling import where
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +67,7 @@ def unforeseen(path: str, fault: Exception) -> status_pb2.Status:
     if isinstance(fault, STORE_FAULTS):
         return status_of(errors.MarketUnavailable("DATABASE_AWAY", "the database does not answer; send it again"))
     incident = secrets.token_hex(4)
-    where = "".join(traceback.format_tb(fault.__traceback__))
-    log.error("incident %s in %s: %s\n%s", incident, path, type(fault).__name__, where)
+    log.error("incident %s in %s: %s", incident, path, where(fault))
     info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"incident": incident})
     return status(grpc.StatusCode.INTERNAL, f"an error of the service; its log knows it as incident {incident}", [info])
 

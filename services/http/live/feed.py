@@ -22,6 +22,7 @@ from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 from services.http.live import decisions, picture
 from services.http.viewer import caller_of, is_operator, viewer_of
+from services.telling import where
 
 EVERY_S = 1.0
 # Of the event loop's time, drawing takes a twentieth at most: pictures of a large market come more rarely.
@@ -134,8 +135,8 @@ class LiveFeed:
             if self._viewers:
                 try:
                     await self._draw_once()
-                except Exception:  # a page that cannot be drawn must not stop the market
-                    log.exception("the live page could not be drawn")
+                except Exception as fault:  # a page that cannot be drawn must not stop the market
+                    log.error("the live page could not be drawn: %s", where(fault))
             else:
                 self._wanted.clear()
             cost = perf_counter() - began
