@@ -20,6 +20,7 @@ BUCKETS = 200_000
 # Seconds of the rate that may come at once.
 CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
 RETRY_S = 1.0
+NAMES = ("calls", "pings", "capacity", "calls_in_flight", "streams", "streams_per_caller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Limits:
         self._refused = Counted(
             "gig_refused", "Calls, streams and batches of pings beyond a limit", ["limit"], registry=registry
         )
+        for limit in NAMES:
+            self._refused.labels(limit)
 
     def call(self, caller: Caller) -> None:
         """Raises Exhausted where this caller calls too often."""

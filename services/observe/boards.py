@@ -584,6 +584,12 @@ INTERNALS = Board(
                 ),
                 lines("Duration", "99 in 100 within.", "s", Query("gig:grpc_call_seconds:p99_5m", "{{method}}")),
                 lines(
+                    "Turned away",
+                    "A second, by the limit that was reached.",
+                    "reqps",
+                    Query(rate("gig_refused_total", "limit"), "{{limit}}"),
+                ),
+                lines(
                     "Streams and watches",
                     "Open now.",
                     "short",

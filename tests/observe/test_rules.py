@@ -133,6 +133,11 @@ FIRES: dict[str, tuple[int, list[str], list[str]]] = {
         calls("INTERNAL"),
         calls("NOT_FOUND"),
     ),
+    "CallsTurnedAway": (
+        30,
+        ['gig_refused_total{limit="capacity"} 0+61x300'],
+        ['gig_refused_total{limit="capacity"} 0+59x300', 'gig_refused_total{limit="calls"} 0+600x300'],
+    ),
     "SnapshotsOld": (
         30,
         [f"gig_snapshot_lag_events{{{M}}} 1000001+0x300"],
