@@ -28,6 +28,8 @@ async def arrive(page: Page, url: str) -> None:
 
 
 async def sequence(page: Page) -> int:
+    """Of the last picture; shapes of cells come before the first one."""
+    await expect(page.locator("body")).to_have_attribute("data-sequence", re.compile(r"\d+"), timeout=PATIENCE)
     return int(await page.evaluate("document.body.dataset.sequence"))
 
 
