@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from load_tests.live.suite_process import SuiteProcess
 from load_tests.live.wallet import Wallet
 
 FLOOD = "h2load"
-# Each of them sends what is due ten times a second: begun one after another, together they are steady.
-FLOODS, FLOOD_TICK_S = 10, 0.1
+# Requests a second of each of its connections.
+RATE_OF_CONNECTION = 10
 # Of the measured client: share of the capacity, over so many clients.
 MEASURED_SHARE, CLIENTS = 0.75, 50
 WARM_UP_S = 2.0
-# The flood is at its full height a moment after it begins.
-RISE_S = 1.0
+# The flood is at its full height so many seconds after it begins.
+RISE_S = 2.0
 # After the flood: windows in which the p99 is looked at.
 WINDOW_S, WINDOWS = 1.0, 10
 CALL_LIMIT_S = 10.0
@@ -70,8 +70,8 @@ async def bench_overload(
         progress("calm")
         calm = await client.run(seconds, "calm")
         resident = [_resident_mib(suite.pid)]
-        async with _flood(suite, capacity * times, seconds + RISE_S):
-            await asyncio.sleep(RISE_S)
+        with _flood(suite, capacity * times, seconds):
+            await asyncio.sleep(2 * RISE_S)
             progress("flood")
             before = await asyncio.to_thread(_answered, suite)
             began = time.perf_counter()
@@ -122,33 +122,30 @@ class Caller:
         heard.latencies_ms.append((time.perf_counter() - due) * 1000)
 
 
-@contextlib.asynccontextmanager
-async def _flood(suite: SuiteProcess, rate: float, seconds: float) -> AsyncIterator[None]:
-    """Clients who repeat their requests, as apps do that get no answer: at a steady rate, and with little work for this
-    machine, which serves at the same time."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
-        for number in range(FLOODS):
-            client_id = f"flood-{number}"
-            body = place_request(client_id, "again").SerializeToString()
-            path = Path(folder, client_id)
-            # gRPC's frame: not compressed, four bytes of length.
-            path.write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
-            headers = {"authorization": suite.wallet.client(client_id)[0][1], "te": "trailers"}
-            headers["content-type"] = "application/grpc"
-            command = [
-                "nice",
-                FLOOD,
-                "--clients=1",
-                "--max-concurrent-streams=1000",
-                f"--duration={math.ceil(seconds)}",
-            ]
-            command += [f"--rps={round(rate / FLOODS)}", f"--data={path}"]
-            command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-            url = f"http://{suite.target}/gig.v1.JobService/PlaceJob"
-            quiet = subprocess.DEVNULL
-            running.enter_context(subprocess.Popen([*command, url], stdout=quiet, stderr=quiet))
-            await asyncio.sleep(FLOOD_TICK_S / FLOODS)
-        yield
+@contextlib.contextmanager
+def _flood(suite: SuiteProcess, rate: float, seconds: float) -> Iterator[None]:
+    """A client who repeats a request, as an app does that gets no answer, over many connections: at a steady rate, and
+    with little work for this machine, which serves at the same time."""
+    with tempfile.TemporaryDirectory() as folder:
+        body = place_request("flood", "again").SerializeToString()
+        path = Path(folder, "request")
+        # gRPC's frame: not compressed, four bytes of length.
+        path.write_bytes(b"\0" + struct.pack(">I", len(body)) + body)
+        headers = {"authorization": suite.wallet.client("flood")[0][1], "te": "trailers"}
+        headers["content-type"] = "application/grpc"
+        connections = math.ceil(rate / RATE_OF_CONNECTION)
+        command = ["nice", FLOOD, f"--clients={connections}", f"--rps={RATE_OF_CONNECTION}", "--threads=1"]
+        # Connections that are made one after another send one after another.
+        command += [
+            f"--rate={math.ceil(connections / RISE_S)}",
+            f"--requests={math.ceil(rate * (seconds + 4 * RISE_S))}",
+        ]
+        command += [f"--data={path}", *(part for name, value in headers.items() for part in ("-H", f"{name}: {value}"))]
+        url = f"http://{suite.target}/gig.v1.JobService/PlaceJob"
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen([*command, url], stdout=quiet, stderr=quiet) as flood:
+            yield
+            flood.terminate()
 
 
 async def _recovery(client: Caller, calm_p99_ms: float) -> float | None:

@@ -13,11 +13,11 @@ Metadata = tuple[tuple[str, str], ...]
 
 class Wallet:
     def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
+        self.issuer = issuer
         self._known: dict[tuple[str, str], Metadata] = {}
 
     def token(self, role: str, person_id: str) -> str:
-        return self._issuer.token(role, person_id, LIFETIME_S)
+        return self.issuer.token(role, person_id, LIFETIME_S)
 
     def of(self, role: str, person_id: str) -> Metadata:
         """The metadata of a person's calls; the token is made once."""

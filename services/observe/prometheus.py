@@ -37,11 +37,31 @@ def configuration(target: str, interval: str, labels: dict[str, str]) -> dict[st
     return config
 
 
-def start(program: str, folder: Path, target: str, port: int, interval: str = "5s") -> subprocess.Popen[bytes]:
-    """A Prometheus that scrapes ``target``, answers on ``port`` of this machine, and keeps its data in ``folder``."""
+def start(
+    program: str,
+    folder: Path,
+    target: str,
+    port: int,
+    interval: str = "5s",
+    token: str = "",
+    certificate: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """A Prometheus that scrapes ``target``, answers on ``port`` of this machine, and keeps its data in ``folder``.
+
+    ``token``: where the metrics ask for one; ``certificate``: of the suite, where it serves by TLS.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    config = configuration(target, interval, {})
+    scrape = config["scrape_configs"][0]
+    if token:
+        secret = folder / "token"
+        secret.touch(0o600)
+        secret.write_text(token, "utf-8")
+        scrape["authorization"] = {"credentials_file": str(secret)}
+    if certificate is not None:
+        scrape |= {"scheme": "https", "tls_config": {"ca_file": str(certificate.resolve())}}
     # JSON is YAML too.
-    (folder / "prometheus.yml").write_text(json.dumps(configuration(target, interval, {})), "utf-8")
+    (folder / "prometheus.yml").write_text(json.dumps(config), "utf-8")
     command = [
         program,
         f"--config.file={folder / 'prometheus.yml'}",

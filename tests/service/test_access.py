@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from dispatcher import policy
 from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as oversight_pb
@@ -25,6 +26,7 @@ from services.auth.access import RULES
 from services.auth.caller import ROLES
 from services.auth.gate import bearer
 from services.auth.issuing import Issuer, new_key
+from services.auth.tokens import LEEWAY_S
 from services.rpc.services import SERVICERS
 from tests.kit import spec
 from tests.service.stream import go_online, place_request
@@ -172,3 +174,25 @@ def test_nobody_calls_anything_without_a_valid_token(wire, dealings, path) -> No
     good = WALLET.token(role, "theirs")
     for metadata in ((), bearer(""), bearer("theirs"), bearer(strange), bearer(good[:-4]), (("authorization", good),)):
         assert code(wire, path, request, metadata) in UNPROVED
+
+
+async def test_streams_end_when_their_token_expires_and_go_on_with_a_new_one(suite, dealings, name) -> None:
+    about_to_expire = 2 - LEEWAY_S  # seconds: it has expired, but for what clocks may differ by
+    async with grpc.aio.insecure_channel(suite.target) as opened:
+        couriers, jobs = courier_rpc.CourierServiceStub(opened), job_rpc.JobServiceStub(opened)
+        courier = couriers.Connect(metadata=bearer(WALLET.issuer.token("courier", name, about_to_expire)))
+        await courier.write(courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id=name)))
+        token = (await courier.read()).welcome.resume_token
+        old = bearer(WALLET.issuer.token("client", "theirs", about_to_expire))
+        watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=dealings["job"]), metadata=old)
+        await watch.read()
+        for stream in (courier, watch):
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                while await stream.read() is not grpc.aio.EOF:
+                    pass
+            assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert "expired" in ended.value.details()
+        again = couriers.Connect(metadata=caller("courier", name))
+        await again.write(courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id=name, resume_token=token)))
+        assert (await again.read()).welcome.resume_token == token
+        again.cancel()
