@@ -176,6 +176,11 @@ def test_nobody_calls_anything_without_a_valid_token(wire, dealings, path) -> No
         assert code(wire, path, request, metadata) in UNPROVED
 
 
+async def read_to_end(stream: Any) -> None:
+    while await stream.read() is not grpc.aio.EOF:
+        pass
+
+
 async def test_streams_end_when_their_token_expires_and_go_on_with_a_new_one(suite, dealings, name) -> None:
     about_to_expire = 2 - LEEWAY_S  # seconds: it has expired, but for what clocks may differ by
     async with grpc.aio.insecure_channel(suite.target) as opened:
@@ -188,8 +193,7 @@ async def test_streams_end_when_their_token_expires_and_go_on_with_a_new_one(sui
         await watch.read()
         for stream in (courier, watch):
             with pytest.raises(grpc.aio.AioRpcError) as ended:
-                while await stream.read() is not grpc.aio.EOF:
-                    pass
+                await read_to_end(stream)
             assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
             assert "expired" in ended.value.details()
         again = couriers.Connect(metadata=caller("courier", name))
