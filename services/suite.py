@@ -163,12 +163,11 @@ class Suite:
             self._guarded(),
         )
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
-        snapshots = Snapshots(host, dsn, settings.snapshot_every)
-        retention = Retention(host, dsn)
+        chores = Snapshots(host, dsn, settings.snapshot_every), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(), dispatch.start())
-        snapshots.start()
-        retention.start()
+        for chore in chores:
+            chore.start()
         await http.start(settings.http_address, tls.http_context() if tls is not None else None)
         await rpc.start()
         self.ports = {"grpc": rpc.port, "http": http.port}
@@ -181,8 +180,7 @@ class Suite:
         keeping.cancel()
         await rpc.drain()
         await dispatch.drain()
-        await snapshots.stop()
-        await retention.stop()
+        await asyncio.gather(*(chore.stop() for chore in chores))
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()

@@ -10,6 +10,7 @@ from dispatcher.log.retention import retain
 from dispatcher.log.store import open_pool
 from gig.v1 import policy_pb2 as policy_pb
 from services.host.child import in_child
+from services.host.chore import Chore
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 from services.telling import told
@@ -20,26 +21,15 @@ log = logging.getLogger(__name__)
 EVERY_S = 3600.0
 
 
-class Retention:
+class Retention(Chore):
     def __init__(self, host: MarketHost, dsn: str) -> None:
+        super().__init__(EVERY_S)
         self._host, self._dsn = host, dsn
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """A batch under way is given up, and done the next time."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            policy = self._host.market.state.policy
-            if self._host.accepting and policy.HasField("privacy"):
-                await self._retain(policy.privacy)
+    async def work(self) -> None:
+        policy = self._host.market.state.policy
+        if self._host.accepting and policy.HasField("privacy"):
+            await self._retain(policy.privacy)
 
     async def _retain(self, privacy: policy_pb.PrivacyPolicy) -> None:
         asked = self._dsn, self._host.market_id, privacy.SerializeToString(), self._host.clock.now()

@@ -11,6 +11,7 @@ from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
 from services.host.child import in_child
+from services.host.chore import Chore
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
 from services.telling import told
@@ -20,31 +21,18 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 
 
-class Snapshots:
-    """``every``: events between snapshots."""
+class Snapshots(Chore):
+    """``every``: events between snapshots. The host itself saves the last one."""
 
     def __init__(self, host: MarketHost, dsn: str, every: int) -> None:
-        self._host, self._every = host, every
-        self._dsn = dsn
-        self._task: asyncio.Task[None] | None = None
+        super().__init__(LOOK_EVERY_S)
+        self._host, self._dsn, self._every = host, dsn, every
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """The host itself saves the last one."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        host = self._host
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            # Not beyond what the tables show: they are followed from the snapshot on.
-            sequence = host.projector.sequence
-            if host.accepting and sequence - host.snapshot_sequence >= self._every:
-                await self.save(sequence)
+    async def work(self) -> None:
+        # Not beyond what the tables show: they are followed from the snapshot on.
+        sequence = self._host.projector.sequence
+        if self._host.accepting and sequence - self._host.snapshot_sequence >= self._every:
+            await self.save(sequence)
 
     async def save(self, sequence: int) -> None:
         """Of this event, which is durable and in the tables."""

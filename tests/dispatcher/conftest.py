@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
@@ -14,12 +14,17 @@ from load_tests.bench.running import scratch_directory
 
 
 @pytest.fixture(scope="session")
-async def pool() -> AsyncIterator[asyncpg.Pool]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     folder = scratch_directory()
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
+    started = EmbeddedPostgres(folder)
+    started.start()
+    yield started
+    started.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def pool(postgres: EmbeddedPostgres) -> AsyncIterator[asyncpg.Pool]:
     opened = await open_pool(postgres.dsn)
     yield opened
     await opened.close()
-    postgres.stop()
-    shutil.rmtree(folder)

@@ -10,7 +10,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from dispatcher import policy
 from dispatcher.log.proof import LogProof
 from dispatcher.log.retention import COARSE, EXPIRED, Places, Rewriter, coarse, nowhere, positions_of, retain
 from dispatcher.log.store import LogStore
@@ -21,7 +23,11 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.bench.busy_market import BusyMarket
+from services.clock import MarketClock
+from services.host.market_host import MarketHost, Opening
 from services.host.restoring import restore
+from services.host.retention import Retention
+from services.signals import Signals
 
 _numbers = itertools.count()
 
@@ -123,3 +129,17 @@ async def test_it_is_done_once_and_does_nothing_that_the_policy_does_not_ask_for
     assert first[COARSE] > 0
     assert first[EXPIRED] == 0
     assert await retain(stored.pool, stored.market_id, privacy(3600, 7200), now) == {COARSE: 0, EXPIRED: 0}
+
+
+async def test_the_suites_job_does_it_by_the_policy_in_force(stored, postgres) -> None:
+    opening = Opening(stored.market_id, policy.load("city"))
+    host = MarketHost(stored.pool, opening, MarketClock(), Signals(CollectorRegistry()))
+    await host.start()
+    job = Retention(host, postgres.dsn)
+    await job.work()
+    assert exact(await all_of(stored)) > 0  # a week old: the policy keeps it for longer
+    host.market.state.policy.privacy.coarsen_after.FromSeconds(3600)
+    await job.work()
+    before = host.clock.now() - 3600 * SECOND
+    assert exact([event for event in await all_of(stored) if micros(event.time) < before]) == 0
+    await host.stop()
