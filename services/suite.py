@@ -147,7 +147,7 @@ class Suite:
         pool = await open_pool(dsn)
         registry = CollectorRegistry()
         signals = Signals(registry)
-        host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals)
+        host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals, settings.snapshot_every)
         dispatch = Dispatch(host, SolverProcesses(settings.solver_processes), signals)
         gate = Gate(tokens, Limits(self._quotas(), registry))
         entrance = Entrance(gate, CallMetrics(registry), host.note_access)
@@ -163,7 +163,7 @@ class Suite:
             self._guarded(),
         )
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
-        chores = Snapshots(host, dsn, settings.snapshot_every), Retention(host, dsn)
+        chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(), dispatch.start())
         for chore in chores:

@@ -122,7 +122,7 @@ async def _lags(folder: Path, snapshots: int) -> dict[str, dict[str, float]]:
     try:
         await host.start()
         await host.projected()
-        maker = Snapshots(host, postgres.dsn, 1)
+        maker = Snapshots(host, postgres.dsn)
         during, seconds = await _ticked(_make(host, maker, snapshots))
         calm, _ = await _ticked(asyncio.sleep(seconds))
         return {"without": _shares(calm), "with": _shares(during)}

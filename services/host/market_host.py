@@ -41,6 +41,8 @@ from services.telling import told, where
 log = logging.getLogger(__name__)
 
 RELOAD_RETRY_S = 0.2
+# Events between snapshots.
+SNAPSHOT_EVERY = 50_000
 # Figures over all couriers are computed no more often: wall seconds.
 FIGURES_EVERY_S = 1.0
 # How long a drain waits for the tables; what they lack is followed at the next start.
@@ -61,8 +63,16 @@ class Opening:
 
 
 class MarketHost:
-    def __init__(self, pool: asyncpg.Pool, opening: Opening, clock: MarketClock, signals: Signals) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        opening: Opening,
+        clock: MarketClock,
+        signals: Signals,
+        snapshot_every: int = SNAPSHOT_EVERY,
+    ) -> None:
         self.clock = clock
+        self.snapshot_every = snapshot_every
         self._signals = signals
         self._reading: Reading | None = None
         self._read_s = 0.0
@@ -142,14 +152,18 @@ class MarketHost:
         networks = self._opening.networks
         self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
         self.measures = await self._measures(*saved) if saved is not None else Measures()
+        self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         await self._projections.load()
         self.projector = Projector(self._projections)
         async for event in self._store.read(self.market.sequence):
             self.market.apply([event])
             self.measures.fold(event)
             self.projector.add([applied(self.market, event)])
+            # However often we are killed before a snapshot is made: what was folded once is not folded again. The
+            # tables have come as far, and are followed from it on.
+            if event.sequence == self._projections.sequence >= self.snapshot_sequence + self.snapshot_every:
+                await self._save_snapshot()
         self.clock.not_before(self.market.state.time_us)
-        self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         self._place_couriers()
         self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
         self._reading = None
@@ -351,3 +365,4 @@ class MarketHost:
         """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""
         market = self.market.snapshot().SerializeToString(deterministic=True)
         await self._store.save_snapshot(market, self.measures.to_json(), self.market.sequence)
+        self.snapshot_sequence = self.market.sequence

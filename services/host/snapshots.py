@@ -22,16 +22,16 @@ LOOK_EVERY_S = 1.0
 
 
 class Snapshots(Chore):
-    """``every``: events between snapshots. The host itself saves the last one."""
+    """As many events apart as the host says. The host itself saves the last one."""
 
-    def __init__(self, host: MarketHost, dsn: str, every: int) -> None:
+    def __init__(self, host: MarketHost, dsn: str) -> None:
         super().__init__(LOOK_EVERY_S)
-        self._host, self._dsn, self._every = host, dsn, every
+        self._host, self._dsn = host, dsn
 
     async def work(self) -> None:
         # Not beyond what the tables show: they are followed from the snapshot on.
         sequence = self._host.projector.sequence
-        if self._host.accepting and sequence - self._host.snapshot_sequence >= self._every:
+        if self._host.accepting and sequence - self._host.snapshot_sequence >= self._host.snapshot_every:
             await self.save(sequence)
 
     async def save(self, sequence: int) -> None:
