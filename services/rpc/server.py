@@ -16,9 +16,10 @@ from services.rpc.methods import Door, Entrance
 from services.rpc.services import Service
 
 OPTIONS = (
-    # Streams of couriers who vanished are noticed within a minute.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 15_000),
+    # Streams of couriers who vanished are noticed within half a minute.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 )

@@ -47,10 +47,13 @@ def fill(folder: Path) -> Path:
 async def use_up_the_log(dsn: str) -> None:
     """What is left of the present segment of the write-ahead log, until PostgreSQL can write no more."""
     operator = await asyncpg.connect(dsn)
-    while True:
-        await operator.execute("SELECT pg_switch_wal()")
-        await operator.execute("CREATE TABLE IF NOT EXISTS filler (x text)")
-        await operator.execute("INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+    try:
+        while True:
+            await operator.execute("SELECT pg_switch_wal()")
+            await operator.execute("CREATE TABLE IF NOT EXISTS filler (x text)")
+            await operator.execute("INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+    finally:
+        operator.terminate()
 
 
 async def code_of_placing(town: Harmed, number: int) -> grpc.StatusCode:

@@ -30,6 +30,7 @@ class Wire:
         self._target = port
         self._server: asyncio.Server
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sinks: list[asyncio.StreamWriter] = []
         self.cut = False
 
     @property
@@ -44,10 +45,13 @@ class Wire:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sink in self._sinks:
+            sink.transport.abort()
+        await asyncio.gather(*(sink.wait_closed() for sink in self._sinks), return_exceptions=True)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_suite, from_suite = None, None
         from_suite, to_suite = await asyncio.open_connection("127.0.0.1", self._target)
+        self._sinks += [writer, to_suite]
         for source, sink in ((reader, to_suite), (from_suite, writer)):
             task = asyncio.create_task(self._pump(source, sink))
             self._tasks.add(task)
@@ -100,7 +104,7 @@ async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_
             await again.accept((await again.offer()).offer_id)
             assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
             again.cut()
-            # Somebody else vanishes for good: the suite notices within a minute that nobody is there.
+            # Somebody else vanishes for good: the suite notices within half a minute that nobody is there.
             wire.cut = False
             async with grpc.aio.insecure_channel(wire.target, [("grpc.use_local_subchannel_pool", 1)]) as other:
                 cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)

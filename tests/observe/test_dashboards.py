@@ -130,7 +130,7 @@ async def _demonstrate(folder: Path, port: int) -> None:
         await suite.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def watched() -> Iterator[dict]:
     needed("prometheus")
     folder = scratch_directory()

@@ -97,7 +97,7 @@ _islands = itertools.count()
 def island() -> tuple[float, float]:
     """A place of its own for each test, out of reach of all others: the suite is shared."""
     number = next(_islands)
-    return -60.0 + 2.0 * (number % 50), -170.0 + 3.0 * (number // 50)
+    return -59.0 + 2.0 * (number % 50), -170.0 + 3.0 * (number // 50)
 
 
 _names = itertools.count()
