@@ -136,10 +136,8 @@ def _flood(suite: SuiteProcess, rate: float, seconds: float) -> Iterator[None]:
         connections = math.ceil(rate / RATE_OF_CONNECTION)
         command = ["nice", FLOOD, f"--clients={connections}", f"--rps={RATE_OF_CONNECTION}", "--threads=1"]
         # Connections that are made one after another send one after another.
-        command += [
-            f"--rate={math.ceil(connections / RISE_S)}",
-            f"--requests={math.ceil(rate * (seconds + 4 * RISE_S))}",
-        ]
+        command += ["--rate=1", f"--rate-period={max(round(1000 * RISE_S / connections), 1)}ms"]
+        command += [f"--requests={math.ceil(rate * (seconds + 4 * RISE_S))}"]
         command += [f"--data={path}", *(part for name, value in headers.items() for part in ("-H", f"{name}: {value}"))]
         url = f"http://{suite.target}/gig.v1.JobService/PlaceJob"
         quiet = subprocess.DEVNULL
