@@ -9,10 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from dispatcher.log.files import read_log
@@ -28,6 +32,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
 from load_tests.live.suite_process import SuiteProcess, descendants
+from services.cli.main import app
 from tests.dispatcher.measures.conftest import values
 from tests.service.stream import CourierClient, place_request
 from tests.signing import signed_channel
@@ -207,19 +212,20 @@ def test_a_wrong_argument_ends_with_code_2_and_one_clear_line(arguments, said) -
 
 
 def test_help_is_there_for_every_command() -> None:
-    for command in (
-        (),
-        ("serve",),
-        ("demo",),
-        ("replay",),
-        ("config",),
-        ("log",),
-        ("log", "export"),
-        ("bench", "place"),
-        ("bench", "measures"),
-        ("measures",),
-        ("observe",),
-    ):
-        done = gig(*command, "--help")
-        assert done.returncode == 0
-        assert "Usage" in done.stdout
+    """By the program itself for the whole; for each of its commands, and theirs, in this process."""
+    whole = gig("--help")
+    assert whole.returncode == 0
+    assert "Usage" in whole.stdout
+    cli = typer.main.get_command(app())
+
+    def look(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
+        yield path
+        for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+            yield from look(command.get_command(None, name), *path, name)
+
+    found = list(look(cli))
+    assert {("serve",), ("log", "check"), ("bench", "crash"), ("fuzz", "files"), ("token",)} <= set(found)
+    for path in found:
+        outcome = CliRunner().invoke(app(), [*path, "--help"])
+        assert outcome.exit_code == 0, path
+        assert "Usage" in outcome.stdout
