@@ -32,6 +32,15 @@ class Gate:
         self.limits.call(caller)
         return call
 
+    def beyond_capacity(self, metadata: Iterable[tuple[str, Any]] | None) -> bool:
+        """Whether a call with this metadata is more than the service can do. Of those who will be refused for their own
+        sake nothing is counted: neither nobody nor one who calls too often takes from the others."""
+        try:
+            caller = self.caller(metadata)
+        except NoCaller:
+            return False
+        return not self.limits.spent(caller) and self.limits.beyond_capacity()
+
     def caller(self, metadata: Iterable[tuple[str, Any]] | None) -> Caller:
         """Raises NoCaller."""
         found = [value for key, value in metadata or () if key == KEY]

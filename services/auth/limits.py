@@ -58,6 +58,10 @@ class Limits:
             text = f"more than {self.quotas.calls_per_second} calls a second: wait before the next one"
             raise self._exhausted("calls", "TOO_MANY_CALLS", text, retry_s)
 
+    def spent(self, caller: Caller) -> bool:
+        """Whether the next call of this caller will be one too many."""
+        return bool(self._calls.peek(caller.principal).remaining < 1)
+
     def beyond_capacity(self) -> bool:
         """Whether all together have asked for more than the service does in a second; else the call is counted."""
         if not _taken(self._all, "all", 1):

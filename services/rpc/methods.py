@@ -75,12 +75,12 @@ class Door(grpc.GenericRpcHandler):
             for method, made in methods.items()
             if not (method.client_streaming or method.server_streaming or path_of(method) in UNDER_WAY)
         }
-        self._limits = entrance.gate.limits
+        self._gate = entrance.gate
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         method = handler_call_details.method
         refusal = self._refusals.get(method)
-        if refusal is not None and self._limits.beyond_capacity():
+        if refusal is not None and self._gate.beyond_capacity(handler_call_details.invocation_metadata):
             return refusal
         return self._handlers.get(method)
 

@@ -170,3 +170,20 @@ async def test_beyond_its_capacity_the_service_turns_new_work_away_and_lets_what
         )
         await asyncio.gather(*(jobs.CancelJob(cancel) for cancel in cancels))
         assert await counted(suite, "capacity") >= len(refused)
+
+
+async def test_neither_nobody_nor_one_who_calls_too_often_takes_from_the_others() -> None:
+    async with (
+        running_suite("--capacity", "200", "--calls-per-second", "2") as suite,
+        grpc.aio.insecure_channel(suite.target) as channel,
+    ):
+        asked = job_rpc.JobServiceStub(channel).ListJobs
+        request, eve = job_pb.ListJobsRequest(client_id="eve"), suite.wallet.client("eve")
+        nobody = [asked(request, metadata=(("authorization", "Bearer x"),)) for _ in range(200)]
+        greedy = [asked(request, metadata=eve) for _ in range(200)]
+        codes = [await call.code() for call in (*nobody, *greedy)]
+        assert set(codes[:200]) == {grpc.StatusCode.UNAUTHENTICATED}
+        assert codes[200:].count(grpc.StatusCode.RESOURCE_EXHAUSTED) > 150
+        ann = asked(job_pb.ListJobsRequest(client_id="ann"), metadata=suite.wallet.client("ann"))
+        assert await ann.code() is grpc.StatusCode.OK
+        assert await counted(suite, "capacity") == 0
