@@ -105,7 +105,7 @@ def _multiplier(where: str, properties: dict[str, Any]) -> float:
 def _polygon(where: str, geometry: object) -> Any:
     try:
         polygon = shape(geometry)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as fault:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, shapely.errors.ShapelyError) as fault:
         raise ZoneError(f"{where}: the geometry cannot be read: {fault}") from fault
     if polygon.geom_type not in ("Polygon", "MultiPolygon") or polygon.is_empty:
         raise ZoneError(f"{where}: the geometry must be a Polygon or MultiPolygon with points")

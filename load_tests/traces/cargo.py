@@ -6,6 +6,7 @@ the Cargo benchmark (PVLDB 2019). ``NAME.instance`` with ``NETWORK.rnet`` and ``
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from load_tests.traces.errors import TraceError
 
 SPEED_MPS = 10.0
 # More than any city has: a damaged number must not ask for all the memory.
+NETWORK = re.compile(r"^\w[\w.-]*$")
 MOST_NODES = 10_000_000
 
 
@@ -74,6 +76,8 @@ def read_instance(path: Path) -> CargoInstance:
     if (len(vehicles), len(customers)) != declared:
         raise TraceError(f"{path}: holds {len(vehicles)} vehicles and {len(customers)} customers, not {declared}")
     network = (lines[1].split() or [""])[0]
+    if not NETWORK.match(network):
+        raise TraceError(f"{path}: the second line must begin with the network's name: {lines[1][:80]!r}")
     roads = read_roads(path.with_name(f"{network}.rnet"), path.with_name(f"{network}.edges"))
     nodes = roads.latitude.size
     for stop in (*(v.node for v in vehicles), *(n for c in customers for n in (c.origin, c.destination))):

@@ -160,6 +160,8 @@ class _Log:
         self.quoted.add(body.job.job_id)
 
     def _job_placed(self, body: events_pb.JobPlaced) -> None:
+        if body.job.spec.kind not in KINDS:
+            raise ValueError(f"job {body.job.job_id!r} is of no kind that there is")
         self.quoted.discard(body.job.job_id)
         self.live[body.job.job_id] = body.job
         self.tally.rows += 1
