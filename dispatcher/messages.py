@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
 Record = TypeVar("Record", bound=Message)
+
+
+def parts(record: Message) -> Iterator[Message]:
+    """The messages that a message holds itself, one by one where they are repeated."""
+    for field, value in record.ListFields():
+        if field.message_type is not None:
+            yield from value if field.is_repeated else (value,)
 
 
 def copied(record: Record) -> Record:

@@ -224,11 +224,6 @@ class EmbeddedPostgres:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def ready(self) -> bool:
-        """Whether it takes connections."""
-        return self.alive and self._is_ready()
-
     def respawn(self) -> None:
         """After it died: begin again, at the same address; it is ready when it has recovered. For the main thread."""
         self._spawn(self._binaries())

@@ -13,7 +13,9 @@ import asyncpg
 from google.protobuf.message import Message
 
 from dispatcher.errors import NotFound, StaleWriter
+from dispatcher.log.rewriting import begin_rewriting, write_changed
 from dispatcher.log.sql import query
+from dispatcher.messages import parts
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -61,11 +63,10 @@ class Erased:
 def severed(record: Record, erased: Erased) -> Record:
     """The record itself, changed in place: no field of it names the person."""
     _forget_words(record, erased)
+    for part in parts(record):
+        severed(part, erased)
     for field, value in record.ListFields():
-        if field.message_type is not None:
-            for inner in value if field.is_repeated else (value,):
-                severed(inner, erased)
-        elif field.name in NAMES_PEOPLE:
+        if field.name in NAMES_PEOPLE:
             setattr(record, field.name, _renamed(value, erased))
     return record
 
@@ -120,7 +121,7 @@ async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str
     Raises StaleWriter where another process has taken the market over.
     """
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(query("lock_rewriting"), market_id)
+        await begin_rewriting(connection, market_id)
         if await connection.fetchval(query("lock_market"), market_id) != epoch:
             raise StaleWriter(market_id)
         jobs = await connection.fetch(query("erase_jobs"), market_id, person_id)
@@ -149,12 +150,8 @@ async def _update(
     market_id: str,
 ) -> int:
     """How many rows named the person; others, that hold the id's bytes by chance, are left as they are."""
-    rewritten = [(row[key], row["body"], severed(kind.FromString(row["body"]), erased)) for row in rows]
-    changed = [(key, new) for key, old, record in rewritten if (new := record.SerializeToString()) != old]
-    if changed:
-        keys, bodies = zip(*changed, strict=True)
-        await connection.execute(query(f"rewrite_{table}"), market_id, list(keys), list(bodies))
-    return len(changed)
+    rewritten = ((row[key], row["body"], severed(kind.FromString(row["body"]), erased)) for row in rows)
+    return await write_changed(connection, table, market_id, rewritten)
 
 
 async def check_known(pool: asyncpg.Pool, market_id: str, person_id: str) -> None:

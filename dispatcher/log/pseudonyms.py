@@ -7,11 +7,12 @@ name a hash may be. Positions and times stay: who knows where somebody was and w
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from dispatcher.log.erasure import NAMES_PEOPLE
+from dispatcher.messages import parts
 
 Record = TypeVar("Record", bound=Message)
 
@@ -44,14 +45,13 @@ class Pseudonyms:
 
     def rewrite(self, record: Record) -> Record:
         """The record itself, changed in place."""
+        for part in parts(record):
+            self.rewrite(part)
         for field, value in record.ListFields():
-            if field.message_type is not None:
-                for inner in value if field.is_repeated else (value,):
-                    self.rewrite(inner)
-            elif field.name in NAMES_PEOPLE:
+            if field.name in NAMES_PEOPLE:
                 setattr(record, field.name, self._renamed(field.name, value))
             elif field.name in WORDS and field.type == field.TYPE_STRING:
-                _remove(record, field.name)
+                setattr(record, field.name, REMOVED)
         return record
 
     def _renamed(self, field: str, text: str) -> str:
@@ -59,7 +59,3 @@ class Pseudonyms:
             actor, _, request_id = text.partition(":")
             return f"{self.name(actor)}:{self.name(request_id)}"
         return ", ".join(map(self.name, text.split(", ")))
-
-
-def _remove(record: Any, name: str) -> None:
-    setattr(record, name, REMOVED)

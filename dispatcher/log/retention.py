@@ -7,14 +7,16 @@ stay. What decided an old round can then no longer be recomputed to the last dig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import asyncpg
 import numpy as np
 from google.protobuf.message import Message
 
+from dispatcher.log.rewriting import begin_rewriting, write_changed
 from dispatcher.log.sql import query
+from dispatcher.messages import parts
 from dispatcher.times import micros, span
 from geo.units import E7, Ints
 from gig.v1 import events_pb2 as events_pb
@@ -27,6 +29,8 @@ BATCH = 2_000
 COARSE, EXPIRED = "coarse", "expired"
 # E7 degrees, an array of any shape; the same shape.
 Rounding = Callable[[Ints], Ints]
+# Sequence, the body as it was, the event.
+EventRow = tuple[int, bytes, events_pb.Event]
 
 
 def coarse(decimals: int) -> Rounding:
@@ -157,10 +161,8 @@ def _rewrite_places(record: Message, rounding: Rounding) -> None:
         return
     if isinstance(record, types_pb.Place):
         record.ClearField("label")
-    for part, value in record.ListFields():
-        if part.message_type is not None and not part.message_type.full_name.startswith("google."):
-            for inner in value if part.is_repeated else (value,):
-                _rewrite_places(inner, rounding)
+    for part in parts(record):
+        _rewrite_places(part, rounding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,81 +201,62 @@ async def _run(pool: asyncpg.Pool, market_id: str, stage: Stage) -> int:
 async def _batch(pool: asyncpg.Pool, market_id: str, stage: Stage) -> int:
     """How many events it went through; 0 where none is old enough."""
     async with pool.acquire() as connection, connection.transaction():
-        # Erasure rewrites the same rows.
-        await connection.execute(query("lock_rewriting"), market_id)
+        await begin_rewriting(connection, market_id)
         row = await connection.fetchrow(query("retention"), market_id, stage.name)
         done, places = (row["sequence"], _unpacked(row["places"])) if row is not None else (0, Places())
-        events = [
-            event
-            for event in await _events(connection, market_id, done, min(BATCH, stage.limit - done))
-            if micros(event.time) < stage.before_us
+        rows = [
+            row
+            for row in await _events(connection, market_id, done, min(BATCH, stage.limit - done))
+            if micros(row[2].time) < stage.before_us
         ]
-        if not events:
+        if not rows:
             return 0
         rewriter = Rewriter(stage.rounding, places)
-        before = {event.sequence: event.SerializeToString() for event in events}
-        for event in events:
+        for _, _, event in rows:
             rewriter.rewrite(event)
-        last = events[-1].sequence
+        last = rows[-1][0]
         behind = await _make_up(connection, market_id, rewriter, last, stage.limit)
-        changed = [event for event in events if event.SerializeToString() != before[event.sequence]] + behind
-        if changed:
-            bodies = [event.SerializeToString() for event in changed]
-            await connection.execute(query("rewrite_event"), market_id, [event.sequence for event in changed], bodies)
+        await write_changed(connection, "event", market_id, [*rows, *behind])
         await _rewrite_jobs(connection, market_id, stage.rounding, done, last)
         await connection.execute(query("set_retention"), market_id, stage.name, last, rewriter.places.e7.tobytes())
         await connection.execute(query("drop_old_snapshots"), market_id, last)
-        return len(events)
+        return len(rows)
 
 
 async def _make_up(
     connection: asyncpg.Connection, market_id: str, rewriter: Rewriter, after: int, limit: int
-) -> list[events_pb.Event]:
+) -> list[EventRow]:
     changed = []
     while rewriter.pending and after < limit:
-        events = await _events(connection, market_id, after, min(BATCH, limit - after))
-        if not events:
+        rows = await _events(connection, market_id, after, min(BATCH, limit - after))
+        if not rows:
             break
-        for event in events:
-            after = event.sequence
+        for row in rows:
+            after, _, event = row
             if rewriter.make_up(event):
-                changed.append(event)
+                changed.append(row)
             if not rewriter.pending:
                 break
     rewriter.keep()
     return changed
 
 
-async def _events(connection: asyncpg.Connection, market_id: str, after: int, count: int) -> list[events_pb.Event]:
-    rows = await connection.fetch(query("read"), market_id, after, count) if count > 0 else []
-    return [events_pb.Event.FromString(row["body"]) for row in rows]
+async def _events(connection: asyncpg.Connection, market_id: str, after: int, count: int) -> list[EventRow]:
+    found = await connection.fetch(query("read"), market_id, after, count) if count > 0 else []
+    events = [(row["body"], events_pb.Event.FromString(row["body"])) for row in found]
+    return [(event.sequence, body, event) for body, event in events]
 
 
 async def _rewrite_jobs(
     connection: asyncpg.Connection, market_id: str, rounding: Rounding, after: int, until: int
 ) -> None:
     """The records of jobs that ended in this stretch."""
-    rows = await connection.fetch(query("jobs_changed"), market_id, after, until)
-    jobs = [job_pb.Job.FromString(row["body"]) for row in rows]
-    for job in jobs:
+    found = await connection.fetch(query("jobs_changed"), market_id, after, until)
+    jobs = [(row["body"], job_pb.Job.FromString(row["body"])) for row in found]
+    for _, job in jobs:
         _rewrite_places(job, rounding)
-    if jobs:
-        bodies = [job.SerializeToString() for job in jobs]
-        await connection.execute(query("rewrite_job"), market_id, [job.job_id for job in jobs], bodies)
+    await write_changed(connection, "job", market_id, [(job.job_id, body, job) for body, job in jobs])
 
 
 def _unpacked(places: bytes) -> Places:
     return Places(np.frombuffer(places, np.int64).reshape(2, -1).copy())
-
-
-def positions_of(event: events_pb.Event) -> Iterator[types_pb.Position]:
-    """Every position that an event holds as such."""
-    waiting: list[Message] = [event]
-    while waiting:
-        record = waiting.pop()
-        if isinstance(record, types_pb.Position):
-            yield record
-            continue
-        for part, value in record.ListFields():
-            if part.message_type is not None:
-                waiting.extend(value if part.is_repeated else (value,))

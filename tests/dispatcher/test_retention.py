@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import asyncpg
 import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from dispatcher import policy
 from dispatcher.log.proof import LogProof
-from dispatcher.log.retention import COARSE, EXPIRED, Places, Rewriter, coarse, nowhere, positions_of, retain
+from dispatcher.log.retention import COARSE, EXPIRED, Places, Rewriter, coarse, nowhere, retain
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market
+from dispatcher.messages import parts
 from dispatcher.pay.ledger_check import check_ledger
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2
+from gig.v1 import job_pb2, types_pb2
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.bench.busy_market import BusyMarket
 from services.clock import MarketClock
@@ -39,6 +42,14 @@ def log() -> list[events_pb.Event]:
 
 def copies(log: list[events_pb.Event]) -> list[events_pb.Event]:
     return [events_pb.Event.FromString(event.SerializeToString()) for event in log]
+
+
+def positions_of(record: Message) -> Iterator[types_pb2.Position]:
+    """Every position that a record holds as such."""
+    if isinstance(record, types_pb2.Position):
+        yield record
+    for part in parts(record):
+        yield from positions_of(part)
 
 
 def columns(events: list[events_pb.Event]) -> tuple[np.ndarray, np.ndarray]:
