@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dispatcher.log.invariants import LogChecker
-from dispatcher.log.journal import JournalCheck
+from dispatcher.log.journal import JournalCheck, Line
 from dispatcher.pay.ledger_check import LedgerCheck
 from gig.v1 import events_pb2 as events_pb
 
@@ -44,3 +44,12 @@ class LogProof:
             self.faults += 1
             if len(self.told) < TOLD:
                 self.told.append(sentence)
+
+
+async def proved(events: AsyncIterable[events_pb.Event], promised: Iterable[Line] = ()) -> LogProof:
+    """A whole log by itself, and by what people were promised."""
+    proof = LogProof(JournalCheck([*promised]))
+    async for event in events:
+        proof.check(event)
+    proof.finish()
+    return proof

@@ -14,7 +14,8 @@ import numpy as np
 from load_tests.bench.running import free_port, scratch_directory
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.suite_process import SuiteProcess
-from load_tests.live.town import Account, Town, prove
+from load_tests.live.town import Account, Town
+from services.cli.stored_log import prove_stored
 from services.settings import resolve
 
 SPEED = 60.0
@@ -69,7 +70,7 @@ async def _crash(folder: Path, kills: int, seed: int, progress: Callable[[str], 
     finally:
         await town.close()
     await suite.stop()
-    proof = await prove(resolve({"data_dir": folder, "market": MARKET}).values, account.lines())
+    proof = await prove_stored(resolve({"data_dir": folder, "market": MARKET}).values, account.lines())
     return _result(kills, account, recoveries, live_at_kill) | {"violations": proof.told}
 
 

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -37,6 +36,8 @@ RISE_S = 2.0
 # After the flood: windows in which the p99 is looked at.
 WINDOW_S, WINDOWS = 1.0, 10
 CALL_LIMIT_S = 10.0
+# Those that ended, carried out or refused.
+CALLS = "gig_grpc_calls_total"
 
 
 class FloodMissing(RuntimeError):
@@ -73,10 +74,10 @@ async def bench_overload(
         with _flood(suite, capacity * times, seconds):
             await asyncio.sleep(2 * RISE_S)
             progress("flood")
-            before = await asyncio.to_thread(_answered, suite)
+            before = await suite.metric(CALLS, method="JobService/PlaceJob")
             began = time.perf_counter()
             flooded = await client.run(seconds, "flood")
-            offered = (await asyncio.to_thread(_answered, suite) - before) / (time.perf_counter() - began)
+            offered = (await suite.metric(CALLS, method="JobService/PlaceJob") - before) / (time.perf_counter() - began)
             resident.append(_resident_mib(suite.pid))
         progress("after")
         recovery_s = await _recovery(client, calm.summary()["p99_ms"])
@@ -153,14 +154,6 @@ async def _recovery(client: Caller, calm_p99_ms: float) -> float | None:
         if set(heard.codes) == {"OK"} and heard.summary()["p99_ms"] < 2 * calm_p99_ms:
             return (window + 1) * WINDOW_S
     return None
-
-
-def _answered(suite: SuiteProcess) -> int:
-    """Calls of PlaceJob that ended, carried out or refused, since the suite began."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=CALL_LIMIT_S) as answer:
-        lines = answer.read().decode().splitlines()
-    counted = [line for line in lines if line.startswith("gig_grpc_calls_total{") and "JobService/PlaceJob" in line]
-    return int(sum(float(line.rpartition(" ")[2]) for line in counted))
 
 
 def _resident_mib(pid: int) -> int:

@@ -20,8 +20,8 @@ from load_tests.bench.place import place_request
 from load_tests.bench.running import UNLIMITED, running_suite
 from load_tests.fuzz.mutation import distorted, mutated
 from load_tests.live.suite_process import SuiteProcess
-from load_tests.live.town import prove
 from services.auth.access import RULES
+from services.cli.stored_log import prove_stored
 from services.rpc.methods import path_of
 from services.rpc.services import SERVICERS
 from services.settings import resolve
@@ -69,7 +69,7 @@ async def fuzz_services(messages: int, seed: int, progress: Callable[[str], None
                 await rpc.JobServiceStub(channel).GetJob(asked, metadata=suite.wallet.client("kept"), timeout=LIMIT_S)
         await suite.stop()
         assert suite.data_dir is not None, "the suite is our own"
-        proof = await prove(resolve({"data_dir": suite.data_dir}).values, iter(kept))
+        proof = await prove_stored(resolve({"data_dir": suite.data_dir}).values, kept)
         return {
             "messages": messages,
             "codes": {name: dict(sorted(codes.items())) for name, codes in found.items()},

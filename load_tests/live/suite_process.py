@@ -8,11 +8,15 @@ import os
 import signal
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from load_tests.live.wallet import Wallet
 from services.auth.issuing import development_issuer
 
+METRICS_LIMIT_S = 10.0
 READY_LIMIT_S = 90.0
 STOP_LIMIT_S = 60.0
 
@@ -53,6 +57,22 @@ class SuiteProcess:
     def pid(self) -> int:
         assert self._process is not None, "start it first"
         return self._process.pid
+
+    async def exported(self) -> str:
+        """All that it exports for Prometheus now."""
+        url = f"http://127.0.0.1:{self.http_port}/metrics"
+
+        def read() -> str:
+            with urllib.request.urlopen(url, timeout=METRICS_LIMIT_S) as answer:
+                return str(answer.read().decode())
+
+        return await asyncio.to_thread(read)
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels."""
+        families = text_string_to_metric_families(await self.exported())
+        samples = (sample for family in families for sample in family.samples if sample.name == name)
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     async def start(self) -> None:
         """Returns when the suite serves."""

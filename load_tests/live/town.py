@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import grpc
 import numpy as np
 
-from dispatcher.log.journal import JournalCheck, Line
-from dispatcher.log.proof import LogProof
+from dispatcher.log.journal import Line
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import oversight_service_pb2 as oversight_pb
@@ -23,8 +22,6 @@ from load_tests.live.courier import CourierApp, CourierTally
 from load_tests.live.demonstration import ping
 from load_tests.live.view import LIVE_STATES, counts
 from load_tests.live.wallet import Wallet
-from services.cli.stored_log import stored_log
-from services.settings import Settings
 
 LOOK_LIMIT_S = 20.0
 LOOK_EVERY_S = 0.1
@@ -131,13 +128,3 @@ class Town:
         )
         view: oversight_pb.MarketView = response.market
         return view
-
-
-async def prove(settings: Settings, lines: Iterator[Line]) -> LogProof:
-    """The log of a running suite or of a data directory, proved by itself and by what people were promised."""
-    proof = LogProof(JournalCheck([*lines]))
-    async with stored_log(settings) as store:
-        async for event in store.read():
-            proof.check(event)
-    proof.finish()
-    return proof

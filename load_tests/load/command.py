@@ -22,7 +22,6 @@ from load_tests.behaviour import settings as behaviours
 from load_tests.bench.running import running_suite
 from load_tests.experiments.options import AsJson
 from load_tests.live.suite_process import SuiteFailed
-from load_tests.live.town import prove
 from load_tests.live.wallet import Wallet
 from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
 from load_tests.replay.day import Day, prepare
@@ -31,6 +30,7 @@ from load_tests.traces.reading import read_trace
 from services.auth.issuing import Issuer, new_key
 from services.cli import options
 from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.stored_log import prove_stored
 from services.cli.token import Key, issuer_of
 from services.settings import Settings, resolve
 
@@ -134,7 +134,7 @@ async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None
     if plan.target:
         with _playing(day) as told:
             account = await run_load(plan, told)
-        violations = (await prove(settings, account.lines())).told if settings is not None else None
+        violations = (await prove_stored(settings, account.lines())).told if settings is not None else None
         return _result(plan, account, violations), account
     flags = ("--market", MARKET, "--policy", policy, "--clock-speed", f"{plan.speed:g}")
     async with running_suite(*flags) as suite:
@@ -143,7 +143,7 @@ async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None
             account = await run_load(own, told)
         await suite.stop()
         own_settings = resolve({"data_dir": suite.data_dir, "market": MARKET}).values
-        return _result(own, account, (await prove(own_settings, account.lines())).told), account
+        return _result(own, account, (await prove_stored(own_settings, account.lines())).told), account
 
 
 def _result(plan: LoadPlan, account: LoadAccount, violations: list[str] | None) -> dict[str, Any]:

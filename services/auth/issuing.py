@@ -37,17 +37,19 @@ KEY_FILE, JWKS_FILE = "development-key.pem", "development-jwks.json"
 
 
 class Issuer:
-    """Signs tokens with a private key; the key's id is its thumbprint (RFC 7638)."""
+    """Signs tokens with a private key; the key's id is its thumbprint (RFC 7638). ``name``: the tokens' iss, if any."""
 
-    def __init__(self, key: PrivateKey, audience: str = AUDIENCE) -> None:
-        self._key, self._audience = key, audience
+    def __init__(self, key: PrivateKey, audience: str = AUDIENCE, name: str = "") -> None:
+        self._key, self._audience, self._name = key, audience, name
         self._algorithm = "ES256" if isinstance(key, EllipticCurvePrivateKey) else "EdDSA"
         self.jwk = _public_jwk(key)
 
-    def token(self, role: str, person_id: str, lifetime_s: float, **claims: Any) -> str:
+    def token(self, role: str, person_id: str, lifetime_s: float) -> str:
         now_s = int(time.time())
         content = {"sub": person_id, "role": role, "aud": self._audience, "iat": now_s, "exp": now_s + int(lifetime_s)}
-        return jwt.encode(content | claims, self._key, self._algorithm, headers={"kid": self.jwk["kid"]})
+        if self._name:
+            content["iss"] = self._name
+        return jwt.encode(content, self._key, self._algorithm, headers={"kid": self.jwk["kid"]})
 
 
 def new_key(algorithm: str = "ES256") -> PrivateKey:
@@ -86,13 +88,13 @@ def jwks(issuers: list[Issuer]) -> str:
     return json.dumps({"keys": [issuer.jwk for issuer in issuers]}, indent=1) + "\n"
 
 
-def development_issuer(data_dir: Path, audience: str = AUDIENCE) -> Issuer:
+def development_issuer(data_dir: Path, audience: str = AUDIENCE, name: str = "") -> Issuer:
     """Of the key in the data directory, which is made where there is none: whoever can read it may be anybody."""
     path = data_dir / KEY_FILE
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # made by another process in this very moment
             write_private_key(path, new_key())
-    issuer = Issuer(read_private_key(path), audience)
+    issuer = Issuer(read_private_key(path), audience, name)
     published = data_dir / JWKS_FILE
     if not published.exists():
         unfinished = published.with_name(f"{JWKS_FILE}.{secrets.token_hex(4)}")

@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
-import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from dispatcher.log import backup as backups
 from dispatcher.log.backup import BackupError, Part, parts_of, write_part
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.proof import LogProof
-from dispatcher.log.store import open_pool
 from gig.v1 import events_pb2 as events_pb
 from services.cli import options
-from services.cli.failures import FAILED, fail, reported
-from services.cli.stored_log import length_of, stored_log
+from services.cli.failures import reported, tell_faults
+from services.cli.stored_log import database, length_of, stored_log
 from services.host.restoring import restore as restore_market
 from services.roads import networks
 from services.settings import Settings, resolve
@@ -47,11 +44,7 @@ def backup(
     """
     flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
     with reported():
-        settings = resolve(flags, file=config).values
-        try:
-            last, part = asyncio.run(_backup(folder, settings))
-        except BackupError as fault:
-            fail(str(fault), FAILED)
+        last, part = asyncio.run(_backup(folder, resolve(flags, file=config).values))
     if as_json:
         print(json.dumps({"sequence": last, "added": part.last - part.first + 1 if part else 0, "folder": str(folder)}))
     elif part is None:
@@ -77,25 +70,19 @@ def restore(
     flags = {"database_url": database_url, "data_dir": data_dir, "roads": roads}
     with reported():
         settings = resolve(flags, file=config).values
-        try:
-            parts = parts_of(folder, market or "")
-            if not parts:
-                raise BackupError(f"{folder} holds no backup" + (f" of market {market!r}" if market else ""))
-            if until is not None and until > parts[-1].last:
-                raise BackupError(f"--until: the backup ends with event {parts[-1].last}")
-            proof, moment = asyncio.run(_restore(parts, until or parts[-1].last, settings))
-        except BackupError as fault:
-            fail(str(fault), FAILED)
+        parts = parts_of(folder, market or "")
+        if not parts:
+            raise BackupError(f"{folder} holds no backup" + (f" of market {market!r}" if market else ""))
+        if until is not None and until > parts[-1].last:
+            raise BackupError(f"--until: the backup ends with event {parts[-1].last}")
+        proof, moment = asyncio.run(_restore(parts, until or parts[-1].last, settings))
     name = parts[0].market_id
     if as_json:
         told = {"market": name, "events": proof.events, "jobs": proof.jobs, "time": moment}
         print(json.dumps(told | {"faults": proof.faults, "first_faults": proof.told}))
     else:
         typer.echo(f"market {name!r} with {proof.events} events and {proof.jobs} jobs, as it was at {moment}")
-    for sentence in proof.told:
-        typer.secho(sentence, err=True, fg=typer.colors.RED)
-    if proof.faults:
-        fail(f"{proof.faults} faults", FAILED)
+    tell_faults(proof.told, proof.faults, "faults")
 
 
 async def _backup(folder: Path, settings: Settings) -> tuple[int, Part | None]:
@@ -133,27 +120,10 @@ async def _restore(parts: list[Part], until: int, settings: Settings) -> tuple[L
             moment = event.time.ToJsonString()
             yield event
 
-    async with _database(settings) as pool:
+    async with database(settings.database_url, settings.data_dir, size=2) as pool:
         with _progress("restoring", until) as told:
             proof = await restore_market(pool, parts[0].market_id, events(), networks(settings.roads), told)
     return proof, moment
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
-    """The one that is named, or an embedded one that runs for this command alone."""
-    postgres = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
-    if postgres is not None:
-        postgres.start()
-    try:
-        pool = await open_pool(settings.database_url or (postgres.dsn if postgres is not None else ""), size=2)
-        try:
-            yield pool
-        finally:
-            await pool.close()
-    finally:
-        if postgres is not None:
-            postgres.stop()
 
 
 @contextmanager

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ import asyncpg
 import typer
 
 from dispatcher.errors import DispatchError, PolicyError
+from dispatcher.log.backup import BackupError
 from dispatcher.log.embedded_postgres import EmbeddedPostgresError
 from dispatcher.log.files import LogFileError
 from geo.roads import RoadsError
@@ -30,12 +31,20 @@ def reported() -> Iterator[None]:
         yield
     except (SettingsError, PolicyError, KeysError) as fault:
         fail(str(fault), USAGE)
-    except (EmbeddedPostgresError, PortTaken, LogFileError, DispatchError, RoadsError) as fault:
+    except (BackupError, EmbeddedPostgresError, PortTaken, LogFileError, DispatchError, RoadsError) as fault:
         fail(str(fault), FAILED)
     except (asyncpg.PostgresError, OSError) as fault:
         fail(f"{type(fault).__name__}: {fault}", FAILED)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def tell_faults(first: Iterable[str], count: int, what: str) -> None:
+    """Of what a check found wrong the first ones; and where there is any, the end."""
+    for sentence in first:
+        typer.secho(sentence, err=True, fg=typer.colors.RED)
+    if count:
+        fail(f"{count} {what}", FAILED)
 
 
 def fail(text: str, code: int) -> NoReturn:

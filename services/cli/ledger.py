@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher import money
+from dispatcher.log.proof import TOLD
 from dispatcher.pay.ledger_check import LedgerCheck
 from services.cli import options
-from services.cli.failures import FAILED, fail, reported
+from services.cli.failures import reported, tell_faults
 from services.cli.stored_log import events_of
 from services.settings import Settings, resolve
 
@@ -23,8 +24,6 @@ ledger_app = typer.Typer(help="The money of a market: every event balances to ze
 Source = Annotated[
     Path | None, typer.Argument(help="A file that `gig log export` wrote.", show_default="the market's database")
 ]
-# More are counted, not told.
-TOLD = 20
 
 
 @ledger_app.callback()
@@ -52,10 +51,7 @@ def check(
         print(json.dumps(found | {"faults": len(faults), "first_faults": faults[:TOLD]}))
     else:
         _show(ledger)
-    for fault in faults[:TOLD]:
-        typer.secho(fault, err=True, fg=typer.colors.RED)
-    if faults:
-        fail(f"{len(faults)} amounts are wrong", FAILED)
+    tell_faults(faults[:TOLD], len(faults), "amounts are wrong")
 
 
 async def _check(source: Path | None, settings: Settings) -> tuple[LedgerCheck, list[str]]:

@@ -19,14 +19,14 @@ from rich.table import Table
 from dispatcher.log import retention
 from dispatcher.log.audit import acts_of
 from dispatcher.log.files import open_log, read_log, write_event
-from dispatcher.log.journal import JournalCheck, JournalError, read_journal
-from dispatcher.log.proof import LogProof
+from dispatcher.log.journal import JournalError, read_journal
+from dispatcher.log.proof import proved
 from dispatcher.log.pseudonyms import KeyUnfit, Pseudonyms
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from services.cli import options
-from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.failures import USAGE, fail, reported, tell_faults
 from services.cli.stored_log import events_of, length_of, stored_log
 from services.settings import Settings, resolve
 
@@ -115,19 +115,16 @@ def check(
         lines = [line for path in journal or () for line in read_journal(path)]
     except (JournalError, OSError) as fault:
         fail(str(fault), USAGE)
-    proof = LogProof(JournalCheck(lines))
     with reported():
-        asyncio.run(_prove(proof, source, resolve(flags, file=config).values))
+        settings = resolve(flags, file=config).values
+        proof = asyncio.run(proved(events_of(source, settings, "checking"), lines))
     if as_json:
         found = {"events": proof.events, "jobs": proof.jobs, "acknowledged": len(lines)}
         print(json.dumps(found | {"faults": proof.faults, "first_faults": proof.told}))
     else:
         compared = f", {len(lines)} acknowledgements kept" if lines and not proof.faults else ""
         typer.echo(f"{proof.events} events, {proof.jobs} jobs, {proof.faults} faults{compared}")
-    for sentence in proof.told:
-        typer.secho(sentence, err=True, fg=typer.colors.RED)
-    if proof.faults:
-        fail(f"{proof.faults} faults", FAILED)
+    tell_faults(proof.told, proof.faults, "faults")
 
 
 @log_app.command()
@@ -183,12 +180,6 @@ def _pseudonyms(path: Path | None) -> Pseudonyms | None:
         return Pseudonyms(path.read_bytes().strip())
     except KeyUnfit as fault:
         fail(f"{path}: {fault}", USAGE)
-
-
-async def _prove(proof: LogProof, source: Path | None, settings: Settings) -> None:
-    async for event in events_of(source, settings, "checking"):
-        proof.check(event)
-    proof.finish()
 
 
 async def _audit(source: Path | None, settings: Settings, person: str | None, as_json: bool) -> None:

@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 from rich.console import Console
 from rich.progress import Progress
 
 from dispatcher.errors import NotFound
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.files import read_log
+from dispatcher.log.journal import Line
+from dispatcher.log.proof import LogProof, proved
 from dispatcher.log.store import LogStore, markets, open_pool
 from gig.v1 import events_pb2 as events_pb
 from services.settings import Settings
 
 
 @asynccontextmanager
-async def stored_log(settings: Settings) -> AsyncIterator[LogStore]:
-    """The market's log, from a running database, or from an embedded one that runs for this command alone."""
-    running = settings.data_dir / "database.url"
-    postgres = None
-    if settings.database_url:
-        dsn = settings.database_url
-    elif running.exists():
-        dsn = running.read_text("utf-8")
-    else:
-        if not (settings.data_dir / "postgres").exists():
-            raise NotFound("log", str(settings.data_dir))
-        postgres = EmbeddedPostgres(settings.data_dir)
+async def database(dsn: str, data_dir: Path, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """The one that ``dsn`` names, or an embedded one in ``data_dir`` that runs for this command alone."""
+    postgres = None if dsn else EmbeddedPostgres(data_dir)
+    if postgres is not None:
         postgres.start()
         dsn = postgres.dsn
     try:
-        pool = await open_pool(dsn, size=1)
+        pool = await open_pool(dsn, size)
         try:
-            yield LogStore(pool, settings.market)
+            yield pool
         finally:
             await pool.close()
     finally:
         if postgres is not None:
             postgres.stop()
+
+
+@asynccontextmanager
+async def stored_log(settings: Settings) -> AsyncIterator[LogStore]:
+    """The market's log, from a running database, or from an embedded one that runs for this command alone."""
+    running, dsn = settings.data_dir / "database.url", settings.database_url
+    if not dsn and running.exists():
+        dsn = running.read_text("utf-8")
+    if not dsn and not (settings.data_dir / "postgres").exists():
+        raise NotFound("log", str(settings.data_dir))
+    async with database(dsn, settings.data_dir, size=1) as pool:
+        yield LogStore(pool, settings.market)
+
+
+async def prove_stored(settings: Settings, promised: Iterable[Line]) -> LogProof:
+    """The market's whole log, by itself and by what people were promised."""
+    async with stored_log(settings) as store:
+        return await proved(store.read(), promised)
 
 
 async def length_of(store: LogStore) -> int:

@@ -63,8 +63,7 @@ def token(
     with reported():
         settings = resolve(flags, file=config).values
         issuer = issuer_of(key, settings)
-    claims = {"iss": settings.token_issuer} if settings.token_issuer else {}
-    text = issuer.token(role, person_id, seconds, **claims)
+    text = issuer.token(role, person_id, seconds)
     if as_json:
         found = {"token": text, "role": role, "id": person_id, "expires": int(time.time()) + seconds}
         print(json.dumps(found))
@@ -75,8 +74,8 @@ def token(
 def issuer_of(key: Path | None, settings: Settings) -> Issuer:
     """Of a key file, or of the key for development. Raises KeysError or OSError."""
     if key is not None:
-        return Issuer(read_private_key(key), settings.token_audience)
-    return development_issuer(settings.data_dir, settings.token_audience)
+        return Issuer(read_private_key(key), settings.token_audience, settings.token_issuer)
+    return development_issuer(settings.data_dir, settings.token_audience, settings.token_issuer)
 
 
 @keys_app.command()

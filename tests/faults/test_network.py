@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import urllib.request
 from collections.abc import AsyncIterator
 
 import grpc
@@ -15,7 +14,7 @@ from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite
-from load_tests.live.town import prove
+from services.cli.stored_log import prove_stored
 from services.settings import resolve
 from tests.service.stream import CourierClient, go_online, place_request
 from tests.signing import signed_channel
@@ -75,12 +74,6 @@ async def wire_to(port: int) -> AsyncIterator[Wire]:
         await wire.close()
 
 
-def streams(port: int) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("gig_courier_streams"))
-
-
 async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_loss() -> None:
     async with (
         running_suite("--clock-speed", "1") as suite,
@@ -109,14 +102,14 @@ async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_
             async with grpc.aio.insecure_channel(wire.target, [("grpc.use_local_subchannel_pool", 1)]) as other:
                 cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)
                 await cleo.online((2.0, 2.0))
-                assert await asyncio.to_thread(streams, suite.http_port) >= 1
+                assert await suite.metric("gig_courier_streams") >= 1
                 wire.cut = True
-                while await asyncio.to_thread(streams, suite.http_port):
+                while await suite.metric("gig_courier_streams"):
                     pass
         await suite.stop()
         assert suite.data_dir is not None
         promised = [{"kind": "placed", "client_id": "ann", "request_id": "place-1", "job_id": placed.job_id}]
-        assert (await prove(resolve({"data_dir": suite.data_dir}).values, iter(promised))).told == []
+        assert (await prove_stored(resolve({"data_dir": suite.data_dir}).values, promised)).told == []
 
 
 async def test_messages_twice_late_and_out_of_order_are_each_carried_out_once() -> None:
@@ -172,4 +165,4 @@ async def test_messages_twice_late_and_out_of_order_are_each_carried_out_once() 
             {"kind": "answered", "courier_id": "bo", "offer_id": offer.offer_id, "accepted": True},
             {"kind": "progress", "courier_id": "bo", "job_id": job_id, "step": "PROGRESS_STEP_COMPLETED"},
         ]
-        assert (await prove(resolve({"data_dir": suite.data_dir}).values, iter(promised))).told == []
+        assert (await prove_stored(resolve({"data_dir": suite.data_dir}).values, promised)).told == []

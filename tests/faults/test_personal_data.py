@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
-import urllib.request
 
 import grpc
 import pytest
@@ -64,11 +62,7 @@ async def test_logs_metrics_and_errors_name_nobody() -> None:
         await town.suite.start()
         await town.goes_on()
 
-        def scrape() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{town.suite.http_port}/metrics", timeout=10) as answer:
-                return str(answer.read().decode())
-
-        metrics = await asyncio.to_thread(scrape)
+        metrics = await town.suite.exported()
         await town.proved()
         for name, text in (
             ("the suite's log", town.said()),

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher import commands, policy
 from dispatcher.errors import MarketUnavailable
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
-from dispatcher.log.proof import LogProof
+from dispatcher.log.proof import proved
 from dispatcher.log.store import open_pool
 from dispatcher.market import market
 from dispatcher.market.apply import fold
@@ -72,10 +72,8 @@ def breaking(of: Any) -> Any:
     return broken
 
 
-async def proved(host: MarketHost, jobs: set[str]) -> None:
-    proof = LogProof()
-    async for event in host.store.read():
-        proof.check(event)
+async def holds_only(host: MarketHost, jobs: set[str]) -> None:
+    proof = await proved(host.store.read())
     assert (proof.told, proof.jobs) == ([], len(jobs))
     assert set(host.market.state.jobs) == jobs
 
@@ -87,7 +85,7 @@ async def test_a_command_that_cannot_be_decided_changes_nothing_for_anybody(host
     with pytest.raises(ZeroDivisionError):
         await place(host, POISON)
     await place(host, "two")
-    await proved(host, {"one", "two"})
+    await holds_only(host, {"one", "two"})
 
 
 async def test_an_event_that_cannot_be_applied_is_not_logged_and_memory_is_loaded_anew(host, monkeypatch) -> None:
@@ -105,7 +103,7 @@ async def test_an_event_that_cannot_be_applied_is_not_logged_and_memory_is_loade
         await place(host, POISON)
     await placed(host, "two")
     assert host.generation > generation
-    await proved(host, {"one", "two"})
+    await holds_only(host, {"one", "two"})
 
 
 def test_the_text_of_such_a_fault_reaches_neither_the_caller_nor_the_log(caplog) -> None:

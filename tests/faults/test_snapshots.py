@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher import commands, policy
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
-from dispatcher.log.proof import LogProof
+from dispatcher.log.proof import proved
 from dispatcher.log.store import open_pool
 from load_tests.bench.running import scratch_directory
 from services.clock import MarketClock
@@ -55,9 +55,7 @@ async def test_what_was_folded_once_is_not_folded_again(pool: asyncpg.Pool) -> N
         saved = await host.store.latest_snapshot()
         folded_next_time = host.market.sequence - (saved[0].sequence if saved else 0)
         assert folded_next_time < EVERY + 2 * 50, f"life {number}"
-    proof = LogProof()
-    async for event in host.store.read():
-        proof.check(event)
+    proof = await proved(host.store.read())
     assert (proof.told, proof.events) == ([], host.market.sequence)
     again = await life(pool, 0)
     assert again.market.snapshot().SerializeToString(deterministic=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -68,12 +67,7 @@ async def admitted(courier: CourierClient) -> bool:
 
 
 async def counted(suite: SuiteProcess, limit: str) -> float:
-    def read() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
-            return answer.read().decode()
-
-    lines = (await asyncio.to_thread(read)).splitlines()
-    return sum(float(line.split()[1]) for line in lines if line.startswith(f'gig_refused_total{{limit="{limit}"}}'))
+    return await suite.metric("gig_refused_total", limit=limit)
 
 
 async def test_one_who_calls_too_often_is_told_when_to_come_back_and_others_are_not_held_up(small, channel) -> None:

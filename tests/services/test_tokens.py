@@ -111,8 +111,9 @@ def test_whatever_has_the_form_of_a_token_is_refused_in_order(tokens, header, bo
 
 def test_the_issuer_is_checked_where_one_is_set(tmp_path) -> None:
     tokens = tokens_of(tmp_path, issuer="https://people.example")
-    assert tokens.caller(ISSUER.token("client", "ann", 60, iss="https://people.example")).person_id == "ann"
-    for wrong in (ISSUER.token("client", "ann", 60), ISSUER.token("client", "ann", 60, iss="https://other.example")):
+    ours, other = (Issuer(KEY, name=f"https://{name}.example") for name in ("people", "other"))
+    assert tokens.caller(ours.token("client", "ann", 60)).person_id == "ann"
+    for wrong in (ISSUER.token("client", "ann", 60), other.token("client", "ann", 60)):
         with pytest.raises(NoCaller, match="iss"):
             tokens.caller(wrong)
 
