@@ -15,7 +15,7 @@ from geo.zones import EVERY_VEHICLE, VEHICLES, Rule, Zone, ZoneError, ZoneSet
 
 SURGE_LIMITS = (1.0, 10.0)
 # Classes are labels of metrics: few, and short.
-CLASS = re.compile(r"^[a-z0-9_]{1,40}$")
+CLASS = re.compile(r"[a-z0-9_]{1,40}")
 MOST_CLASSES = 50
 
 
@@ -79,7 +79,7 @@ def _rule(where: str, properties: dict[str, Any]) -> Rule:
 
 def _class(where: str, properties: dict[str, Any]) -> str:
     given = properties.get("class", "")
-    if not isinstance(given, str) or (given and not CLASS.match(given)):
+    if not isinstance(given, str) or (given and not CLASS.fullmatch(given)):
         raise ZoneError(f"{where}: the class must be a word of a-z, 0-9 and _, up to 40 long, not {given!r}")
     return given
 

@@ -25,7 +25,7 @@ def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("gig-dispatch"))
 
 
-Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$")]
+Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):[0-9]{1,5}$")]
 
 
 def _listed(value: Any) -> Any:

@@ -37,7 +37,7 @@ def signature(wallet: Wallet, method: str, request: Any) -> Metadata:
     if getattr(request, "rater", None) == job_pb2.ACTOR_COURIER:
         role = "courier"
     person_id = getattr(request, rule.subject)
-    return wallet.of(role, person_id if PERSON_ID.match(person_id) else "nobody")
+    return wallet.of(role, person_id if PERSON_ID.fullmatch(person_id) else "nobody")
 
 
 class _Signing:

@@ -15,7 +15,7 @@ from pathlib import Path
 from dispatcher.log.files import LogFileError, open_log, read_log_part, write_event
 from gig.v1 import events_pb2 as events_pb
 
-_NAME = re.compile(r"^(?P<market>[A-Za-z0-9._-]{1,64})-(?P<first>\d{12})-(?P<last>\d{12})\.log\.gz$")
+_NAME = re.compile(r"(?P<market>[A-Za-z0-9._-]{1,64})-(?P<first>[0-9]{12})-(?P<last>[0-9]{12})\.log\.gz")
 
 
 class BackupError(ValueError):
@@ -34,7 +34,7 @@ def parts_of(folder: Path, market_id: str = "") -> list[Part]:
     """In order, of the one market that the folder holds, or of the one that is named. Raises BackupError."""
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        match = _NAME.match(path.name)
+        match = _NAME.fullmatch(path.name)
         if match and market_id in ("", match["market"]):
             found.append(Part(path, match["market"], int(match["first"]), int(match["last"])))
     markets = sorted({part.market_id for part in found})

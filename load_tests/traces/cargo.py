@@ -22,7 +22,7 @@ from load_tests.traces.errors import TraceError
 
 SPEED_MPS = 10.0
 # More than any city has: a damaged number must not ask for all the memory.
-NETWORK = re.compile(r"^\w[\w.-]*$")
+NETWORK = re.compile(r"\w[\w.-]*")
 MOST_NODES = 10_000_000
 
 
@@ -76,7 +76,7 @@ def read_instance(path: Path) -> CargoInstance:
     if (len(vehicles), len(customers)) != declared:
         raise TraceError(f"{path}: holds {len(vehicles)} vehicles and {len(customers)} customers, not {declared}")
     network = (lines[1].split() or [""])[0]
-    if not NETWORK.match(network):
+    if not NETWORK.fullmatch(network):
         raise TraceError(f"{path}: the second line must begin with the network's name: {lines[1][:80]!r}")
     roads = read_roads(path.with_name(f"{network}.rnet"), path.with_name(f"{network}.edges"))
     nodes = roads.latitude.size

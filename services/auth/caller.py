@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 ROLES = ("client", "courier", "reviewer", "operator", "researcher")
 CLIENT, COURIER, REVIEWER, OPERATOR, RESEARCHER = ROLES
-# As the contract spells ids of people.
-PERSON_ID = re.compile(r"^[A-Za-z0-9._:@-]{1,128}$")
+# As the contract spells ids of people. Always used with fullmatch: `$` would accept a trailing newline.
+PERSON_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,17 @@ LEEWAY_S = 30.0
 LONGEST_TOKEN = 4096
 # Checking a signature takes a tenth of a millisecond; a courier sends the same token all day.
 REMEMBERED = 20_000
+# The end of the year 9999.
+LATEST_S = 253_402_300_799
+# PyJWT checks the signature, the audience and the issuer; _caller checks the other claims and names them.
+_PARTS: Any = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
 
 
 class Tokens:
@@ -45,6 +56,7 @@ class Tokens:
         return found
 
     def _checked(self, token: str) -> Caller:
+        """Check the signature, the audience and the issuer, then each claim that is read. Raises NoCaller."""
         if len(token) > LONGEST_TOKEN:
             raise _invalid("it is longer than any of ours")
         try:
@@ -55,17 +67,12 @@ class Tokens:
                 [key.algorithm],
                 audience=self._audience,
                 issuer=self._issuer or None,
-                leeway=LEEWAY_S,
-                options={"require": ["exp", "sub", "aud", *(["iss"] if self._issuer else [])]},
+                options=_PARTS,
             )
-        except jwt.ExpiredSignatureError as fault:
-            raise NoCaller("TOKEN_EXPIRED", "the token has expired: get a new one") from fault
         except jwt.InvalidAudienceError as fault:
             raise _invalid(f"its audience (aud) is not {self._audience!r}") from fault
         except jwt.InvalidIssuerError as fault:
             raise _invalid(f"its issuer (iss) is not {self._issuer!r}") from fault
-        except jwt.ImmatureSignatureError as fault:
-            raise _invalid("it is not valid yet (nbf, iat): compare the clocks") from fault
         except jwt.MissingRequiredClaimError as fault:
             raise _invalid(f"it lacks the claim {fault.claim!r}") from fault
         except jwt.InvalidSignatureError as fault:
@@ -73,7 +80,7 @@ class Tokens:
         # Whatever bytes a stranger may send: large numbers, deep nesting, lone surrogates.
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError) as fault:
             raise _invalid("it cannot be read") from fault
-        return _caller(claims)
+        return _caller(claims, time.time())
 
     def _key_of(self, header: dict[str, Any]) -> VerifyingKey:
         keys, named = self._keys.keys, header.get("kid")
@@ -85,13 +92,35 @@ class Tokens:
         return found
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
-    role, person_id = claims.get("role"), claims["sub"]
+def _caller(claims: dict[str, Any], now_s: float) -> Caller:
+    """The caller that the claims name. Raises NoCaller, which names the claim at fault."""
+    expires_s = _time(claims, "exp")
+    if expires_s is None:
+        raise _invalid("it lacks the claim 'exp'")
+    if now_s >= expires_s + LEEWAY_S:
+        raise NoCaller("TOKEN_EXPIRED", "the token has expired: get a new one")
+    for name in ("nbf", "iat"):
+        begins_s = _time(claims, name)
+        if begins_s is not None and now_s < begins_s - LEEWAY_S:
+            raise _invalid(f"it is not valid yet ({name}): compare the clocks")
+    role, person_id = claims.get("role"), claims.get("sub")
     if role not in ROLES:
-        raise _invalid(f"its claim 'role' is none of {', '.join(ROLES)}")
-    if not PERSON_ID.match(person_id):
-        raise _invalid("its subject (sub) is no id of a person: letters, digits and ._:@- only, at most 128")
-    return Caller(role, person_id, float(claims["exp"]) + LEEWAY_S)
+        raise _invalid(f"its claim 'role' must be one of {', '.join(ROLES)}")
+    if person_id is None:
+        raise _invalid("it lacks the claim 'sub'")
+    if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id):
+        raise _invalid("its subject (sub) must be 1 to 128 letters, digits or ._:@-")
+    return Caller(role, person_id, expires_s + LEEWAY_S)
+
+
+def _time(claims: dict[str, Any], name: str) -> float | None:
+    """Seconds since the Unix epoch, or None where the claim is absent. Raises NoCaller."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_S:
+        raise _invalid(f"its claim {name!r} must be a number of seconds from 0 to {LATEST_S}")
+    return float(value)
 
 
 def _invalid(why: str) -> NoCaller:

@@ -56,7 +56,7 @@ def token(
 
     Where people sign in, an identity provider issues them, and `gig serve --token-keys` has its public keys.
     """
-    if not PERSON_ID.match(person_id):
+    if not PERSON_ID.fullmatch(person_id):
         fail("ID: letters, digits and ._:@- only, at most 128", USAGE)
     seconds = _seconds(lifetime)
     flags = {"data_dir": data_dir, "token_audience": token_audience, "token_issuer": token_issuer}

@@ -204,6 +204,6 @@ def test_each_alert_fires_for_what_it_says_and_for_nothing_less(name: str, tmp_p
 
 def _split(line: str) -> tuple[str, str]:
     """Series and values, which come after the first space outside of braces."""
-    match = re.match(r"^([^{ ]+(?:\{[^}]*\})?) (.*)$", line)
+    match = re.fullmatch(r"([^{ ]+(?:\{[^}]*\})?) (.*)", line)
     assert match is not None, line
     return match[1], match[2]

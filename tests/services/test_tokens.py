@@ -15,12 +15,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.errors import NoCaller
 from services.auth import keys as key_files
-from services.auth.caller import ROLES
+from services.auth.caller import PERSON_ID, ROLES
 from services.auth.issuing import Issuer, development_issuer, jwks, new_key, read_private_key, write_private_key
 from services.auth.keys import KeyFile, KeysError
 from services.auth.tokens import Tokens
@@ -82,6 +82,57 @@ def test_what_is_not_valid_is_refused_and_not_repeated(tokens, token, said) -> N
         tokens.caller(token)
     assert said in refused.value.message
     assert not token or token not in refused.value.message
+
+
+ABSURD = st.one_of(
+    st.sampled_from(
+        [10**400, -(10**400), 2**63, 253_402_300_800, -1, float("inf"), float("-inf"), float("nan"), 1e308]
+    ),
+    st.floats(max_value=-1e-9),
+    st.integers(max_value=-1),
+    st.text(max_size=20),
+    st.booleans(),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=1),
+)
+
+
+def signed(content: dict[str, Any]) -> str:
+    """A signed token with any payload that JSON can spell; PyJWT itself refuses to encode some of them."""
+    payload = json.dumps(content).encode()
+    return jwt.PyJWS().encode(payload, KEY, "ES256", headers={"kid": ISSUER.jwk["kid"]})
+
+
+VALID = {"sub": "ann", "role": "client", "aud": "gig-dispatch", "exp": 4_000_000_000}
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(["exp", "nbf", "iat", "role", "sub"]), value=ABSURD)
+def test_a_signed_claim_that_makes_no_sense_is_refused_by_name(tokens, name, value) -> None:
+    assume(not (name == "sub" and isinstance(value, str) and PERSON_ID.fullmatch(value)))
+    with pytest.raises(NoCaller) as refused:
+        tokens.caller(signed(VALID | {name: value}))
+    assert refused.value.reason == "TOKEN_INVALID"
+    assert "token is not valid" in refused.value.message
+    assert name in refused.value.message
+
+
+@pytest.mark.parametrize("exp", [4_000_000_000, 4_000_000_000.5, 253_402_300_799])
+def test_a_claim_of_time_may_be_whole_or_not(tokens, exp) -> None:
+    assert tokens.caller(signed(VALID | {"exp": exp, "iat": 0, "nbf": 1.5})).expires_s == exp + 30
+
+
+@pytest.mark.parametrize("payload", ["[]", "1", "null", '"x"', "NaN", "{", ""])
+def test_a_signed_payload_that_is_no_object_is_refused(tokens, payload) -> None:
+    token = jwt.PyJWS().encode(payload.encode(), KEY, "ES256", headers={"kid": ISSUER.jwk["kid"]})
+    with pytest.raises(NoCaller, match="not valid"):
+        tokens.caller(token)
+
+
+@pytest.mark.parametrize("person_id", ["ann\n", "\nann", "ann\r\n", "ann\u2028"])
+def test_an_id_ends_where_its_text_ends(tokens, person_id) -> None:
+    with pytest.raises(NoCaller, match="sub"):
+        tokens.caller(signed(VALID | {"sub": person_id}))
 
 
 def test_a_public_key_cannot_be_turned_into_a_shared_secret(tokens) -> None:
