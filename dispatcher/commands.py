@@ -15,9 +15,16 @@ from gig.v1 import types_pb2 as types_pb
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Names a mutating call: ``key`` is actor:request_id, ``digest`` 64 bits over its content."""
+    """Identify a mutating call: who makes it, of which ``method`` (Service/Method), under which name.
 
-    key: str
+    ``name``: the request_id alone; of a message on a courier's stream, "stream", its session and its number.
+    ``digest``: 64 bits over the content.
+    """
+
+    role: str
+    caller_id: str
+    method: str
+    name: tuple[str, ...]
     digest: int
 
 

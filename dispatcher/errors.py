@@ -36,9 +36,11 @@ class WrongState(DispatchError):
 class RequestReused(DispatchError):
     """A request_id came back with another content."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, request_id: str) -> None:
         super().__init__(
-            "REQUEST_ID_REUSED", "this request_id was used before with another content; use a new one", key=key
+            "REQUEST_ID_REUSED",
+            "this request_id was used before with another content; use a new one",
+            request_id=request_id,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher import commands, policy
+from dispatcher.ids import SECRET_BYTES
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.times import SECOND
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -12,6 +13,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from matching.solve import solve
 
 START = 1_700_000_000 * SECOND
+SECRET = bytes(range(SECRET_BYTES))
 HERE, THERE = (40.75, -73.98), (40.76, -73.97)
 
 Spot = tuple[float, float]
@@ -27,6 +29,13 @@ def spec(pickup: Spot = HERE, dropoff: Spot = THERE, **more: object) -> job_pb2.
     )
 
 
+def call_by(
+    caller_id: str, request_id: str, digest: int = 1, method: str = "JobService/PlaceJob", role: str = "client"
+) -> commands.Request:
+    """A call's identity, as the services make it."""
+    return commands.Request(role, caller_id, method, (request_id,), digest)
+
+
 class Bench:
     """A market, its log, and a clock that only the test moves."""
 
@@ -34,7 +43,7 @@ class Bench:
         self.market = Market()
         self.log: list[events_pb.Event] = []
         self.now = START
-        self.take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones))
+        self.take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones, secret=SECRET))
 
     def do(self, command: commands.Command) -> list[events_pb.Event]:
         return self.take(self.market.decide(command, self.now))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dispatcher.commands import Request
+from dispatcher.market.requests import former_key, signature
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 
@@ -69,16 +71,20 @@ class JournalCheck:
     once, under the request that asked for it; each cancellation, answer and step as well."""
 
     lines: list[Line]
-    # (actor, request id) -> the jobs that it placed
-    _placed: dict[str, list[str]] = field(default_factory=dict)
+    _secret: bytes = b""
+    # By call_key, or by the textual key of an earlier version: the jobs that the request placed.
+    _placed: dict[bytes | str, list[str]] = field(default_factory=dict)
     _happened: set[tuple[str, ...]] = field(default_factory=set)
 
     def check(self, event: events_pb.Event) -> None:
         name = event.WhichOneof("body")
         body = getattr(event, name)
         match body:
+            case events_pb.MarketOpened() | events_pb.MarketResumed():
+                self._secret = body.secret or self._secret
             case events_pb.JobPlaced():
-                self._placed.setdefault(event.request.key, []).append(body.job.job_id)
+                key = event.request.call_key or event.request.key
+                self._placed.setdefault(key, []).append(body.job.job_id)
             case events_pb.JobCancelled():
                 self._happened.add(("cancelled", body.job_id))
             case events_pb.OfferAnswered():
@@ -92,7 +98,7 @@ class JournalCheck:
         for line in self.lines:
             match line["kind"]:
                 case "placed":
-                    jobs = self._placed.get(f"{line['client_id']}:{line['request_id']}", [])
+                    jobs = self._jobs_of(line["client_id"], line["request_id"])
                     if line["job_id"] not in jobs:
                         yield f"job {line['job_id']} was acknowledged, and is not on the log"
                     if len(jobs) > 1:
@@ -108,3 +114,9 @@ class JournalCheck:
                     event = _EVENT_OF_STEP.get(line["step"])
                     if event is not None and (event, line["job_id"], line["courier_id"]) not in self._happened:
                         yield f"{line['step']} of job {line['job_id']} was acknowledged, and is not on the log"
+
+    def _jobs_of(self, client_id: str, request_id: str) -> list[str]:
+        """The jobs that a client's request placed; also under the key of earlier versions."""
+        request = Request("client", client_id, "JobService/PlaceJob", (request_id,), 0)
+        keys = signature(self._secret, request).call_key, former_key(request)
+        return [job_id for key in keys for job_id in self._placed.get(key, ())]

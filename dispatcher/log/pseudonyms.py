@@ -19,6 +19,8 @@ Record = TypeVar("Record", bound=Message)
 # Fields that hold what people wrote.
 WORDS = frozenset({"reason", "end_reason", "statement", "answer", "comment", "label", "excluded_because"})
 REMOVED = "(removed)"
+# The market's secret, with which its hashes could be tried out.
+SECRET = "secret"
 # blake2b takes keys of up to 64 bytes; shorter than 16, a key could be tried out.
 SHORTEST_KEY, LONGEST_KEY = 16, 64
 DIGEST_BYTES = 10
@@ -48,7 +50,9 @@ class Pseudonyms:
         for part in parts(record):
             self.rewrite(part)
         for field, value in record.ListFields():
-            if field.name in NAMES_PEOPLE:
+            if field.name == SECRET:
+                record.ClearField(field.name)
+            elif field.name in NAMES_PEOPLE:
                 setattr(record, field.name, self._renamed(field.name, value))
             elif field.name in WORDS and field.type == field.TYPE_STRING:
                 setattr(record, field.name, REMOVED)

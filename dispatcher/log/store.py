@@ -108,6 +108,17 @@ class LogStore:
             if len(rows) < READ_BATCH:
                 return
 
+    async def read_since(self, time_us: int, until: int) -> AsyncIterator[events_pb.Event]:
+        """Events at or after a market time, up to the sequence ``until``, in order."""
+        after = 0
+        while True:
+            rows = await self.pool.fetch(query("read_since"), self.market_id, moment(time_us), after, until, READ_BATCH)
+            for row in rows:
+                after = row["sequence"]
+                yield events_pb.Event.FromString(row["body"])
+            if len(rows) < READ_BATCH:
+                return
+
     async def length(self) -> int:
         """The last sequence on the log, 0 for an unknown market."""
         return int(await self.pool.fetchval(query("last_sequence"), self.market_id) or 0)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher import commands
-from dispatcher.errors import RequestReused
-from dispatcher.market import apply, plan_checks, rounds, snapshot, waits
+from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, waits
 from dispatcher.market.decide import (
     contests,
     couriers,
@@ -93,20 +92,25 @@ class Market:
         market.apply(events)
         return market
 
-    def opening(self, market_id: str, policy: policy_pb.Policy, now_us: int, zones_geojson: str = "") -> list[Event]:
-        """The first events of a new market."""
+    def opening(
+        self, market_id: str, policy: policy_pb.Policy, now_us: int, zones_geojson: str = "", *, secret: bytes
+    ) -> list[Event]:
+        """Return the first events of a new market. ``secret``: ids.SECRET_BYTES that key its hashes."""
         drafts = Drafts(self.state, now_us)
-        drafts.add(market_opened=events_pb.MarketOpened(market_id=market_id))
+        drafts.add(market_opened=events_pb.MarketOpened(market_id=market_id, secret=secret))
         rules.set_policy(self.state, commands.SetPolicy(policy=policy, operator_id="opening"), now_us, drafts)
         if zones_geojson:
             rules.set_zones(self.state, commands.SetZones(geojson=zones_geojson, operator_id="opening"), now_us, drafts)
         return drafts.events
 
-    def resuming(self, now_us: int) -> list[Event]:
-        """The event of a market that is served again: what its people met meanwhile was not their doing."""
+    def resuming(self, now_us: int, *, secret: bytes) -> list[Event]:
+        """Return the event of a market that is served again: what its people met meanwhile was not their doing.
+
+        ``secret``: for a market that an earlier version opened without one; every other market keeps its own.
+        """
         drafts = Drafts(self.state, now_us)
         away = duration(max(now_us - self.state.time_us, 0))
-        drafts.add(market_resumed=events_pb.MarketResumed(away=away))
+        drafts.add(market_resumed=events_pb.MarketResumed(away=away, secret=b"" if self.state.secret else secret))
         return drafts.events
 
     @property
@@ -116,12 +120,8 @@ class Market:
 
     def subject(self, request: commands.Request | None) -> str | None:
         """What an earlier call with this request was about, or None. Raises RequestReused on other content."""
-        kept = self.state.requests.get(request.key) if request is not None else None
-        if kept is None or request is None:
-            return None
-        if kept[0].digest != request.digest:
-            raise RequestReused(request.key)
-        return kept[0].subject_id
+        kept = None if request is None else requests.kept_request(self.state, request)
+        return None if kept is None else kept.request.subject_id
 
     def decide(self, command: commands.Command, now_us: int) -> list[Event]:
         """The events of a command; none if it is a repetition. Raises a DispatchError where it is refused."""

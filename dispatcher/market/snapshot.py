@@ -9,7 +9,7 @@ from dispatcher.market import lifecycle, plans
 from dispatcher.market import snapshot_people as people
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
-from dispatcher.market.state import ClosedOffer, Due, MarketState, QueuePlace
+from dispatcher.market.state import ClosedOffer, Due, KeptRequest, MarketState, QueuePlace
 from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pricing import surge
 from dispatcher.pricing.surge import field_of
@@ -27,6 +27,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         sequence=state.sequence,
         time=timestamp(state.time_us),
         market_id=state.market_id,
+        secret=state.secret,
         policy=state.policy,
         zones_geojson=state.zones_geojson,
         jobs=state.jobs.values(),
@@ -42,7 +43,10 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for number in (state.numbers[courier_id] for courier_id in state.couriers)
         ],
         queued_job_ids=state.queue,
-        requests=[pb.RecentRequest(request=request, time=timestamp(at)) for request, at in state.requests.values()],
+        requests=[
+            pb.RecentRequest(request=kept.request, time=timestamp(kept.time_us), sequence=kept.sequence, kind=kept.kind)
+            for kept in state.requests.values()
+        ],
         exclusions=[
             pb.Exclusion(job_id=job_id, courier_id=courier_id, until=timestamp(until))
             for job_id, couriers in state.exclusions.items()
@@ -127,6 +131,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
     state = MarketState(
         networks=networks,
         market_id=saved.market_id,
+        secret=saved.secret,
         sequence=saved.sequence,
         time_us=micros(saved.time),
         policy=saved.policy,
@@ -138,7 +143,13 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         offers={offer.offer_id: offer for offer in saved.offers},
         couriers={courier.courier_id: courier for courier in saved.couriers},
         columns=CourierColumns(),
-        requests=OrderedDict((kept.request.key, (kept.request, micros(kept.time))) for kept in saved.requests),
+        requests=OrderedDict(
+            (
+                kept.request.call_key or kept.request.key,
+                KeptRequest(kept.request, micros(kept.time), kept.sequence, kept.kind),
+            )
+            for kept in saved.requests
+        ),
         ratings_of_couriers=people.restore_book(saved.ratings_of_couriers),
         ratings_of_clients=people.restore_book(saved.ratings_of_clients),
         rated=OrderedDict(people.restore_given(saved.rated)),

@@ -59,6 +59,16 @@ class ClosedOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRequest:
+    """A request on the log, and the event that carries it: market time, sequence, name of its body."""
+
+    request: events_pb.Request
+    time_us: int
+    sequence: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePlace:
     """A courier's place in the queue of a zone: since when, offers in a row without an answer, and the ranks so far:
     (market time, couriers ahead)."""
@@ -71,6 +81,8 @@ class QueuePlace:
 @dataclass(slots=True)
 class MarketState:
     market_id: str = ""
+    # Keys the hashes of this market; empty until the log holds one.
+    secret: bytes = b""
     sequence: int = 0
     time_us: int = 0
     policy: policy_pb.Policy = field(default_factory=policy_pb.Policy)
@@ -95,8 +107,8 @@ class MarketState:
     zone_queues: dict[str, dict[str, QueuePlace]] = field(default_factory=dict)
     # client id -> couriers whom they are not to meet
     blocked: dict[str, set[str]] = field(default_factory=dict)
-    # request key -> (request, market time); in order of time
-    requests: OrderedDict[str, tuple[events_pb.Request, int]] = field(default_factory=OrderedDict)
+    # By call_key, or by the textual key of an earlier version; in order of time
+    requests: OrderedDict[bytes | str, KeptRequest] = field(default_factory=OrderedDict)
     ended: deque[tuple[int, str]] = field(default_factory=deque)
     ratings_of_couriers: RatingBook = field(default_factory=RatingBook)
     ratings_of_clients: RatingBook = field(default_factory=RatingBook)

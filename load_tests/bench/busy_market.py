@@ -12,6 +12,7 @@ import numpy as np
 from dispatcher import commands, policy
 from dispatcher.decisions.explain import explain
 from dispatcher.errors import DispatchError
+from dispatcher.ids import SECRET_BYTES
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.times import SECOND
 from geo.units import to_e7_array
@@ -30,6 +31,8 @@ START_US = 1_795_197_600 * SECOND
 CENTRE, SPREAD = (40.75, -73.98), (0.015, 0.012)
 ROUND_S = 2.0
 QUIET = 0.35
+# A constant, so that the same seed gives the same log.
+SECRET = bytes(range(SECRET_BYTES))
 # Shares of what people do.
 DECLINES, IGNORES, CANCELS, RELEASES = 0.05, 0.02, 0.04, 0.01
 CLIENT_RATES, COURIER_RATES, TIPS, QUOTES = 0.6, 0.3, 0.2, 0.25
@@ -63,7 +66,7 @@ class BusyMarket:
     def run(self, progress: Callable[[float], None] = lambda _share: None) -> list[events_pb.Event]:
         self._rng = np.random.default_rng(self.seed)
         self._at = self._rng.normal(CENTRE, SPREAD, (self.couriers + 1, 2))
-        self._take(self._market.opening("busy", policy.load("city"), self.now, self.zones))
+        self._take(self._market.opening("busy", policy.load("city"), self.now, self.zones, secret=SECRET))
         end_us = self.now + round(self.hours * 3600 * SECOND)
         for number in range(self.couriers):
             self._in(float(self._rng.uniform(0, 60)), self._online(f"courier-{number}", number))

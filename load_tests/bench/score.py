@@ -149,7 +149,7 @@ def _surge(cells: int) -> dict[str, Any]:
 def _market_tick_ms(cells: Any) -> float:
     """Median of a market's whole tick, with a free courier in each cell, and a waiting job for every second one."""
     market, now = Market.new(), 1_700_000_000 * SECOND
-    market.apply(market.opening("bench", policy.load("plain"), now))
+    market.apply(market.opening("bench", policy.load("plain"), now, secret=b""))
     for number, cell in enumerate(cells.tolist()):
         latitude, longitude = h3.cell_to_latlng(cell)
         position = types_pb.Position(latitude=latitude, longitude=longitude)

@@ -9,6 +9,7 @@ from enum import IntEnum
 from time import perf_counter
 
 from dispatcher import commands
+from dispatcher.ids import SECRET_BYTES
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.times import span
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -35,6 +36,10 @@ class Turn(IntEnum):
     ANSWER = 5
     IDLE = 6
     ROUND = 7
+
+
+# A constant, so that a replay makes the same identifiers in every run.
+SECRET = bytes(range(SECRET_BYTES))
 
 
 class Simulation:
@@ -64,7 +69,7 @@ class Simulation:
         raise NotImplementedError
 
     def open(self, market_id: str, at_us: int) -> None:
-        self.take(self.market.opening(market_id, self.policy, at_us))
+        self.take(self.market.opening(market_id, self.policy, at_us, secret=SECRET))
 
     def plan(self, at_us: int, turn: Turn, act: Act) -> None:
         self._counter += 1

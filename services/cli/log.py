@@ -21,7 +21,7 @@ from dispatcher.log.audit import acts_of
 from dispatcher.log.files import open_log, read_log, write_event
 from dispatcher.log.journal import JournalError, read_journal
 from dispatcher.log.proof import proved
-from dispatcher.log.pseudonyms import KeyUnfit, Pseudonyms
+from dispatcher.log.pseudonyms import REMOVED, SECRET, KeyUnfit, Pseudonyms
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -233,4 +233,6 @@ def _print(events: Iterator[events_pb.Event], after: int, last: int | None) -> N
 def _print_event(event: events_pb.Event) -> None:
     kind = event.WhichOneof("body")
     content = json_format.MessageToDict(getattr(event, kind), preserving_proto_field_name=True)
+    if SECRET in content:
+        content[SECRET] = REMOVED
     sys.stdout.write(f"{event.sequence} {event.time.ToJsonString()} {kind} {json.dumps(content)}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -14,10 +15,11 @@ import numpy as np
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
+from dispatcher.ids import SECRET_BYTES
 from dispatcher.log.erasure import Erased, rewrite, severed
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
-from dispatcher.market import Market, MovedCouriers
+from dispatcher.market import Market, MovedCouriers, requests
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
@@ -109,9 +111,14 @@ class MarketHost:
         self._tasks = [self.supervised(self._keep_writing())]
         if not self.market.sequence:
             opening = self._opening
-            self.take(self.market.opening(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson))
+            self.take(
+                self.market.opening(
+                    *(opening.market_id, opening.policy, self.clock.now(), opening.zones_geojson),
+                    secret=secrets.token_bytes(SECRET_BYTES),
+                )
+            )
         else:
-            self.take(self.market.resuming(self.clock.now()))
+            self._resume()
         await self._writer.durable(self.market.sequence)
         self.accepting = True
 
@@ -151,6 +158,7 @@ class MarketHost:
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
         self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
+        await self._recall_requests()
         self.measures = await self._measures(*saved) if saved is not None else Measures()
         self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         await self._projections.load()
@@ -168,6 +176,13 @@ class MarketHost:
         self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
         self._reading = None
         self.generation += 1
+
+    async def _recall_requests(self) -> None:
+        """Complete the requests of a snapshot of an earlier version from the log: once, after an upgrade."""
+        since_us = requests.incomplete_since(self.market.state)
+        if since_us is not None:
+            async for event in self._store.read_since(since_us, self.market.sequence):
+                requests.recall(self.market.state, [event])
 
     async def _measures(self, market: snapshot_pb.MarketSnapshot, kept: str) -> Measures:
         """Those of the snapshot; where another version of this software kept them, folded anew from the log."""
@@ -218,9 +233,12 @@ class MarketHost:
                 log.warning("the log cannot be read yet: %s", told(fault))
                 await asyncio.sleep(RELOAD_RETRY_S)
                 continue
-            self.take(self.market.resuming(self.clock.now()))
+            self._resume()
             self.accepting = True
             return
+
+    def _resume(self) -> None:
+        self.take(self.market.resuming(self.clock.now(), secret=secrets.token_bytes(SECRET_BYTES)))
 
     async def sever(self, person_id: str, pseudonym: str) -> int:
         """Replace a person's id by a pseudonym in log, tables, snapshot and memory; returns how many events named them.

@@ -25,17 +25,17 @@ class CourierService:
         await CourierStream(self._host, self._limits, context).run()
 
     async def go_online(self, call: pb.GoOnlineRequest) -> pb.GoOnlineResponse:
-        request = request_of(call.courier_id, call.request_id, call)
+        request = request_of(call)
         command = commands.GoOnline(request=request, courier_id=call.courier_id, online=call.online)
         return pb.GoOnlineResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def go_offline(self, call: pb.GoOfflineRequest) -> pb.GoOfflineResponse:
-        request = request_of(call.courier_id, call.request_id, call)
+        request = request_of(call)
         command = commands.GoOffline(request=request, courier_id=call.courier_id, reason=call.offline.reason)
         return pb.GoOfflineResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def answer_offer(self, call: pb.AnswerOfferRequest) -> pb.AnswerOfferResponse:
-        request = request_of(call.courier_id, call.request_id, call)
+        request = request_of(call)
         command = commands.AnswerOffer(request=request, courier_id=call.courier_id, answer=call.answer)
 
         def view(market: Market) -> pb.AnswerOfferResponse:
@@ -50,13 +50,13 @@ class CourierService:
         return await self._host.submit(command, view)
 
     async def set_destination(self, call: pb.SetDestinationRequest) -> pb.SetDestinationResponse:
-        request = request_of(call.courier_id, call.request_id, call)
+        request = request_of(call)
         destination = call.destination if call.HasField("destination") else None
         command = commands.SetDestination(request=request, courier_id=call.courier_id, destination=destination)
         return pb.SetDestinationResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
-        request = request_of(call.courier_id, call.request_id, call)
+        request = request_of(call)
         command = commands.ReportProgress(request=request, courier_id=call.courier_id, progress=call.progress)
 
         def view(market: Market) -> pb.ReportProgressResponse:

@@ -19,7 +19,7 @@ from services.host.locations import LARGEST_BATCH, Waiting
 from services.host.market_host import MarketHost
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
-from services.rpc.requests import request_of
+from services.rpc.requests import named_request
 
 # Locations are acknowledged together, this often.
 ACK_EVERY_S = 0.05
@@ -174,7 +174,7 @@ class CourierStream:
 
     def _command(self, request: pb.ConnectRequest) -> commands.Command:
         courier_id = self._session.courier_id
-        key = request_of(courier_id, f"stream:{self._session.session_id}:{request.number}", request)
+        key = named_request(("stream", self._session.session_id, str(request.number)), request)
         match request.WhichOneof("message"):
             case "go_online":
                 return commands.GoOnline(request=key, courier_id=courier_id, online=request.go_online)

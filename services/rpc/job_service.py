@@ -24,7 +24,7 @@ class JobService:
         self._host = host
 
     async def quote_job(self, call: pb.QuoteJobRequest) -> pb.QuoteJobResponse:
-        request = request_of(call.client_id, call.request_id, call)
+        request = request_of(call)
         command = commands.QuoteJob(
             request=request, job_id=new_id(self._host.clock.now()), client_id=call.client_id, spec=call.spec
         )
@@ -42,7 +42,7 @@ class JobService:
         return pb.QuoteJobResponse(quote=quote)
 
     async def place_job(self, call: pb.PlaceJobRequest) -> pb.PlaceJobResponse:
-        request = request_of(call.client_id, call.request_id, call)
+        request = request_of(call)
         command: commands.Command
         if call.HasField("spec"):
             command = commands.PlaceJob(
@@ -53,7 +53,7 @@ class JobService:
         return pb.PlaceJobResponse(job=await self._submit(command))
 
     async def cancel_job(self, call: pb.CancelJobRequest) -> pb.CancelJobResponse:
-        request = request_of(call.client_id, call.request_id, call)
+        request = request_of(call)
         command = commands.CancelJob(request=request, job_id=call.job_id, client_id=call.client_id, reason=call.reason)
         return pb.CancelJobResponse(job=await self._submit(command))
 

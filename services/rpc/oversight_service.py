@@ -33,7 +33,7 @@ class OversightService:
 
     async def set_policy(self, call: pb.SetPolicyRequest) -> pb.SetPolicyResponse:
         policy.checked(call.policy)
-        request = request_of(call.operator_id, call.request_id, call)
+        request = request_of(call)
         effective = micros(call.effective_time) if call.HasField("effective_time") else None
         command = commands.SetPolicy(
             request=request, policy=call.policy, operator_id=call.operator_id, effective_us=effective
@@ -51,7 +51,7 @@ class OversightService:
         return await self._host.read(lambda market: pb.GetZonesResponse(geojson=market.state.zones_geojson))
 
     async def set_zones(self, call: pb.SetZonesRequest) -> pb.SetZonesResponse:
-        request = request_of(call.operator_id, call.request_id, call)
+        request = request_of(call)
         command = commands.SetZones(request=request, geojson=call.geojson, operator_id=call.operator_id)
 
         def view(market: Market) -> pb.SetZonesResponse:
@@ -61,7 +61,7 @@ class OversightService:
 
     async def set_block(self, call: pb.SetBlockRequest) -> pb.SetBlockResponse:
         command = commands.SetBlock(
-            request=request_of(call.operator_id, call.request_id, call),
+            request=request_of(call),
             client_id=call.client_id,
             courier_id=call.courier_id,
             blocked=call.blocked,
@@ -110,7 +110,7 @@ class OversightService:
         return await self._host.read(view)
 
     async def open_review(self, call: pb.OpenReviewRequest) -> pb.OpenReviewResponse:
-        request = request_of(call.operator_id, call.request_id, call)
+        request = request_of(call)
         command = commands.OpenReview(
             request=request, operator_id=call.operator_id, subject_id=call.subject_id, statement=call.statement
         )
@@ -118,7 +118,7 @@ class OversightService:
 
     async def claim_review(self, call: pb.ClaimReviewRequest) -> pb.ClaimReviewResponse:
         """With the evidence: the decision in question, explained."""
-        request = request_of(call.reviewer_id, call.request_id, call)
+        request = request_of(call)
         command = commands.ClaimReview(request=request, reviewer_id=call.reviewer_id, review_id=call.review_id)
         review = await self._review_after(command)
         pool, market_id = await self._host.projected(), self._host.market_id
@@ -132,7 +132,7 @@ class OversightService:
         )
 
     async def decide_review(self, call: pb.DecideReviewRequest) -> pb.DecideReviewResponse:
-        request = request_of(call.reviewer_id, call.request_id, call)
+        request = request_of(call)
         command = commands.DecideReview(
             request=request,
             reviewer_id=call.reviewer_id,

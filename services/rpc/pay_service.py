@@ -48,7 +48,7 @@ class PayService:
         return found
 
     async def add_tip(self, call: pb.AddTipRequest) -> pb.AddTipResponse:
-        request = request_of(call.client_id, call.request_id, call)
+        request = request_of(call)
         async with self._one_tip:  # a job that has left the memory is read, and written with the tip
             command = commands.AddTip(
                 request=request,

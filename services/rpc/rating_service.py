@@ -23,7 +23,7 @@ class RatingService:
         self._host = host
 
     async def rate_job(self, call: pb.RateJobRequest) -> pb.RateJobResponse:
-        request = request_of(call.rater_id, call.request_id, call)
+        request = request_of(call)
         rating = pb.Rating(
             job_id=call.job_id,
             rater=call.rater,

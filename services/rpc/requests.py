@@ -6,19 +6,27 @@ import base64
 import binascii
 import hashlib
 import secrets
+from typing import Any
 
 from google.protobuf.message import Message
 
 from dispatcher.commands import Request
 from dispatcher.errors import InvalidField
+from services.auth import access
 
 DEFAULT_PAGE = 50
 
 
-def request_of(actor: str, request_id: str, content: Message) -> Request:
-    """Names a call, so that its repetition is known; the digest tells a repetition from a reuse."""
+def request_of(content: Any) -> Request:
+    """Identify the call that is being carried out by its caller, its method and the ``request_id`` in its content."""
+    return named_request((content.request_id,), content)
+
+
+def named_request(name: tuple[str, ...], content: Message) -> Request:
+    """Identify the call that is being carried out under a name of several parts, with a digest over its content."""
+    call = access.current_call()
     digest = hashlib.blake2b(content.SerializeToString(deterministic=True), digest_size=8).digest()
-    return Request(f"{actor}:{request_id}", int.from_bytes(digest, "big"))
+    return Request(call.caller.role, call.caller.person_id, call.path, name, int.from_bytes(digest, "big"))
 
 
 def new_id(now_us: int) -> str:

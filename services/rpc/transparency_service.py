@@ -56,7 +56,7 @@ class TransparencyService:
         return pb.ExplainDecisionResponse(decision=decision)
 
     async def contest_decision(self, call: pb.ContestDecisionRequest) -> pb.ContestDecisionResponse:
-        request = request_of(call.person_id, call.request_id, call)
+        request = request_of(call)
         pool, market_id = await self._host.projected(), self._host.market_id
         found = await lookups.decision(pool, market_id, call.decision_id, call.person_id)
         if found is None:
@@ -87,7 +87,7 @@ class TransparencyService:
 
     async def erase_my_data(self, call: pb.EraseMyDataRequest) -> pb.EraseMyDataResponse:
         command = commands.ErasePerson(
-            request=request_of(call.person_id, call.request_id, call),
+            request=request_of(call),
             person_id=call.person_id,
             pseudonym=f"erased-{secrets.token_hex(8)}",
         )

@@ -12,7 +12,7 @@ from dispatcher.pay.ledger_check import check_ledger
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
-from tests.kit import Bench
+from tests.kit import Bench, call_by
 
 # Strings of the contract that name no person: words, other things' ids, places, formats.
 NAMES_NO_ONE = {
@@ -30,7 +30,7 @@ NAMES_NO_ONE = {
     ),
     *("reason", "end_reason", "fault_reason", "statement", "answer", "comment", "label", "rule", "excluded_because"),
     *("currency_code", "geojson", "zones_geojson", "destination_area", "description", "parameter", "source", "tag"),
-    *("role", "method"),
+    *("role", "method", "kind"),
     *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids"),
 }
 
@@ -41,7 +41,7 @@ def worked(courier: str, client: str) -> Bench:
     bench.online("another", (40.79, -73.95))
     bench.serve("job", courier, client_id=client)
     given = rating_pb.Rating(job_id="job", rater=1, rater_id=client, stars=1, comment="rude", tags=["safety"])
-    bench.do(commands.RateJob(request=commands.Request(f"{client}:r", 1), rating=given))
+    bench.do(commands.RateJob(request=call_by(client, "r", method="RatingService/RateJob"), rating=given))
     bench.do(commands.SetBlock(client_id=client, courier_id=courier, blocked=True, operator_id="olu", reason="asked"))
     review_id = next(iter(bench.market.state.reviews))
     bench.do(commands.ClaimReview(reviewer_id="ria", review_id=review_id))

@@ -25,7 +25,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
 from matching.solve import solve
-from tests.kit import Bench, spec
+from tests.kit import Bench, call_by, spec
 
 REVIEWERS = st.sampled_from(["ria", "sam", "tia", "olu"])
 COURIERS = st.sampled_from([f"courier-{index}" for index in range(6)])
@@ -79,7 +79,7 @@ class MarketModel(RuleBasedStateMachine):
         if later:
             wanted.pickup_after.CopyFrom(timestamp(self.bench.now + later * SECOND))
         ask = commands.QuoteJob if quote else commands.PlaceJob
-        self._try(ask(request=commands.Request(job_id, self.count), job_id=job_id, client_id="ann", spec=wanted))
+        self._try(ask(request=call_by("ann", job_id, self.count), job_id=job_id, client_id="ann", spec=wanted))
         return multiple(job_id)
 
     @rule(job=jobs)

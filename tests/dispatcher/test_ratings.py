@@ -132,7 +132,7 @@ def test_a_job_during_which_the_service_was_away_is_nobodys_fault() -> None:
     bench.assign()
     bench.progress("PICKED_UP")
     bench.now += 90 * SECOND
-    bench.take(bench.market.resuming(bench.now))
+    bench.take(bench.market.resuming(bench.now, secret=b""))
     bench.wait(60)
     bench.progress("COMPLETED")
     rating = rate(bench, 1)

@@ -24,7 +24,7 @@ from services.clock import MarketClock
 from services.host.market_host import MarketHost, Opening
 from services.rpc import errors
 from services.signals import Signals
-from tests.kit import spec
+from tests.kit import call_by, spec
 
 POISON = "poison"
 
@@ -46,9 +46,7 @@ async def host() -> AsyncIterator[MarketHost]:
 
 
 async def place(host: MarketHost, job_id: str) -> job_pb2.Job:
-    command = commands.PlaceJob(
-        request=commands.Request(f"ann:{job_id}", 1), job_id=job_id, client_id="ann", spec=spec()
-    )
+    command = commands.PlaceJob(request=call_by("ann", job_id), job_id=job_id, client_id="ann", spec=spec())
     return await host.submit(command, lambda found: found.state.jobs[job_id])
 
 

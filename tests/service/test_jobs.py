@@ -46,6 +46,28 @@ async def test_a_repeated_request_returns_the_same_job_and_a_reused_id_is_refuse
     assert details(refused.value)["ErrorInfo"].reason == "REQUEST_ID_REUSED"
 
 
+async def test_a_request_id_of_another_method_is_another_request(jobs, name, island) -> None:
+    ask = pb.QuoteJobRequest(request_id="1", client_id=name, spec=place_request(name, island).spec)
+    quote = (await jobs.QuoteJob(ask)).quote
+    place = pb.PlaceJobRequest(request_id="1", client_id=name, quote_id=quote.quote_id)
+    cancel = pb.CancelJobRequest(request_id="1", client_id=name, job_id=quote.quote_id)
+    assert place.SerializeToString() == cancel.SerializeToString()
+    assert (await jobs.PlaceJob(place)).job.state == job_pb2.JOB_STATE_QUEUED
+    assert (await jobs.CancelJob(cancel)).job.state == job_pb2.JOB_STATE_CANCELLED
+    assert (await jobs.CancelJob(cancel)).job.state == job_pb2.JOB_STATE_CANCELLED
+
+
+async def test_nobody_repeats_the_request_of_somebody_else(jobs, name, island) -> None:
+    """Caller and request_id, joined by any sign that both may hold, are the same text for both."""
+    wanted = place_request(name, island).spec
+    for sign in ":.@-_":
+        one = pb.PlaceJobRequest(request_id=f"b{sign}1", client_id=name, spec=wanted)
+        other = pb.PlaceJobRequest(request_id="1", client_id=f"{name}{sign}b", spec=wanted)
+        placed = [(await jobs.PlaceJob(request)).job for request in (one, other)]
+        assert [job.client_id for job in placed] == [one.client_id, other.client_id]
+        assert placed[0].job_id != placed[1].job_id
+
+
 async def test_a_quote_is_placed_at_its_price(jobs, name, island) -> None:
     wanted = place_request(name, island).spec
     ask = pb.QuoteJobRequest(request_id="q", client_id=name, spec=wanted)

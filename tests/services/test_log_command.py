@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,12 @@ from dispatcher.log.invariants import violations
 from dispatcher.log.journal import write_journal
 from dispatcher.log.pseudonyms import KeyUnfit, Pseudonyms
 from dispatcher.market import Market
+from dispatcher.messages import copied
 from dispatcher.pay.ledger_check import check_ledger
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from services.cli.main import app
-from tests.kit import Bench, spec
+from tests.kit import SECRET, Bench, call_by, spec
 
 KEY = b"a key of sixteen"
 
@@ -28,7 +30,7 @@ def worked() -> Bench:
     """A day with a rating, a block, a review that humans decide, and a look at somebody's data."""
     bench = Bench()
     bench.online("bo-the-courier")
-    request = commands.Request("ann-the-client:place-1", 1)
+    request = call_by("ann-the-client", "place-1")
     bench.do(commands.PlaceJob(request=request, job_id="job", client_id="ann-the-client", spec=bench_spec()))
     bench.round()
     bench.answer(bench.job().offer_id, "bo-the-courier")
@@ -164,6 +166,21 @@ def test_what_people_did_by_office_is_listed(tmp_path) -> None:
 def pseudonymised(bench: Bench, key: bytes = KEY) -> list[events_pb.Event]:
     names = Pseudonyms(key)
     return [names.rewrite(events_pb.Event.FromString(event.SerializeToString())) for event in bench.log]
+
+
+def test_the_markets_secret_is_neither_shown_nor_in_a_pseudonymised_log(tmp_path) -> None:
+    bench = worked()
+    bench.take(bench.market.resuming(bench.now, secret=b"unused"))
+    resumed = events_pb.Event(sequence=len(bench.log) + 1)
+    resumed.market_resumed.secret = SECRET
+    log = [*bench.log, resumed]
+    shown = log_command(tmp_path, "show", log).stdout
+    assert base64.b64encode(SECRET).decode() not in shown
+    assert shown.count('"secret": "(removed)"') == 2
+    names = Pseudonyms(KEY)
+    rewritten = b"".join(names.rewrite(copied(event)).SerializeToString() for event in log)
+    assert SECRET in b"".join(event.SerializeToString() for event in log)
+    assert SECRET not in rewritten
 
 
 def test_under_pseudonyms_nobody_is_named_nothing_is_quoted_and_all_adds_up() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dispatcher.market.apply import couriers, jobs, market, offers, people
-from dispatcher.market.state import MarketState
+from dispatcher.market.state import KeptRequest, MarketState
 from dispatcher.times import micros, span
 from gig.v1 import events_pb2 as events_pb
 
@@ -21,9 +21,10 @@ def apply(state: MarketState, event: Event) -> None:
         raise ValueError(f"event {event.sequence} cannot follow event {state.sequence}")
     state.sequence = event.sequence
     state.time_us = micros(event.time)
-    if event.HasField("request"):
-        state.requests[event.request.key] = (event.request, state.time_us)
     body = event.WhichOneof("body")
+    if event.HasField("request"):
+        request = event.request
+        state.requests[request.call_key or request.key] = KeptRequest(request, state.time_us, event.sequence, body)
     _APPLY[body](state, event)
     _forget(state)
 
@@ -42,13 +43,13 @@ def _forget(state: MarketState) -> None:
         state.time_us + min(memory_us, window_us),
         (state.ended[0][0] if state.ended else state.time_us) + memory_us,
         _drop(state.rated, lambda given: given[1], before, state.time_us) + memory_us,
-        _drop(state.requests, lambda asked: asked[1], before, state.time_us) + memory_us,
+        _drop(state.requests, lambda asked: asked.time_us, before, state.time_us) + memory_us,
         _drop(state.closed_offers, lambda offer: offer.time_us, before, state.time_us) + memory_us,
         _drop(state.recent_demand, lambda joined: joined[0], state.time_us - window_us, state.time_us) + window_us,
     )
 
 
-def _drop(kept: OrderedDict[str, Kept], time_of: Callable[[Kept], int], before_us: int, now_us: int) -> int:
+def _drop(kept: OrderedDict[Any, Kept], time_of: Callable[[Kept], int], before_us: int, now_us: int) -> int:
     """Drop from the front, which is the oldest, what is from before; returns the time of the oldest left, or now."""
     while kept:
         name, oldest = next(iter(kept.items()))

@@ -18,9 +18,11 @@ Event = events_pb.Event
 
 def market_opened(state: MarketState, event: Event) -> None:
     state.market_id = event.market_opened.market_id
+    state.secret = event.market_opened.secret
 
 
 def market_resumed(state: MarketState, event: Event) -> None:
+    state.secret = event.market_resumed.secret or state.secret
     away_us = span(event.market_resumed.away)
     state.outages.append((state.time_us - away_us, state.time_us))
     kept_since = state.time_us - span(state.policy.ratings.window) - span(state.policy.jobs.max_wait)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dispatcher.commands import Command
+from dispatcher.market.requests import signature
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
 from gig.v1 import events_pb2 as events_pb
@@ -15,6 +16,7 @@ class Drafts:
 
     def __init__(self, state: MarketState, now_us: int) -> None:
         self.events: list[events_pb.Event] = []
+        self._state = state
         self._sequence = state.sequence
         self._time = timestamp(now_us)
 
@@ -26,6 +28,7 @@ class Drafts:
     def sign(self, command: Command, subject_id: str) -> None:
         """Name the request, and what a repetition of it should find."""
         if command.request is not None and self.events:
-            self.events[0].request.key = command.request.key
-            self.events[0].request.digest = command.request.digest
+            signed = signature(self._state.secret, command.request)
+            self.events[0].request.call_key = signed.call_key
+            self.events[0].request.digest = signed.digest
             self.events[0].request.subject_id = subject_id
