@@ -16,6 +16,8 @@ from tests.kit import spec
 from tests.signing import WALLET
 
 LIMIT_S = 20.0
+# Details that gRPC's client makes up when a stream ends while it writes.
+LOST_STATUS = "Internal error from Core"
 
 
 class CourierClient:
@@ -31,9 +33,16 @@ class CourierClient:
         self.call: Any = None
 
     async def hello(self) -> pb.Welcome:
-        self.call = self._stub.Connect(metadata=self._wallet.courier(self.courier_id))
         hello = pb.Hello(courier_id=self.courier_id, resume_token=self.token, last_received=self.received)
-        await self.call.write(pb.ConnectRequest(hello=hello))
+        while True:
+            self.call = self._stub.Connect(metadata=self._wallet.courier(self.courier_id))
+            try:
+                await self.call.write(pb.ConnectRequest(hello=hello))
+                break
+            except grpc.aio.AioRpcError as fault:
+                # The server ended the stream during the write, and gRPC lost its status: connect again to learn it.
+                if fault.details() != LOST_STATUS:
+                    raise
         welcome = (await self.read()).welcome
         self.token = welcome.resume_token
         return welcome
