@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import types_pb2 as types_pb
 
 OPERATOR, REVIEWER = "operator", "reviewer"
 
@@ -35,6 +36,9 @@ def acts_of(event: events_pb.Event) -> Iterator[Act]:
             yield Act(body.operator_id, OPERATOR, "set a policy", body.policy.name)
         case events_pb.ZonesSet() if event.HasField("request"):
             yield Act(body.operator_id, OPERATOR, "set the zones", f"{len(body.geojson)} bytes of GeoJSON")
+        case events_pb.SubjectQuarantined():
+            kind = types_pb.SubjectKind.Name(body.kind).removeprefix("SUBJECT_KIND_").lower()
+            yield Act(body.operator_id, OPERATOR, f"quarantined: {body.reason}", f"{kind} {body.subject_id}".strip())
         case events_pb.PairBlocked():
             did = "kept apart" if body.blocked else "let meet again"
             yield Act(body.operator_id, OPERATOR, f"{did}: {body.reason}", f"{body.client_id}, {body.courier_id}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from dispatcher.pay.ledger import balance
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import types_pb2 as types_pb
 
 BY_HUMANS = (policy_pb.STANDING_LEVEL_RESTRICTED, policy_pb.STANDING_LEVEL_ENDED)
 ACCEPTED = courier_pb.OFFER_OUTCOME_ACCEPTED
@@ -54,11 +57,17 @@ class LogChecker:
     rated: set[tuple[str, int]] = field(default_factory=set)
     sequence: int = 0
     time: tuple[int, int] = (0, 0)
+    # Jobs, couriers and offers of skipped events, until their quarantine: what follows cannot fit what is missing.
+    excused: set[str] = field(default_factory=set)
 
     def check(self, event: events_pb.Event) -> Iterator[str]:
         name = event.WhichOneof("body")
         body = getattr(event, name)
-        for fault in (*self._order(event), *self._job(name, body), *self._people(body)):
+        faults = [*self._job(name, body), *self._people(body)]
+        if faults and not self.excused.isdisjoint(named := names_of(body)):
+            self.excused |= named
+            faults.clear()
+        for fault in (*self._order(event), *faults):
             yield f"event {event.sequence} ({name}): {fault}"
         postings = getattr(body, "postings", None)
         if postings is not None and balance(postings):
@@ -95,6 +104,10 @@ class LogChecker:
 
     def _people(self, body: object) -> Iterator[str]:
         match body:
+            case events_pb.EventSkipped():
+                self.excused |= names_of(body)
+            case events_pb.SubjectQuarantined():
+                self._quarantine(body)
             case events_pb.PolicySet():
                 sharing = body.policy.matching.sharing
                 limit = sharing.jobs_per_courier if sharing.under_way else sharing.jobs_per_offer
@@ -129,9 +142,27 @@ class LogChecker:
             case events_pb.JobCancelled():
                 holder = self.holders.pop(body.job_id, None)
                 if holder is not None:
-                    self.hands[holder].discard(body.job_id)
+                    self.hands.get(holder, set()).discard(body.job_id)
             case _:
                 return
+
+    def _quarantine(self, body: events_pb.SubjectQuarantined) -> None:
+        for one in body.jobs:
+            self.jobs[one.job_id] = "ended" if one.ended else "waiting"
+            for courier_id in (self.holders.pop(one.job_id, ""), one.courier_id):
+                self.hands.get(courier_id, set()).discard(one.job_id)
+            self._withdraw(one.offer_id)
+        if body.kind == types_pb.SUBJECT_KIND_OFFER:
+            self._withdraw(body.subject_id)
+        if body.kind == types_pb.SUBJECT_KIND_COURIER:
+            self.hands.pop(body.subject_id, None)
+            self._withdraw(self.asked.get(body.subject_id, ""))
+        self.excused.clear()
+
+    def _withdraw(self, offer_id: str) -> None:
+        _, courier_id = self.open_offers.pop(offer_id, ((), ""))
+        if courier_id:
+            self.asked.pop(courier_id, None)
 
     def _offered(self, offer: offer_pb.Offer) -> Iterator[str]:
         jobs = tuple(offered.job_id for offered in offer.jobs)
@@ -149,6 +180,22 @@ class LogChecker:
         if body.outcome == ACCEPTED:
             self.hands.setdefault(body.courier_id, set()).update(body.job_ids)
             self.holders.update(dict.fromkeys(body.job_ids, body.courier_id))
+
+
+# Fields that name the subjects that this checker follows.
+_NAMES = frozenset({"job_id", "job_ids", "courier_id", "offer_id", "subject_id", "person_id"})
+
+
+def names_of(body: Message) -> set[str]:
+    """Ids of the jobs, couriers and offers that an event names, at any depth; not those who were only compared."""
+    found: set[str] = set()
+    for field_, value in body.ListFields():
+        if field_.name in _NAMES:
+            found.update(value if field_.is_repeated else (value,))
+        elif field_.message_type is not None and field_.name != "reason":
+            for part in value if field_.is_repeated else (value,):
+                found |= names_of(part)
+    return found
 
 
 def violations(events: Iterable[events_pb.Event]) -> list[str]:

@@ -17,6 +17,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import transparency_service_pb2 as pb
+from gig.v1 import types_pb2 as types_pb
 
 # Bodies that are about one job, besides those that hold it whole.
 _ABOUT_A_JOB = frozenset(
@@ -46,6 +47,8 @@ def jobs_of(event: events_pb.Event) -> list[str]:
         return [event.job_rated.rating.job_id]
     if body == "tip_added":
         return [event.tip_added.job.job_id]
+    if body == "subject_quarantined":
+        return [one.job_id for one in event.subject_quarantined.jobs]
     return [getattr(event, body).job_id] if body in _ABOUT_A_JOB else []
 
 
@@ -64,17 +67,21 @@ _BOOKING = frozenset(
 )
 
 
-def courier_of(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
-    """The courier whose time may go into something else from this event on, or nobody."""
+def couriers_of(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> list[str]:
+    """The couriers whose time may go into something else from this event on."""
     body = event.WhichOneof("body")
     if body in ("courier_online", "courier_offline", "job_released"):
-        return str(getattr(event, body).courier_id)
+        return [getattr(event, body).courier_id]
     if body == "offer_answered":
         accepted = event.offer_answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
-        return str(event.offer_answered.courier_id) if accepted else ""
+        return [event.offer_answered.courier_id] if accepted else []
     if body in ("courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled"):
-        return jobs[0].courier_id if jobs else ""
-    return ""
+        return [jobs[0].courier_id] if jobs else []
+    if body == "subject_quarantined":
+        quarantine = event.subject_quarantined
+        offline = [quarantine.subject_id] if quarantine.kind == types_pb.SUBJECT_KIND_COURIER else []
+        return [*dict.fromkeys([*(one.courier_id for one in quarantine.jobs), *offline])]
+    return []
 
 
 @dataclass(slots=True)
@@ -103,9 +110,9 @@ class Rows:
     opinions: list[tuple[int, str, str, int, int, int]] = field(default_factory=list)
 
     def add(
-        self, event: events_pb.Event, kind: str, jobs: Sequence[job_pb.Job], phase: tuple[str, int] | None = None
+        self, event: events_pb.Event, kind: str, jobs: Sequence[job_pb.Job], phases: Sequence[tuple[str, int]] = ()
     ) -> None:
-        """``jobs``: records of the event's jobs right after it; ``phase``: (courier, what their time goes into)."""
+        """``jobs``: records of the event's jobs right after it; ``phases``: (courier, what their time goes into)."""
         self.sequence = event.sequence
         at_us = micros(event.time)
         for job_id in jobs_of(event):
@@ -113,8 +120,7 @@ class Rows:
         for job in jobs:
             self.jobs[job.job_id] = job
             self.entered.setdefault(job.job_id, event.sequence)
-        if phase is not None:
-            self.phases.append((phase[0], event.sequence, at_us, phase[1]))
+        self.phases += [(courier_id, event.sequence, at_us, phase) for courier_id, phase in phases]
         if kind in _BOOKING:
             self._book(event, getattr(event, kind))
         if kind in ("job_rated", "rating_revised"):

@@ -63,6 +63,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         surge=surge.save(state.surge),
         surge_time=timestamp(state.surge.time_us),
         surge_sequence=state.surge.sequence,
+        quarantined=state.quarantined.values(),
         nudges=state.nudges.values(),
         last_nudges=[
             pb.LastNudge(courier_id=courier_id, time=timestamp(at)) for courier_id, at in state.last_nudges.items()
@@ -159,6 +160,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         found={change.person_id: change for change in saved.found},
         clocks={kept.courier_id: people.restore_clock(kept) for kept in saved.clocks},
         surge=field_of(saved.surge, micros(saved.surge_time), saved.surge_sequence),
+        quarantined={(kept.quarantine.kind, kept.quarantine.subject_id): kept for kept in saved.quarantined},
         nudges={nudge.courier_id: nudge for nudge in saved.nudges},
         last_nudges={kept.courier_id: micros(kept.time) for kept in saved.last_nudges},
         recent_demand=OrderedDict((kept.job_id, (micros(kept.time), kept.cell)) for kept in saved.recent_demand),

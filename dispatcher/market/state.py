@@ -27,7 +27,9 @@ from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import types_pb2 as types_pb
 from ratings.book import RatingBook, ScoreRules
 from ratings.standing import StandingRule
 
@@ -132,6 +134,8 @@ class MarketState:
     # Of no state: what follows from cells alone.
     grid: CellGrid = field(default_factory=CellGrid)
     standing_cells: StandingCells = field(default_factory=StandingCells)
+    # (kind, id) of what is kept out of the market -> why; in the order of quarantine
+    quarantined: dict[tuple[types_pb.SubjectKind, str], snapshot_pb.QuarantinedSubject] = field(default_factory=dict)
     due: list[DueEntry] = field(default_factory=list)
     # What the policy says, in the form in which each event needs it.
     score_rules: ScoreRules = field(init=False)

@@ -172,6 +172,26 @@ class Measures:
     def _market_opened(self, body: events_pb.MarketOpened) -> None:  # noqa: ARG002 - that it was, is what counts
         self.first_us = self.time_us
 
+    def _subject_quarantined(self, body: events_pb.SubjectQuarantined) -> None:
+        """Its jobs end or wait again, its offers are withdrawn; a courier who is quarantined is offline."""
+        for offer_id, courier_id in {one.offer_id: one.courier_id for one in body.jobs if one.offer_id}.items():
+            self.offers.withdraw(offer_id, self.couriers.get(courier_id))
+        for one in body.jobs:
+            job = self.jobs.get(one.job_id)
+            if job is None:
+                continue
+            self._leave(job, one.job_id, 0)
+            job.courier_id, job.to_pickup_us, job.at_pickup_us = "", 0, 0
+            if not one.ended:
+                job.state = "queued"
+            elif job.state == "quoted":
+                self._end(one.job_id, "quote_cancelled")
+            else:
+                self.areas.of(job.area).cancelled += 1
+                self._end(one.job_id, "cancelled")
+        if body.kind == types_pb.SUBJECT_KIND_COURIER and body.subject_id in self.online:
+            self._courier_offline(events_pb.CourierOffline(courier_id=body.subject_id))
+
     def _policy_set(self, body: events_pb.PolicySet) -> None:
         if self.terms.version:
             self.policy_changes += 1

@@ -80,6 +80,15 @@ class Offers:
         if body.outcome in (ACCEPTED, DECLINED):
             self.used.add((now_us - made_us) / SECOND, body.offer_id)
 
+    def withdraw(self, offer_id: str, courier: CourierRecord | None) -> None:
+        """The offer ends without an answer, outside the market's own rules."""
+        if self.open.pop(offer_id, None) is None:
+            return
+        self.outcomes["withdrawn"] += 1
+        if courier is not None:
+            courier.offers["withdrawn"] = courier.offers.get("withdrawn", 0) + 1
+            courier.open_offers = max(courier.open_offers - 1, 0)
+
     def penalty_s(self) -> float | None:
         """How many seconds longer the next offer took after a decline than after a completed job, at like places and
         hours: the mean of the differences between group means, weighed by declines. None where no group has both."""

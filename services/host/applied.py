@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatcher.log.projections import courier_of, jobs_of
+from dispatcher.log.projections import couriers_of, jobs_of
 from dispatcher.market import Market
 from dispatcher.market.clocks import PHASE_OF
 from dispatcher.messages import copied
@@ -23,14 +23,14 @@ HELD_JOB = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """``jobs``: of the event; ``courier``: whose plan it changed; ``phase``: (courier, what their time goes into from
-    now on), where that may have changed."""
+    """``jobs``: of the event; ``courier``: whose plan it changed; ``phases``: (courier, what their time goes into from
+    now on) of each courier for whom that may have changed."""
 
     event: events_pb.Event
     kind: str
     jobs: tuple[job_pb.Job, ...]
     courier: courier_pb.Courier | None
-    phase: tuple[str, int] | None = None
+    phases: tuple[tuple[str, int], ...] = ()
 
 
 def applied(market: Market, event: events_pb.Event) -> Applied:
@@ -41,7 +41,7 @@ def applied(market: Market, event: events_pb.Event) -> Applied:
         jobs = (event.tip_added.job,)
     courier_id = _plan_changed(event, jobs)
     told = copied(state.couriers[courier_id]) if courier_id else None
-    return Applied(event, kind, jobs, told, _phase(market, courier_of(event, jobs)))
+    return Applied(event, kind, jobs, told, _phases(market, couriers_of(event, jobs)))
 
 
 def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
@@ -55,6 +55,6 @@ def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
     return str(event.job_released.courier_id) if kind == "job_released" else jobs[0].courier_id if jobs else ""
 
 
-def _phase(market: Market, courier_id: str) -> tuple[str, int] | None:
-    courier = market.state.couriers.get(courier_id)
-    return None if courier is None else (courier_id, PHASE_OF.get(courier.state, OFFLINE) + 1)
+def _phases(market: Market, courier_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    known = ((courier_id, market.state.couriers.get(courier_id)) for courier_id in courier_ids)
+    return tuple((name, PHASE_OF.get(courier.state, OFFLINE) + 1) for name, courier in known if courier is not None)

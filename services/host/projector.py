@@ -42,7 +42,7 @@ class Projector:
         """Events must come in order; those that the tables show already are passed over."""
         for applied in batch:
             if applied.event.sequence > self._projections.sequence:
-                self._rows.add(applied.event, applied.kind, applied.jobs, applied.phase)
+                self._rows.add(applied.event, applied.kind, applied.jobs, applied.phases)
         self._wanted.set()
 
     async def reached(self, sequence: int) -> None:

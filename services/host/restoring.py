@@ -47,7 +47,7 @@ async def restore(
             market.apply([event])
             measures.fold(event)
             one = applied(market, event)
-            rows.add(one.event, one.kind, one.jobs, one.phase)
+            rows.add(one.event, one.kind, one.jobs, one.phases)
         await projections.write(rows)
         told(batch[-1].sequence)
     body = market.snapshot().SerializeToString(deterministic=True)

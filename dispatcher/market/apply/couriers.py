@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dispatcher.market.apply.quarantine import release
 from dispatcher.market.apply.records import pay, push_period, refresh
 from dispatcher.market.clocks import Clock
 from dispatcher.market.state import MarketState, QueuePlace
 from dispatcher.times import span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
 
@@ -31,6 +33,7 @@ def courier_online(state: MarketState, event: Event) -> None:
         courier.destination.CopyFrom(body.destination)
     courier.may_reorder = body.may_reorder
     state.couriers[body.courier_id] = courier
+    release(state, types_pb.SUBJECT_KIND_COURIER, body.courier_id)
     state.clocks.setdefault(body.courier_id, Clock()).begin_shift(state.time_us)
     state.numbers[body.courier_id] = body.courier_number
     state.columns.enter(body.courier_number, courier)

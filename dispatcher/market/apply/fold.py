@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from dispatcher.market.apply import couriers, jobs, market, offers, people
+from dispatcher.market.apply import couriers, jobs, market, offers, people, quarantine
 from dispatcher.market.state import KeptRequest, MarketState
 from dispatcher.times import micros, span
 from gig.v1 import events_pb2 as events_pb
@@ -62,6 +62,8 @@ def _drop(kept: OrderedDict[Any, Kept], time_of: Callable[[Kept], int], before_u
 _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "market_opened": market.market_opened,
     "market_resumed": market.market_resumed,
+    "event_skipped": quarantine.event_skipped,
+    "subject_quarantined": quarantine.subject_quarantined,
     "policy_set": market.policy_set,
     "zones_set": market.zones_set,
     "job_quoted": jobs.job_quoted,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.market import lifecycle
+from dispatcher.market.apply.quarantine import release
 from dispatcher.market.apply.records import push_period, replan
 from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
@@ -12,6 +13,7 @@ from dispatcher.times import micros, span
 from geo.geojson import zones_from_geojson
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
+from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
 
@@ -33,6 +35,7 @@ def market_resumed(state: MarketState, event: Event) -> None:
 def policy_set(state: MarketState, event: Event) -> None:
     before = state.policy.surge
     state.follow(event.policy_set.policy)
+    release(state, types_pb.SUBJECT_KIND_POLICY)
     if state.announced is not None and micros(state.announced.effective_time) <= state.time_us:
         state.announced = None
     if not state.policy.HasField("surge") or state.policy.surge.resolution != before.resolution:
@@ -54,6 +57,7 @@ def policy_set(state: MarketState, event: Event) -> None:
 def zones_set(state: MarketState, event: Event) -> None:
     state.zones_geojson = event.zones_set.geojson
     state.zones = zones_from_geojson(state.zones_geojson)
+    release(state, types_pb.SUBJECT_KIND_ZONES)
     _requeue(state)
     for zone in [name for name in state.zone_queues if name not in state.zones.queue_names]:
         del state.zone_queues[zone]

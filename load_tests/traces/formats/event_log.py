@@ -77,6 +77,8 @@ class _Log:
     free_us: dict[str, int] = field(default_factory=dict)
     open: dict[str, _Offer] = field(default_factory=dict)
     now_us: int = 0
+    # Events that a repair of the log skipped.
+    skipped: int = 0
     _shifts: Rows = field(default_factory=dict)
     _offers: Rows = field(default_factory=dict)
 
@@ -116,6 +118,8 @@ class _Log:
             "offer_answered": self._offer_answered,
             "courier_online": self._courier_online,
             "courier_offline": self._courier_offline,
+            "event_skipped": self._event_skipped,
+            "subject_quarantined": self._subject_quarantined,
         }
         for count, event in enumerate(self._events()):
             self.now_us = micros(event.time)
@@ -124,6 +128,9 @@ class _Log:
                 try:
                     handlers[name](getattr(event, name))
                 except (LookupError, ValueError, StopIteration) as fault:
+                    if self.skipped:
+                        # It may follow from an event that a repair skipped.
+                        continue
                     # As of a job that was never placed.
                     told = f"{type(fault).__name__}: {fault}"
                     raise TraceError(
@@ -199,6 +206,18 @@ class _Log:
             job.end_reason = state
             set_time(job.end_time, self.now_us)
             self.ready[job_id] = job
+
+    def _event_skipped(self, _body: events_pb.EventSkipped) -> None:
+        self.skipped += 1
+
+    def _subject_quarantined(self, body: events_pb.SubjectQuarantined) -> None:
+        for one in body.jobs:
+            if one.courier_id:
+                self.free_us[one.courier_id] = self.now_us
+            if one.ended:
+                self._end(one.job_id, "cancelled")
+            elif one.job_id in self.live:
+                self.live[one.job_id].courier_id = ""
 
     def _tip_added(self, body: events_pb.TipAdded) -> None:
         """Tips come after the end: those of jobs that were handed on already are not seen any more."""

@@ -1,0 +1,124 @@
+"""Skipped events, and the subjects that leave the market with them. Nothing here may fail, whatever the state is."""
+
+from __future__ import annotations
+
+from dispatcher.market import lifecycle, plans
+from dispatcher.market.apply.records import end_job, enqueue, refresh, replan
+from dispatcher.market.state import ClosedOffer, MarketState
+from gig.v1 import courier_service_pb2 as courier_pb
+from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
+from gig.v1 import types_pb2 as types_pb
+
+Event = events_pb.Event
+
+
+def event_skipped(state: MarketState, event: Event) -> None:
+    """Do nothing: the event that stood here cannot be applied."""
+
+
+def subject_quarantined(state: MarketState, event: Event) -> None:
+    body = event.subject_quarantined
+    # Couriers whose jobs or offers change, in order.
+    couriers: dict[str, None] = {}
+    for one in body.jobs:
+        _withdraw(state, one, couriers)
+    for one in body.jobs:
+        _move_job(state, event, one)
+    if body.kind == types_pb.SUBJECT_KIND_COURIER:
+        couriers[body.subject_id] = None
+    for courier_id in couriers:
+        _tidy_courier(state, event, courier_id, offline=body.kind == types_pb.SUBJECT_KIND_COURIER)
+    _remove(state, body)
+    key = body.kind, body.subject_id
+    before = state.quarantined.pop(key, None)
+    kept = snapshot_pb.QuarantinedSubject(quarantine=body, time=event.time, sequence=event.sequence)
+    if before is not None:
+        sequences = {*before.quarantine.skipped_sequences, *body.skipped_sequences}
+        kept.quarantine.skipped_sequences[:] = sorted(sequences)
+    state.quarantined[key] = kept
+
+
+def release(state: MarketState, kind: types_pb.SubjectKind, subject_id: str | None = None) -> None:
+    """The subject takes part again: it leaves the list. ``subject_id`` None: all subjects of the kind."""
+    for key in [key for key in state.quarantined if key[0] == kind and subject_id in (None, key[1])]:
+        del state.quarantined[key]
+
+
+def _withdraw(state: MarketState, one: events_pb.QuarantinedJob, couriers: dict[str, None]) -> None:
+    """The job leaves its courier and its open offer."""
+    offer = state.offers.pop(one.offer_id, None)
+    if offer is not None:
+        outcome = courier_pb.OFFER_OUTCOME_WITHDRAWN
+        jobs = tuple(offered.job_id for offered in offer.jobs)
+        state.closed_offers[one.offer_id] = ClosedOffer(offer.courier_id, outcome, state.time_us, jobs)
+    for courier_id in dict.fromkeys((one.courier_id, offer.courier_id if offer is not None else "")):
+        courier = state.couriers.get(courier_id)
+        if courier is None:
+            continue
+        couriers[courier_id] = None
+        if courier.offer_id == one.offer_id:
+            courier.offer_id = ""
+        if one.job_id in courier.job_ids:
+            courier.job_ids.remove(one.job_id)
+
+
+def _move_job(state: MarketState, event: Event, one: events_pb.QuarantinedJob) -> None:
+    job = state.jobs.get(one.job_id)
+    if job is None or job.state in lifecycle.TERMINAL:
+        state.queue.pop(one.job_id, None)
+        state.exclusions.pop(one.job_id, None)
+        return
+    if one.ended:
+        reason = f"quarantined: {event.subject_quarantined.reason}"
+        end_job(state, event, one.job_id, lifecycle.CANCELLED, job_pb.ACTOR_OPERATOR, reason)
+    else:
+        job.sequence = event.sequence
+        enqueue(state, job, event)
+
+
+def _tidy_courier(state: MarketState, event: Event, courier_id: str, *, offline: bool) -> None:
+    """Plan, columns and clocks of the courier follow from what is left; ``offline``: the shift ends."""
+    courier = state.couriers.get(courier_id)
+    if courier is None:
+        return
+    if offline:
+        del courier.job_ids[:]
+        courier.offer_id, courier.closing = "", False
+    kept = [job_id for job_id in courier.job_ids if job_id in state.jobs]
+    courier.job_ids[:] = kept
+    plans.drop_what_is_done(state, courier)
+    replan(state, courier)
+    online = courier.state != courier_pb.COURIER_STATE_OFFLINE
+    if offline and online:
+        courier.ClearField("free_time")
+        state.clocks[courier_id].advance(courier.state, state.time_us)
+        courier.state = courier_pb.COURIER_STATE_OFFLINE
+    elif (
+        online
+        and not kept
+        and courier.state
+        not in (
+            courier_pb.COURIER_STATE_FREE,
+            courier_pb.COURIER_STATE_OFFERED,
+        )
+    ):
+        courier.free_time.CopyFrom(event.time)
+    refresh(state, courier)
+
+
+def _remove(state: MarketState, body: events_pb.SubjectQuarantined) -> None:
+    subject_id = body.subject_id
+    if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_QUEUE_PLACE):
+        for queue in state.zone_queues.values():
+            queue.pop(subject_id, None)
+    if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_NUDGE):
+        state.nudges.pop(subject_id, None)
+    if body.kind == types_pb.SUBJECT_KIND_REVIEW:
+        state.reviews.pop(subject_id, None)
+    if body.kind == types_pb.SUBJECT_KIND_STANDING:
+        state.found.pop(subject_id, None)
+    if body.kind == types_pb.SUBJECT_KIND_POLICY:
+        # Else it would come into force, and fail again.
+        state.announced = None
