@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from dispatcher.errors import RestoreUnfinished, StaleWriter
+from dispatcher.errors import NotFound, RestoreUnfinished, StaleWriter
 from dispatcher.log.sql import migrations, query
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
@@ -107,6 +107,14 @@ class LogStore:
                 yield event
             if len(rows) < READ_BATCH:
                 return
+
+    async def event(self, sequence: int) -> events_pb.Event:
+        """The event with this sequence. Raises NotFound."""
+        body = await self.pool.fetchval(query("event"), self.market_id, sequence)
+        if body is None:
+            raise NotFound("event", str(sequence))
+        found: events_pb.Event = events_pb.Event.FromString(body)
+        return found
 
     async def read_since(self, time_us: int, until: int) -> AsyncIterator[events_pb.Event]:
         """Events at or after a market time, up to the sequence ``until``, in order."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher import commands
+from dispatcher.errors import NotFound
 from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, waits
 from dispatcher.market.decide import (
     contests,
@@ -122,6 +123,13 @@ class Market:
         """What an earlier call with this request was about, or None. Raises RequestReused on other content."""
         kept = None if request is None else requests.kept_request(self.state, request)
         return None if kept is None else kept.request.subject_id
+
+    def sequence_of(self, request: commands.Request) -> int:
+        """Return the sequence of the event that carries this request. Raises NotFound before the call is applied."""
+        kept = requests.kept_request(self.state, request)
+        if kept is None:
+            raise NotFound("request", request.name[-1])
+        return kept.sequence
 
     def decide(self, command: commands.Command, now_us: int) -> list[Event]:
         """The events of a command; none if it is a repetition. Raises a DispatchError where it is refused."""

@@ -11,11 +11,10 @@ from dispatcher.errors import InvalidField
 from dispatcher.log import lookups
 from dispatcher.times import SECOND, micros
 from gig.v1 import pay_service_pb2 as pb
-from gig.v1 import types_pb2 as types_pb
 from services.host.market_host import MarketHost
 from services.host.past_jobs import past_job
 from services.rpc.requests import request_of
-from services.rpc.statement import Worked, phases_of, statement, statement_line
+from services.rpc.statement import Worked, phases_of, statement, tip_line
 
 LATEST_US = 253_402_300_800_000_000
 
@@ -57,13 +56,10 @@ class PayService:
                 minor_units=call.minor_units,
                 past=await past_job(self._host, call.job_id),
             )
-            await self._host.submit(command, lambda _market: None)
-        pool, market_id = await self._host.projected(), self._host.market_id
-        job = await lookups.get_job(pool, market_id, call.job_id)
-        assert job is not None, "a tip was added to it"
-        lines = await lookups.statement(pool, market_id, job.courier_id, None, None, call.job_id)
-        tips = [line for line in lines if line.kind == types_pb.PRICE_LINE_KIND_TIP]
-        return pb.AddTipResponse(line=statement_line(tips[-1]), job=job)
+            sequence = await self._host.submit(command, lambda market: market.sequence_of(request))
+        # From the event of the first call, so that a repetition answers what the first call answered.
+        event = await self._host.store.event(sequence)
+        return pb.AddTipResponse(line=tip_line(event), job=event.tip_added.job)
 
 
 def _bounds(call: pb.GetStatementRequest) -> tuple[int | None, int | None]:

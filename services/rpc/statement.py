@@ -9,6 +9,8 @@ from datetime import timedelta
 
 from dispatcher.log.lookups import Opinion, PayLine
 from dispatcher.market import lifecycle
+from dispatcher.pay.ledger import WORKERS
+from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
@@ -80,6 +82,20 @@ def statement_line(line: PayLine) -> pb.StatementLine:
     )
     found.time.FromDatetime(line.time)
     return found
+
+
+def tip_line(event: events_pb.Event) -> pb.StatementLine:
+    """Return the courier's line of the statement for a ``tip_added`` event."""
+    body = event.tip_added
+    leg = next(leg for leg in body.postings.legs if leg.account in WORKERS)
+    return pb.StatementLine(
+        job_id=body.job.job_id,
+        kind=types_pb.PriceLineKind.Name(leg.line),
+        minor_units=leg.minor_units,
+        sequence=event.sequence,
+        rule=leg.rule,
+        time=event.time,
+    )
 
 
 def _tasks(worked: Worked) -> list[pb.StatementTask]:
