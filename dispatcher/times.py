@@ -1,4 +1,10 @@
-"""Market time: integer microseconds since the Unix epoch, and its protobuf forms."""
+"""Market time: integer microseconds since the Unix epoch, and its protobuf forms.
+
+Every time lies in the range of google.protobuf.Timestamp (years 1 to 9999) and every span in that of
+google.protobuf.Duration (10,000 years either way). Values beyond, which an old log may hold, saturate at the nearer
+end: they are read as that end, and written as it. So a column of times fits into int64, and so does the sum of a time
+and up to ten spans.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +13,60 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 SECOND = 1_000_000
 
+# The ends of the range of times, and the longest span: microseconds.
+EARLIEST_US = -62_135_596_800 * SECOND
+LATEST_US = 253_402_300_799 * SECOND + 999_999
+LONGEST_US = 315_576_000_000 * SECOND
 
-def timestamp(micros: int) -> Timestamp:
-    return Timestamp(seconds=micros // SECOND, nanos=micros % SECOND * 1000)
+
+def timestamp(micros_: int) -> Timestamp:
+    """Return a time as a message, saturated."""
+    stamp = Timestamp()
+    set_time(stamp, micros_)
+    return stamp
 
 
 def set_time(stamp: Timestamp, micros_: int) -> None:
-    """``timestamp`` into a field that is there, without a message in between."""
+    """Write a time into a field that is there, without a message in between; saturated."""
+    if not EARLIEST_US <= micros_ <= LATEST_US:
+        micros_ = EARLIEST_US if micros_ < EARLIEST_US else LATEST_US
     stamp.seconds, stamp.nanos = micros_ // SECOND, micros_ % SECOND * 1000
 
 
 def set_span(duration_: Duration, micros_: int) -> None:
-    """The same of a span, which must not be negative."""
-    duration_.seconds, duration_.nanos = micros_ // SECOND, micros_ % SECOND * 1000
-
-
-def micros(stamp: Timestamp) -> int:
-    found: int = stamp.seconds * SECOND + stamp.nanos // 1000
-    return found
-
-
-def span(duration: Duration) -> int:
-    """Microseconds of a Duration."""
-    found: int = duration.seconds * SECOND + duration.nanos // 1000
-    return found
+    """Write a span into a field that is there; saturated."""
+    seconds, rest = divmod(min(abs(micros_), LONGEST_US), SECOND)
+    sign = -1 if micros_ < 0 else 1
+    duration_.seconds, duration_.nanos = sign * seconds, sign * rest * 1000
 
 
 def duration(micros_: int) -> Duration:
-    seconds, rest = divmod(abs(micros_), SECOND)
-    sign = -1 if micros_ < 0 else 1
-    return Duration(seconds=sign * seconds, nanos=sign * rest * 1000)
+    """Return a span as a message, saturated."""
+    made = Duration()
+    set_span(made, micros_)
+    return made
+
+
+def micros(stamp: Timestamp) -> int:
+    """Return the microseconds of a Timestamp, saturated."""
+    found: int = stamp.seconds * SECOND + stamp.nanos // 1000
+    if EARLIEST_US <= found <= LATEST_US:
+        return found
+    return EARLIEST_US if found < EARLIEST_US else LATEST_US
+
+
+def span(duration: Duration) -> int:
+    """Return the microseconds of a Duration, saturated."""
+    found: int = duration.seconds * SECOND + duration.nanos // 1000
+    if -LONGEST_US <= found <= LONGEST_US:
+        return found
+    return -LONGEST_US if found < 0 else LONGEST_US
+
+
+def rounded_us(micros_: float) -> int:
+    """Return the nearest whole microseconds of a span, saturated. Raises ValueError for what is not a number."""
+    if abs(micros_) <= LONGEST_US:
+        return round(micros_)
+    if micros_ != micros_:
+        raise ValueError("a span is not a number: check the weights, shares and speeds of the policy")
+    return -LONGEST_US if micros_ < 0 else LONGEST_US

@@ -13,6 +13,9 @@ from matching.costs import pair_terms
 from matching.problem import NOBODY, Bools, Gate, Problem
 from matching.shared import shared_edges
 
+# Columns of a row of requirements before the words of the skills (see _classes).
+ROW_OF_NEEDS = 7
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -48,11 +51,19 @@ def with_costs(problem: Problem, pairs: Pairs) -> Candidates:
 
 
 def _classes(problem: Problem) -> list[tuple[Ints, Ints]]:
-    """Jobs grouped by identical requirements: (job indices, requirements, barred vehicles, queue zone) of each."""
+    """Jobs grouped by identical requirements: (job indices, row of requirements) of each group.
+
+    A row holds vehicles, persons, parcels, grams, barred vehicles, queue zone, 1 where no courier has all the skills
+    asked for, and then the words of the skills. The skills of jobs that no courier can do are left out, so that such
+    jobs do not make a group each.
+    """
     jobs = problem.jobs
     if not len(jobs):
         return []
-    wanted = np.concatenate([jobs.needs.stacked(), jobs.barred[:, None], jobs.queue_zone[:, None]], axis=1)
+    unmet = jobs.unmet_skills > 0
+    skills = np.where(unmet[:, None], 0, jobs.needs.skills)
+    more = np.stack([jobs.barred, jobs.queue_zone, unmet.astype(np.int64)], axis=-1)
+    wanted = np.concatenate([jobs.needs.stacked(), more, skills], axis=1)
     if (wanted == wanted[0]).all():  # the usual case, without a sort
         return [(np.arange(len(jobs)), wanted[0])]
     needs, group = np.unique(wanted, axis=0, return_inverse=True)
@@ -115,11 +126,11 @@ class _Search:
         """Indices of couriers with the vehicle, the room and the skills, and at the head of the zone's queue."""
         couriers = self.problem.couriers
         offers = couriers.offers
-        vehicles, skills, persons, parcels, weight, barred, zone = needs
+        vehicles, persons, parcels, weight, barred, zone, unmet = needs[:ROW_OF_NEEDS].tolist()
         vehicle = (offers.vehicles & vehicles) != 0
         admitted = vehicle & ((offers.vehicles & barred) == 0)
         room = admitted & (offers.persons >= persons) & (offers.parcels >= parcels) & (offers.weight_g >= weight)
-        able = room & ((offers.skills & skills) == skills)
+        able = room & offers.hold(needs[ROW_OF_NEEDS:]) if not unmet else np.zeros(len(couriers), bool)
         steps = [int(passed.sum()) for passed in (vehicle, admitted, room, able)]
         for gate, before, after in zip(
             (Gate.VEHICLE, Gate.ZONE, Gate.CAPACITY, Gate.SKILLS), [len(couriers), *steps], steps, strict=False

@@ -21,7 +21,7 @@ from matching.problem import Bools, Problem
 if TYPE_CHECKING:
     from matching.routes import Points, Schedule
 
-# No term may exceed this many milliseconds: sums over a million jobs stay far below 63 bits.
+# No term may exceed this many milliseconds (three years): sums of all terms over a million jobs stay below 63 bits.
 LIMIT = 10**11
 
 
@@ -136,5 +136,6 @@ def unmatched_cost(problem: Problem) -> Ints:
 
 
 def _milli(terms: list[Floats]) -> Ints:
-    stacked = np.stack(terms, axis=-1)
-    return np.rint(np.clip(stacked * MILLI, -LIMIT, LIMIT)).astype(np.int64)
+    """Return seconds as thousandths, int64, none beyond LIMIT; what is not a number costs the most."""
+    stacked = np.clip(np.stack(terms, axis=-1) * MILLI, -LIMIT, LIMIT)
+    return np.rint(np.nan_to_num(stacked, copy=False, nan=LIMIT)).astype(np.int64)

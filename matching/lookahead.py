@@ -106,7 +106,10 @@ def _able(problem: Problem) -> Bools:
     able: Bools = (offers.vehicles[:, None] & needs.vehicles) != 0
     able &= (offers.vehicles[:, None] & jobs.barred) == 0
     able &= (offers.loads()[:, None] >= needs.loads()).all(axis=2)
-    able &= (offers.skills[:, None] & needs.skills) == needs.skills
+    able &= jobs.unmet_skills == 0
+    skilled = np.flatnonzero(needs.skills.any(axis=1))
+    for job in skilled.tolist():
+        able[:, job] &= offers.hold(needs.skills[job])
     able &= np.isnan(problem.couriers.home_latitude)[:, None] & (jobs.queue_zone == NOBODY)
     able[problem.exclusions.courier, problem.exclusions.job] = False
     return able

@@ -97,9 +97,9 @@ def _pairs(problem: Problem, courier: int, jobs: Ints) -> list[Violation]:
             found.append(Violation("vehicle", point, 1.0))
         if offers.vehicles[courier] & problem.jobs.barred[job]:
             found.append(Violation("zone", point, 1.0))
-        lacking = int(needs.skills[job] & ~offers.skills[courier])
+        lacking = np.bitwise_count(needs.skills[job] & ~offers.skills[courier]).sum() + problem.jobs.unmet_skills[job]
         if lacking:
-            found.append(Violation("skills", point, float(lacking.bit_count())))
+            found.append(Violation("skills", point, float(lacking)))
         apart = (exclusions.job == job) & (exclusions.courier == courier)
         found += [Violation("excluded", point, 1.0)] * int(apart.any())
     return found

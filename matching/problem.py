@@ -17,6 +17,9 @@ Bools = npt.NDArray[np.bool_]
 # No index: nobody, no mate, no zone.
 NOBODY = -1
 
+# Bits of an int64 word that stand for skills; the sign bit stays clear.
+SKILLS_PER_WORD = 63
+
 
 class Gate(IntEnum):
     """Why a courier was not a candidate, in the order in which the gates stand."""
@@ -78,9 +81,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What jobs ask for, or couriers offer. Each column has shape (n,), int64.
+    """What jobs ask for, or couriers offer. Each column has shape (n,), int64, but for ``skills``.
 
-    ``vehicles`` and ``skills`` are bit masks (a courier sets one vehicle bit); loads are persons, parcels and grams.
+    ``vehicles`` is a bit mask (a courier sets one bit). ``skills`` (n, words), int64: a bit set of any number of
+    skills, SKILLS_PER_WORD in each word; jobs and couriers of a problem have equally many words, none where no skill
+    matters. Loads are persons, parcels and grams.
     """
 
     vehicles: Masks
@@ -90,8 +95,15 @@ class Requirements:
     weight_g: Ints
 
     def stacked(self) -> Ints:
-        """Shape (n, 5)."""
-        return np.stack([self.vehicles, self.skills, self.persons, self.parcels, self.weight_g], axis=-1)
+        """Shape (n, 4): vehicles, persons, parcels, grams."""
+        return np.stack([self.vehicles, self.persons, self.parcels, self.weight_g], axis=-1)
+
+    def hold(self, skills: Masks) -> Bools:
+        """Return which rows have all the ``skills`` (words,), shape (n,)."""
+        held = np.ones(len(self.skills), bool)
+        for word in np.flatnonzero(skills).tolist():
+            held &= (self.skills[:, word] & skills[word]) == skills[word]
+        return held
 
     def loads(self) -> Ints:
         """Shape (n, 3): persons, parcels, grams."""
@@ -106,6 +118,8 @@ class OpenJobs:
     the queue; ``ready_in_s`` until the client wants the pickup, negative when overdue; ``due_in_s`` until the promised
     arrival and ``latest_pickup_s`` until the last possible pickup, or infinity; ``ride_limit_s`` the longest time
     between pickup and drop-off. ``barred`` vehicle bits that zone rules keep out. ``queue_zone`` int64, or NOBODY.
+    ``unmet_skills`` int64: how many of the skills asked for no courier of the problem has; they have no bits in
+    ``needs``, and a job with any of them has no candidates.
     """
 
     latitude: Floats
@@ -120,6 +134,7 @@ class OpenJobs:
     ride_limit_s: Floats
     barred: Masks
     queue_zone: Ints
+    unmet_skills: Ints
 
     def __len__(self) -> int:
         return int(self.latitude.size)

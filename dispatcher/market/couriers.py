@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dispatcher.times import micros
+from dispatcher.market.queue import vehicle_mask
+from dispatcher.times import LATEST_US, micros
 from geo.units import Floats, Ints, to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import types_pb2 as types_pb
@@ -17,7 +18,8 @@ class CourierColumns:
     """int64 columns, grown by doubling; row = courier number. Number 0 is nobody.
 
     ``latitude_e7``, ``longitude_e7``: the position that is on the log; ``position_us``: when the courier is there.
-    ``free_us``: market time of becoming free. ``shift_end_us``: OPEN_ENDED without one. ``vehicle``: one bit.
+    ``free_us``: market time of becoming free. ``shift_end_us``: OPEN_ENDED without one, and for one at the end of time.
+    All times lie in the range of dispatcher.times. ``vehicle``: one bit.
     ``available``: 1 where the courier is free for an offer; ``under_way``: 1 where jobs are in hand and no offer open;
     ``asked``: 1 where an offer is open and nothing in hand;
     ``jobs``: how many are in hand. ``end_us``, ``end_latitude_e7``, ``end_longitude_e7``: when and where the plan ends.
@@ -69,11 +71,12 @@ class CourierColumns:
             self.ids.append("")
         self.ids[number] = courier.courier_id
         profile = courier.profile
-        self.vehicle[number] = 1 << profile.vehicle_type
+        self.vehicle[number] = vehicle_mask([profile.vehicle_type])
         self.persons[number] = profile.capacity.persons
         self.parcels[number] = profile.capacity.parcels
         self.weight_g[number] = profile.capacity.weight_grams
-        self.shift_end_us[number] = micros(courier.shift_end) if courier.HasField("shift_end") else OPEN_ENDED
+        shift_end = micros(courier.shift_end) if courier.HasField("shift_end") else LATEST_US
+        self.shift_end_us[number] = shift_end if shift_end < LATEST_US else OPEN_ENDED
         self.online_us[number] = micros(courier.online_time)
         self.may_reorder[number] = courier.may_reorder
         self.shift_pay[number] = courier.shift_pay_minor_units

@@ -8,7 +8,7 @@ from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import waiting_terms
-from dispatcher.times import SECOND, set_span, set_time, span
+from dispatcher.times import SECOND, rounded_us, set_span, set_time, span
 from geo.cells import area_cell
 from geo.travel import Planar
 from gig.v1 import job_pb2 as job_pb
@@ -18,6 +18,9 @@ from matching.assignment import NOBODY, TERMS, Assignment, Gate
 
 if TYPE_CHECKING:
     from dispatcher.market.rounds import Round
+
+# Metres beyond which a way to a pickup is not told apart.
+LONGEST_WAY_M = 1e12
 
 # matching's gates are numbered as they stand, the contract's for ever.
 GATES = {gate: offer_pb.Gate.Value(f"GATE_{gate.name}") for gate in Gate}
@@ -42,8 +45,8 @@ def fill_offer(
     offer.courier_id = state.columns.ids[int(round_.numbers[int(candidates.courier[edge])])]
     offer.pay.minor_units = sum(job.pay.total.minor_units for job in jobs)
     offer.pay.currency_code = jobs[0].pay.total.currency_code
-    offer.pickup_distance_metres = round(float(candidates.metres[edge]))
-    set_span(offer.pickup_duration, round(float(candidates.seconds[edge]) * SECOND))
+    offer.pickup_distance_metres = round(min(float(candidates.metres[edge]), LONGEST_WAY_M))
+    set_span(offer.pickup_duration, rounded_us(float(candidates.seconds[edge]) * SECOND))
     _fill_plan(offer, state, round_, assignment, edge, jobs)
     set_time(offer.make_time, now_us)
     set_time(offer.expire_time, now_us + span(policy.offers.time_to_answer))
@@ -99,7 +102,7 @@ def _fill_plan(
         else:
             job_id, kind = jobs[code // 2].job_id, DROPOFF if code % 2 else PICKUP
         stop = offer.plan.add(job_id=job_id, kind=kind)
-        set_time(stop.expected_time, round_.as_of_us + round(moment_s * SECOND))
+        set_time(stop.expected_time, round_.as_of_us + rounded_us(moment_s * SECOND))
 
 
 def _fill_two_stops(
@@ -115,7 +118,7 @@ def _fill_two_stops(
     dropoff = pickup + travel.half_pickup_service_s + trip + travel.half_dropoff_service_s
     for kind, moment in ((PICKUP, pickup), (DROPOFF, dropoff)):
         stop = offer.plan.add(job_id=job.job_id, kind=kind)
-        set_time(stop.expected_time, round_.as_of_us + round(moment * SECOND))
+        set_time(stop.expected_time, round_.as_of_us + rounded_us(moment * SECOND))
 
 
 def _fill_reason(
@@ -153,7 +156,7 @@ def _fill_alternative(
     taken = int(assignment.taken[courier])
     alternative.courier_id = state.columns.ids[int(round_.numbers[courier])]
     alternative.cost = int(candidates.cost[edge])
-    set_span(alternative.pickup_duration, round(float(candidates.seconds[edge]) * SECOND))
+    set_span(alternative.pickup_duration, rounded_us(float(candidates.seconds[edge]) * SECOND))
     if taken != NOBODY:
         alternative.chosen_for_job_id = round_.job_ids[int(candidates.job[taken])]
     _add_terms(alternative, assignment, edge)

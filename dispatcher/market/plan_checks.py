@@ -13,7 +13,7 @@ from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.problems import problem_of
 from dispatcher.market.queue import queued
 from dispatcher.market.state import MarketState
-from dispatcher.times import SECOND, timestamp
+from dispatcher.times import SECOND, rounded_us, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as pb
@@ -57,7 +57,9 @@ def check(
         raise InvalidField("stops", "a stop stands in the plan twice", "STOP_TWICE")
     checked = check_plan(problem, 0, np.arange(len(new)), order)
     timed = [
-        job_pb.PlanStop(job_id=stop.job_id, kind=stop.kind, expected_time=timestamp(now_us + round(moment * SECOND)))
+        job_pb.PlanStop(
+            job_id=stop.job_id, kind=stop.kind, expected_time=timestamp(now_us + rounded_us(moment * SECOND))
+        )
         for stop, moment in zip(stops, checked.moment_s.tolist(), strict=True)
     ]
     found = [_told(violation, accepted, new) for violation in checked.violations]

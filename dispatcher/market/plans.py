@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dispatcher.market import lifecycle
-from dispatcher.market.queue import latest_pickup_us, needed_load, ride_limit_us, wanted_us
-from dispatcher.times import SECOND, micros, set_time
+from dispatcher.market.queue import NEVER, latest_pickup_us, needed_load, promise_us, ride_limit_us, wanted_us
+from dispatcher.times import SECOND, micros, rounded_us, set_time
 from geo.units import Floats
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
@@ -69,11 +69,11 @@ def expect_from(state: MarketState, courier: courier_pb.Courier, position: types
         if (latitude, longitude) != (to_latitude, to_longitude):
             _, seconds = travel.leg(latitude, longitude, to_latitude, to_longitude, now / SECOND)
         service = travel.half_pickup_service_s if stop.kind == PICKUP else travel.half_dropoff_service_s
-        served = now + round((seconds + service) * SECOND)
+        served = now + rounded_us((seconds + service) * SECOND)
         if stop.kind == PICKUP:
             served = max(served, wanted_us(job))
         set_time(stop.expected_time, served)
-        now = served + round(service * SECOND)
+        now = served + rounded_us(service * SECOND)
         latitude, longitude = to_latitude, to_longitude
 
 
@@ -101,7 +101,7 @@ def _rows(state: MarketState, courier: courier_pb.Courier) -> Floats:
             position.longitude,
             wanted_us(job) if stop.kind == PICKUP else 0,
             latest_pickup_us(job, policy) if stop.kind == PICKUP else np.inf,
-            micros(job.promise_time) if stop.kind == DROPOFF and job.HasField("promise_time") else np.inf,
+            promised if stop.kind == DROPOFF and (promised := promise_us(job)) != NEVER else np.inf,
             ride_limit_us(job, policy) if stop.kind == DROPOFF else np.inf,
             places.get(stop.job_id, -1) if stop.kind == DROPOFF else -1,
             micros(job.pickup_time) if aboard else 0,
@@ -119,4 +119,4 @@ def end_of(state: MarketState, courier: courier_pb.Courier) -> tuple[types_pb.Po
     last = courier.plan[-1]
     service = state.travel.half_pickup_service_s if last.kind == PICKUP else state.travel.half_dropoff_service_s
     position = stop_position(state.jobs[last.job_id], last.kind)
-    return position, micros(last.expected_time) + round(service * SECOND)
+    return position, micros(last.expected_time) + rounded_us(service * SECOND)

@@ -8,9 +8,11 @@ import numpy as np
 
 from dispatcher.market import plans as plan
 from dispatcher.market.couriers import NOWHERE, OPEN_ENDED
-from dispatcher.market.queue import JOB_COLUMNS, NEVER, QueuedJob, queued
+from dispatcher.market.queue import JOB_COLUMNS, NEVER, WHOLE_COLUMNS, QueuedJob, queued
+from dispatcher.market.skills import SkillColumns, skill_columns
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span
+from geo.columns import whole_numbers
 from geo.units import Floats, Ints, from_e7_array
 from gig.v1 import policy_pb2 as policy_pb
 from matching.problem import (
@@ -21,6 +23,7 @@ from matching.problem import (
     Exclusions,
     Gate,
     Insertion,
+    Masks,
     OpenJobs,
     OpenOffers,
     Plans,
@@ -33,6 +36,8 @@ from matching.problem import (
 
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
+
+NO_SKILLS: frozenset[str] = frozenset()
 
 _SOLVERS = {
     policy_pb.SOLVER_MIN_COST_FLOW: Solver.MIN_COST_FLOW,
@@ -91,11 +96,11 @@ def problem_of(
     queue = state.queue if queue is None else queue
     matching, weights = state.policy.matching, state.policy.matching.weights
     assert state.travel is not None, "a market is opened with its policy"
-    skill_bits = skill_bits_of(queue)
+    skills = skill_columns([row.skills for row in queue.values()], _skills_of(state, queue, numbers))
     shared = matching.sharing
     return Problem(
-        jobs=open_jobs(queue, skill_bits, now_us),
-        couriers=_couriers(state, numbers, sharing, moved, skill_bits, now_us),
+        jobs=open_jobs(queue, skills, now_us),
+        couriers=_couriers(state, numbers, sharing, moved, skills.held, now_us),
         exclusions=_exclusions(state, queue, numbers, now_us),
         travel=state.travel,
         weights=Weights(
@@ -161,12 +166,13 @@ def _open_offers(
     )
 
 
-def open_jobs(queue: dict[str, QueuedJob], skill_bits: dict[str, int], now_us: int) -> OpenJobs:
-    rows = list(queue.values())
-    columns = list(zip(*(row.numbers for row in rows), strict=True)) or [()] * JOB_COLUMNS
+def open_jobs(queue: dict[str, QueuedJob], skills: SkillColumns, now_us: int) -> OpenJobs:
+    """Return the columns of the open jobs. Raises ColumnError, whose row is the job's place in the queue."""
+    columns = list(zip(*(row.numbers for row in queue.values()), strict=True)) or [()] * JOB_COLUMNS
     latitude, longitude, to_latitude, to_longitude = (np.array(column, np.float64) for column in columns[:4])
     since, ready, due, latest, ride_limit, vehicles, persons, parcels, weight, barred, queue_zone = (
-        np.array(column, np.int64) for column in columns[4:]
+        whole_numbers(name, column, low, high)
+        for (name, low, high), column in zip(WHOLE_COLUMNS, columns[4:], strict=True)
     )
     return OpenJobs(
         latitude=latitude,
@@ -177,7 +183,7 @@ def open_jobs(queue: dict[str, QueuedJob], skill_bits: dict[str, int], now_us: i
         ready_in_s=(ready - now_us) / SECOND,
         needs=Requirements(
             vehicles=vehicles,
-            skills=np.array([sum(skill_bits[skill] for skill in row.skills) for row in rows], np.int64),
+            skills=skills.needed,
             persons=persons,
             parcels=parcels,
             weight_g=weight,
@@ -187,11 +193,12 @@ def open_jobs(queue: dict[str, QueuedJob], skill_bits: dict[str, int], now_us: i
         ride_limit_s=np.where(ride_limit == NEVER, np.inf, ride_limit / SECOND),
         barred=barred,
         queue_zone=queue_zone,
+        unmet_skills=skills.unmet,
     )
 
 
 def _couriers(
-    state: MarketState, numbers: Ints, sharing: Bools, moved: MovedCouriers, skill_bits: dict[str, int], now_us: int
+    state: MarketState, numbers: Ints, sharing: Bools, moved: MovedCouriers, skills: Masks, now_us: int
 ) -> Couriers:
     columns = state.columns
     latitude_e7, longitude_e7 = columns.latitude_e7.copy(), columns.longitude_e7.copy()
@@ -201,10 +208,6 @@ def _couriers(
     later = (columns.jobs[numbers] > 0) & ~sharing
     start_us = np.where(later, columns.end_us[numbers], there_us[numbers])
     shift_end = columns.shift_end_us[numbers]
-    skills = np.zeros(numbers.size, np.int64)
-    if skill_bits:
-        skilled = [_skill_mask(columns.skills.get(number, frozenset()), skill_bits) for number in numbers.tolist()]
-        skills = np.array(skilled, np.int64)
     homes = [
         np.where(column[numbers] == NOWHERE, np.nan, from_e7_array(column[numbers]))
         for column in (columns.home_latitude_e7, columns.home_longitude_e7)
@@ -294,17 +297,12 @@ def _plans(state: MarketState, numbers: Ints, sharing: Bools, now_us: int) -> Pl
     )
 
 
-def skill_bits_of(queue: dict[str, QueuedJob]) -> dict[str, int]:
-    """A bit for each skill that an open job asks for; at most 62 of them count in one round, by name."""
-    wanted = sorted({skill for row in queue.values() if row.skills for skill in row.skills})
-    return {skill: 1 << min(index, 62) for index, skill in enumerate(wanted)}
-
-
-def _skill_mask(skills: frozenset[str], bits: dict[str, int]) -> int:
-    mask = 0
-    for skill in skills & bits.keys():
-        mask |= bits[skill]
-    return mask
+def _skills_of(state: MarketState, queue: dict[str, QueuedJob], numbers: Ints) -> list[frozenset[str]]:
+    """Return the skills of each courier, shape (n,); nobody's where no job asks for any."""
+    if not any(row.skills for row in queue.values()):
+        return [NO_SKILLS] * numbers.size
+    known = state.columns.skills
+    return [known.get(number, NO_SKILLS) for number in numbers.tolist()]
 
 
 def _exclusions(state: MarketState, queue: dict[str, QueuedJob], numbers: Ints, now_us: int) -> Exclusions:

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dispatcher.times import micros, span
+from dispatcher.times import EARLIEST_US, LATEST_US, LONGEST_US, micros, rounded_us, span
 from geo.zones import ZoneSet
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import types_pb2 as types_pb
 
 ANY_VEHICLE = sum(1 << vehicle for vehicle in types_pb.VehicleType.values())
+# Vehicle types that a mask has a bit for.
+VEHICLE_BITS = 63
 # Later than any time of a market: no limit.
 NEVER = 2**62
 
 JobRow = tuple[float, float, float, float, int, int, int, int, int, int, int, int, int, int, int]
 JOB_COLUMNS = 15
+# Name, least and greatest value of the whole numbers of a row, in their order. Times are as dispatcher.times has them,
+# or sums of one and two spans; loads are uint32 of the contract.
+_TIME, _LIMIT = (EARLIEST_US - 2 * LONGEST_US, LATEST_US + 2 * LONGEST_US), (-NEVER, NEVER)
+_MASK, _LOAD = (0, 2**VEHICLE_BITS - 1), (0, 2**32 - 1)
+WHOLE_COLUMNS: tuple[tuple[str, int, int], ...] = (
+    ("age reference", *_TIME),
+    ("ready time", *_TIME),
+    ("promised arrival", *_LIMIT),
+    ("latest pickup", *_LIMIT),
+    ("ride limit", *_LIMIT),
+    ("vehicles", *_MASK),
+    ("persons", *_LOAD),
+    ("parcels", *_LOAD),
+    ("weight_grams", *_LOAD),
+    ("barred vehicles", *_MASK),
+    ("queue zone", -1, 2**31),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +66,10 @@ def queued(job: job_pb.Job, policy: policy_pb.Policy, zones: ZoneSet) -> QueuedJ
             end.longitude,
             max(placed, ready - span(matching.lead_time)),
             ready,
-            micros(job.promise_time) if job.HasField("promise_time") else NEVER,
+            promise_us(job),
             latest_pickup_us(job, policy),
             ride_limit_us(job, policy),
-            sum(1 << vehicle for vehicle in spec.vehicle_types) or ANY_VEHICLE,
+            vehicle_mask(spec.vehicle_types) if spec.vehicle_types else ANY_VEHICLE,
             load.persons,
             load.parcels,
             load.weight_grams,
@@ -58,6 +78,21 @@ def queued(job: job_pb.Job, policy: policy_pb.Policy, zones: ZoneSet) -> QueuedJ
         ),
         frozenset(spec.skills),
     )
+
+
+def vehicle_mask(types: Iterable[int]) -> int:
+    """Return a bit for each vehicle type; none for types that this version has no bit for."""
+    mask = 0
+    for vehicle in types:
+        if 0 <= vehicle < VEHICLE_BITS:
+            mask |= 1 << vehicle
+    return mask
+
+
+def promise_us(job: job_pb.Job) -> int:
+    """Return the promised arrival, or NEVER: without a promise, and for one at the end of time or beyond."""
+    promised = micros(job.promise_time) if job.HasField("promise_time") else LATEST_US
+    return promised if promised < LATEST_US else NEVER
 
 
 def wanted_us(job: job_pb.Job) -> int:
@@ -75,7 +110,7 @@ def ride_limit_us(job: job_pb.Job, policy: policy_pb.Policy) -> int:
     promise = policy.matching.promise
     if not promise.HasField("ride_detour_share"):
         return NEVER
-    return round(span(job.trip_duration) * (1 + promise.ride_detour_share))
+    return rounded_us(span(job.trip_duration) * (1 + promise.ride_detour_share))
 
 
 def promised_us(job: job_pb.Job, policy: policy_pb.Policy) -> int | None:
@@ -85,7 +120,7 @@ def promised_us(job: job_pb.Job, policy: policy_pb.Policy) -> int | None:
     if not policy.matching.HasField("promise"):
         return None
     promise = policy.matching.promise
-    return wanted_us(job) + round(span(job.trip_duration) * (1 + promise.detour_share)) + span(promise.allowance)
+    return wanted_us(job) + rounded_us(span(job.trip_duration) * (1 + promise.detour_share)) + span(promise.allowance)
 
 
 def needed_load(spec: job_pb.JobSpec) -> types_pb.Load:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dispatcher.market.accounts import Account, level_of
 from dispatcher.market.clocks import Clock
-from dispatcher.times import SECOND, micros, timestamp
+from dispatcher.times import SECOND, micros, rounded_us, timestamp
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import snapshot_pb2 as pb
 from ratings.book import Rated, Rater, RatingBook
@@ -75,7 +75,7 @@ def save_account(person_id: str, account: Account) -> pb.PersonAccount:
         declined=conduct.declined,
         answered=conduct.answered,
         safety_reports=conduct.safety_reports,
-        as_of=timestamp(round(conduct.as_of_s * SECOND)),
+        as_of=timestamp(rounded_us(conduct.as_of_s * SECOND)),
         ratings_judged=account.ratings_judged,
     )
 

@@ -77,6 +77,7 @@ def _jobs(
 ) -> OpenJobs:
     count = age_s.size
     unlimited, none = np.full(count, np.inf), np.zeros(count, np.int64)
+    no_skills = np.zeros((count, 0), np.int64)
     return OpenJobs(
         latitude=pickup[0],
         longitude=pickup[1],
@@ -84,24 +85,26 @@ def _jobs(
         to_longitude=dropoff[1],
         age_s=age_s,
         ready_in_s=ready_in_s,
-        needs=Requirements(np.full(count, ANY_VEHICLE), none, none, none + 1, none),
+        needs=Requirements(np.full(count, ANY_VEHICLE), no_skills, none, none + 1, none),
         due_in_s=unlimited if due_in_s is None else due_in_s,
         latest_pickup_s=unlimited,
         ride_limit_s=unlimited,
         barred=none,
         queue_zone=np.full(count, NOBODY),
+        unmet_skills=none,
     )
 
 
 def _couriers(at: Points, free_s: np.ndarray) -> Couriers:
     count = free_s.size
     none, nowhere = np.zeros(count, np.int64), np.full(count, np.nan)
+    no_skills = np.zeros((count, 0), np.int64)
     return Couriers(
         latitude=at[0],
         longitude=at[1],
         free_s=free_s,
         shift_left_s=np.full(count, np.inf),
-        offers=Requirements(np.full(count, CAR), none, none + 4, none + 8, none + 200_000),
+        offers=Requirements(np.full(count, CAR), no_skills, none + 4, none + 8, none + 200_000),
         starts_in_s=np.zeros(count),
         later=np.zeros(count, bool),
         income_gap=np.zeros(count),

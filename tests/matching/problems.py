@@ -32,7 +32,7 @@ def random_problem(seed: int, jobs: int, couriers: int, **changes: object) -> Pr
     def needs(count: int, vehicles: np.ndarray, spare: int) -> Requirements:
         return Requirements(
             vehicles=vehicles,
-            skills=rng.integers(0, 2, count) * spare,
+            skills=rng.integers(0, 2, count)[:, None] * spare,
             persons=rng.integers(0, 2, count) + spare,
             parcels=rng.integers(0, 2, count) + spare,
             weight_g=rng.integers(0, 1000, count) + 1000 * spare,
@@ -53,6 +53,7 @@ def random_problem(seed: int, jobs: int, couriers: int, **changes: object) -> Pr
             ride_limit_s=np.full(jobs, np.inf),
             barred=rng.choice([0, 0, 2], jobs),
             queue_zone=np.full(jobs, NOBODY),
+            unmet_skills=np.zeros(jobs, np.int64),
         ),
         couriers=Couriers(
             latitude=rng.normal(40.75, 0.02, couriers),

@@ -43,7 +43,7 @@ def slow_gates(problem: Problem, job: int) -> tuple[list[int], np.ndarray]:
             or offers.weight_g[courier] < needs.weight_g[job]
         ):
             removed[Gate.CAPACITY] += 1
-        elif offers.skills[courier] & needs.skills[job] != needs.skills[job]:
+        elif (needs.skills[job] & ~offers.skills[courier]).any():
             removed[Gate.SKILLS] += 1
         elif seconds > problem.max_reach_s:
             removed[Gate.REACH] += 1

@@ -8,7 +8,7 @@ from dispatcher.market.apply.records import advance, changed, end_job, enqueue, 
 from dispatcher.market.state import Due, MarketState
 from dispatcher.messages import copied
 from dispatcher.pay import ledger
-from dispatcher.times import SECOND, micros
+from dispatcher.times import SECOND, micros, rounded_us
 from geo.learned_travel import LearnedTravel
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -89,7 +89,7 @@ def job_picked_up(state: MarketState, event: Event) -> None:
             price.lines.append(line)
             price.total.minor_units += line.minor_units
     assert state.travel is not None, "a market is opened with its policy"
-    service_us = round(state.travel.half_pickup_service_s * SECOND)
+    service_us = rounded_us(state.travel.half_pickup_service_s * SECOND)
     advance(state, job, job.spec.pickup.position, state.time_us + service_us)
     if len(state.couriers[job.courier_id].job_ids) == 1:
         state.direct.add(job.job_id)
@@ -128,4 +128,4 @@ def _learn(state: MarketState, job: job_pb.Job) -> None:
     trips = travel.trips
     cells = trips.cell_at(start.latitude, start.longitude), trips.cell_at(end.latitude, end.longitude)
     taken_ms = (state.time_us - micros(job.pickup_time)) // 1000
-    trips.add(*cells, int(left_s // 3600) % 24, 1, taken_ms, round(straight_s * 1000))
+    trips.add(*cells, int(left_s // 3600) % 24, 1, taken_ms, rounded_us(straight_s * 1000))

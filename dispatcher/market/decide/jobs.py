@@ -19,6 +19,9 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 
+# The longest trip that is priced: metres, and seconds. The money of pricing and pay is bounded by it.
+LONGEST_TRIP = 10**9
+
 
 def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
     job = drafts.add().job_quoted.job
@@ -132,10 +135,15 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
 
 
 def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, int]:
-    """Metres and seconds from pickup to drop-off, to the nearest integer."""
+    """Return metres and seconds from pickup to drop-off, to the nearest integer.
+
+    Raises InvalidField where the travel model knows no way, or only one beyond LONGEST_TRIP.
+    """
     assert state.travel is not None, "a market is opened with its policy"
     start, end = spec.pickup.position, spec.dropoff.position
     metres, seconds = state.travel.leg(start.latitude, start.longitude, end.latitude, end.longitude, now_us / SECOND)
+    if not (0 <= metres <= LONGEST_TRIP and 0 <= seconds <= LONGEST_TRIP):
+        raise InvalidField("spec.dropoff.position", "no way leads there from the pickup", "NO_WAY")
     return round(metres), round(seconds)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
-from dispatcher.times import SECOND, duration, micros, span, timestamp
+from dispatcher.times import SECOND, duration, micros, rounded_us, span, timestamp
 from geo.cells import cell_at, cell_name, cells_at, centre_of
 from geo.units import E7, Ints, from_e7_array
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -80,7 +80,7 @@ def _send(state: MarketState, latitude: Ints, longitude: Ints, now_us: int, draf
             cell=cell_name(int(field.cells[hot[chosen]])),
             centre=types_pb.Position(latitude=centres[chosen, 0], longitude=centres[chosen, 1]),
             multiplier_percent=int(field.percent[hot[chosen]]),
-            travel_duration=duration(round(float(seconds[row, chosen]) * SECOND)),
+            travel_duration=duration(rounded_us(float(seconds[row, chosen]) * SECOND)),
             expire_time=timestamp(now_us + span(policy.valid_for)),
             policy_version=state.policy.version,
         )
