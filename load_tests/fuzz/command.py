@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.pretty import pprint
 
 from load_tests.fuzz.readers import READERS, fuzz_reader
-from load_tests.fuzz.services import fuzz_services
+from load_tests.fuzz.services import Plan, fuzz_services, wrong_with
 from services.cli.failures import FAILED, USAGE, fail
+from services.rpc.services import SERVICERS
 
 fuzz = typer.Typer(
     help="Bad input by the hundred thousand: a clear error, nothing lost, nothing internal.", no_args_is_help=True
@@ -24,17 +25,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alo
 
 @fuzz.command()
 def services(
-    messages: Annotated[int, typer.Option(min=1, help="Messages for each of the six services.")] = 100_000,
+    messages: Annotated[int, typer.Option(min=1, help="Messages for each service.")] = 100_000,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="Restarts of the server from its log, by kill -9 and by a drain in turns.")
+    ] = 24,
+    service: Annotated[str, typer.Option(help="Only this service.", show_default="all")] = "",
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Generated and mutated messages for every method, against a suite of its own. Exit code 1 where an answer is not
-    clear, something acknowledged is lost, or the log is wrong."""
+    """Send sound and wrong messages for every method to a server of its own that serves rounds and is restarted.
+
+    Couriers work and jobs are placed meanwhile; policies and zones change. Exit code 1 where an answer is INTERNAL,
+    UNKNOWN or UNIMPLEMENTED or does not come, the server exits or does not serve after a restart, something
+    acknowledged is lost, the log is wrong, or less than 20 % of a service's messages are answered OK.
+    """
+    known = [descriptor.name for descriptor, _ in SERVICERS]
+    if service and service not in known:
+        fail(f"--service: there is no {service!r}; services are: {', '.join(known)}", USAGE)
+    plan = Plan(messages, seed, restarts, (service,) if service else tuple(known))
     with Console(stderr=True).status("starting") as status:
-        result = asyncio.run(fuzz_services(messages, seed, status.update))
+        result = asyncio.run(fuzz_services(plan, status.update))
     _show(result, as_json)
-    if result["unclear"] or result["log_faults"]:
-        fail(f"{len(result['unclear'])} answers were not clear, {len(result['log_faults'])} faults of the log", FAILED)
+    wrong = wrong_with(result)
+    if wrong:
+        fail("; ".join(wrong), FAILED)
 
 
 @fuzz.command()

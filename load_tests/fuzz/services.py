@@ -1,224 +1,228 @@
-"""Generated and mutated messages for every method of every service, by callers of every role, against a real suite."""
+"""Sound and wrong messages for every method of every service, against a server that serves rounds and is restarted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import numpy as np
-from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.descriptor import ServiceDescriptor
 
-from gig.v1 import courier_service_pb2 as courier_pb
+from dispatcher.log.journal import Line
+from dispatcher.log.proof import proved
+from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as rpc
 from load_tests.bench.place import place_request
-from load_tests.bench.running import UNLIMITED, running_suite
-from load_tests.fuzz.mutation import distorted, mutated
-from load_tests.live.suite_process import SuiteProcess
-from services.auth.access import RULES
-from services.cli.stored_log import prove_stored
-from services.rpc.methods import path_of
+from load_tests.bench.running import UNLIMITED, free_port, running_suite
+from load_tests.fuzz.callers import LIMIT_S, Caller
+from load_tests.fuzz.exchange import Exchange
+from load_tests.fuzz.findings import Findings
+from load_tests.fuzz.lives import Lives
+from load_tests.fuzz.sound import Sound, fuzzed_policy
+from load_tests.fuzz.steward import Steward
+from load_tests.fuzz.world import World
+from load_tests.live.suite_process import SuiteFailed, SuiteProcess
+from load_tests.live.town import RECONNECT
+from load_tests.ordinary.population import Population
+from services.cli.stored_log import stored_log
 from services.rpc.services import SERVICERS
 from services.settings import resolve
 
-# What bad input may be told; INTERNAL, UNKNOWN, UNIMPLEMENTED and silence are faults of the service.
-CLEAR = frozenset(
-    {
-        "OK",
-        "INVALID_ARGUMENT",
-        "NOT_FOUND",
-        "FAILED_PRECONDITION",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "UNAUTHENTICATED",
-        "RESOURCE_EXHAUSTED",
-    }
-)
-CALLERS, LIMIT_S = 24, 30.0
+CALLERS = 24
+# Of each service's messages, at least this share must be answered OK.
+LEAST_ACCEPTED = 0.2
 # Jobs of somebody whom no message names: none of them may be lost.
 KEPT = 50
-# Ids that messages name, so that some of them are nearly right.
-PEOPLE = ("ann", "bo", "a")
-NAMES = frozenset({"client_id", "courier_id", "person_id", "rater_id", "worker_id", "operator_id", "reviewer_id"})
-# Erasure renames whom it erases everywhere: once in a while is enough.
-RARE, RARE_SHARE = frozenset({"TransparencyService/EraseMyData", "TransparencyService/ExplainNoOffer"}), 0.01
-# Messages of one courier's stream.
-STREAMED = 20
+# Ordinary couriers, and jobs that ordinary clients place in a second.
+COURIERS, JOBS_PER_SECOND = 12, 2.0
+# After a restart so many jobs must be served within so many seconds.
+SERVED_AFTER, SERVED_LIMIT_S = 3, 30.0
+# Market seconds in a second.
+CLOCK_SPEED = 20.0
+# Of what was acknowledged, so many of the newest jobs are looked up after a restart.
+LOOKED_UP = 50
+SETTLE_S = 0.1
+# Lines of the server's log about errors that it did not foresee.
+INCIDENTS = 20
 
 
-async def fuzz_services(messages: int, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """By service: how many messages ended with which code. ``unclear``: the first ones that ended otherwise than bad
-    input may; ``log_faults``: what is wrong with the log afterwards, or with what was acknowledged before."""
-    async with running_suite(*UNLIMITED, "--streams-per-caller", "10000") as suite:
-        async with grpc.aio.insecure_channel(suite.target) as channel:
-            kept = await _place_kept(channel, suite)
-            found: dict[str, Counter[str]] = {}
-            unclear: list[str] = []
-            for service, _ in SERVICERS:
-                progress(f"{service.name}: {messages:,} messages")
-                fuzzed = _Fuzzed(channel, suite, [*service.methods], seed)
-                await asyncio.gather(*(fuzzed.run(messages // CALLERS + 1, caller) for caller in range(CALLERS)))
-                found[service.name], unclear = fuzzed.codes, [*unclear, *fuzzed.unclear]
-            for line in kept:
-                asked = job_pb.GetJobRequest(job_id=line["job_id"])
-                await rpc.JobServiceStub(channel).GetJob(asked, metadata=suite.wallet.client("kept"), timeout=LIMIT_S)
-        await suite.stop()
-        assert suite.data_dir is not None, "the suite is our own"
-        proof = await prove_stored(resolve({"data_dir": suite.data_dir}).values, kept)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``messages`` for each of the ``services``; the ``restarts`` are spread over all of them."""
+
+    messages: int
+    seed: int = 1
+    restarts: int = 24
+    services: tuple[str, ...] = tuple(descriptor.name for descriptor, _ in SERVICERS)
+
+
+async def fuzz_services(plan: Plan, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Run the plan against a server of its own.
+
+    ``unclear``: the first faults of the server: answers that bad input must not get, an exit, a restart that failed, a
+    market that does not serve, something acknowledged that is lost. ``log_faults``: what is wrong with the log
+    afterwards.
+    """
+    flags = (*UNLIMITED, "--streams-per-caller", "10000", "--clock-speed", f"{CLOCK_SPEED:g}")
+    # One port for all lives of the server: the callers find it again.
+    port = ("--grpc-address", f"127.0.0.1:{free_port()}")
+    async with running_suite(*flags, *port) as server:
+        return await _Run(server, plan, progress).run()
+
+
+def wrong_with(result: dict[str, Any]) -> list[str]:
+    """Return in sentences what makes a result a failure."""
+    found = []
+    if result["faults"]:
+        found.append(f"{result['faults']} faults of the server, the first ones under unclear")
+    if result["log_faults"]:
+        found.append(f"{len(result['log_faults'])} faults of the log")
+    for service, share in result["accepted_share"].items():
+        if share < LEAST_ACCEPTED:
+            found.append(f"{service}: only {share:.0%} of the messages were answered OK: the fuzzer must reach further")
+    return found
+
+
+class _Run:
+    def __init__(self, server: SuiteProcess, plan: Plan, progress: Callable[[str], None]) -> None:
+        self._server, self._plan, self._progress = server, plan, progress
+        self._findings = Findings()
+        self._lives = Lives(server, self._findings.fault)
+        self._channel = grpc.aio.insecure_channel(server.target, RECONNECT)
+        self._exchange = Exchange(self._channel, server.wallet, World(), self._lives, self._findings)
+        self._population = Population(server, COURIERS, plan.seed)
+        self._base = fuzzed_policy()
+        self._steward = Steward(self._channel, server.wallet, self._base, np.random.default_rng([plan.seed, 1]))
+        self._began_ns, self._began_s = time.time_ns(), time.monotonic()
+
+    async def run(self) -> dict[str, Any]:
+        self._lives.begin()
+        kept = await self._place_kept()
+        await self._steward.settle()
+        await self._population.open(JOBS_PER_SECOND)
+        helpers = [asyncio.create_task(self._steward.run()), asyncio.create_task(self._restart_on_time())]
+        began = time.perf_counter()
+        for service, _ in SERVICERS:
+            if service.name in self._plan.services:
+                await self._fuzz(service)
+        seconds = time.perf_counter() - began
+        await self._finish_helpers(helpers)
+        await self._look_up(kept)
+        await self._population.close()
+        await self._channel.close()
+        self._lives.end()
+        try:
+            await self._server.stop()
+        except SuiteFailed as failure:
+            self._findings.fault(f"the last drain: {failure}")
+        return await self._result(seconds, [*kept, *self._population.tally.journal])
+
+    async def _fuzz(self, service: ServiceDescriptor) -> None:
+        whole, rest = divmod(self._plan.messages, CALLERS)
+        callers = [self._caller(number) for number in range(CALLERS)]
+        methods = [*service.methods]
+        await asyncio.gather(*(caller.run(methods, whole + (number < rest)) for number, caller in enumerate(callers)))
+
+    def _caller(self, number: int) -> Caller:
+        rng = np.random.default_rng([self._plan.seed, number, self._findings.messages()])
+        return Caller(self._exchange, rng, Sound(rng, self._exchange.world, self._now_ns, self._base))
+
+    def _now_ns(self) -> int:
+        """About the market's time; a restart may hold it back by seconds."""
+        return self._began_ns + round((time.monotonic() - self._began_s) * CLOCK_SPEED * 1e9)
+
+    async def _restart_on_time(self) -> None:
+        """Restart after equal shares of all messages; then see that the market serves and has lost nothing."""
+        total, restarts = self._plan.messages * len(self._plan.services), self._plan.restarts
+        for number in range(1, restarts + 1):
+            while self._findings.messages() < total * number / (restarts + 1):
+                await asyncio.sleep(SETTLE_S)
+                self._tell(total)
+            await self._lives.restart()
+            if self._lives.over.is_set():
+                return
+            await self._check_service(f"after restart {number}")
+
+    def _tell(self, total: int) -> None:
+        done, served = self._findings.messages(), len(self._population.tally.served)
+        self._progress(
+            f"{done:,} of {total:,} messages; restarts: {self._lives.restarts}; jobs served: {served:,};"
+            f" faults: {self._findings.faults}"
+        )
+
+    async def _check_service(self, when: str) -> None:
+        """An operator sets a sound policy; then ordinary jobs are served, and acknowledged ones are there."""
+        try:
+            await self._steward.settle()
+            left = await self._population.unserved(SERVED_AFTER, SERVED_LIMIT_S)
+            if left:
+                # A policy of the fuzzer may have come into force between: once more, right after a sound one.
+                await self._steward.settle()
+                left = await self._population.unserved(SERVED_AFTER, SERVED_LIMIT_S)
+            if left:
+                self._findings.fault(f"{when}: {len(left)} ordinary jobs were not served within {SERVED_LIMIT_S:g} s")
+            placed = [line for line in self._population.tally.journal if line["kind"] == "placed"]
+            await self._look_up(placed[-LOOKED_UP:])
+        except grpc.aio.AioRpcError as fault:
+            self._findings.fault(f"{when}: an ordinary call ended with {fault.code().name}: {fault.details()}")
+
+    async def _place_kept(self) -> list[Line]:
+        place, lines = rpc.JobServiceStub(self._channel).PlaceJob, list[Line]()
+        for number in range(KEPT):
+            request = place_request("kept", f"place-{number}")
+            job = (await place(request, metadata=self._server.wallet.client("kept"))).job
+            lines.append(
+                {"kind": "placed", "client_id": "kept", "request_id": request.request_id, "job_id": job.job_id}
+            )
+        return lines
+
+    async def _look_up(self, placed: Iterable[Line]) -> None:
+        """Note a fault for each acknowledged job that the server does not know."""
+        get = rpc.JobServiceStub(self._channel).GetJob
+        for line in placed:
+            metadata = self._server.wallet.client(line["client_id"])
+            try:
+                await get(job_pb.GetJobRequest(job_id=line["job_id"]), metadata=metadata, timeout=LIMIT_S)
+            except grpc.aio.AioRpcError as fault:
+                self._findings.fault(f"acknowledged job {line['job_id']}: {fault.code().name}: {fault.details()}")
+
+    async def _finish_helpers(self, helpers: list[asyncio.Task[None]]) -> None:
+        steward, restarting = helpers
+        restarting_done, _ = await asyncio.wait([restarting], timeout=3 * SERVED_LIMIT_S)
+        for task in helpers:
+            task.cancel()
+        for result in await asyncio.gather(steward, restarting, return_exceptions=True):
+            if isinstance(result, Exception):
+                self._findings.fault(f"an ordinary operator's call: {result}")
+        if not restarting_done:
+            self._findings.fault("the last restart did not end")
+
+    async def _result(self, seconds: float, journal: list[Line]) -> dict[str, Any]:
+        rounds = 0
+
+        async def counted(events: AsyncIterator[events_pb.Event]) -> AsyncIterator[events_pb.Event]:
+            nonlocal rounds
+            async for event in events:
+                rounds += event.HasField("round_settled")
+                yield event
+
+        async with stored_log(resolve({"data_dir": self._server.data_dir}).values) as store:
+            proof = await proved(counted(store.read()), journal)
         return {
-            "messages": messages,
-            "codes": {name: dict(sorted(codes.items())) for name, codes in found.items()},
-            "unclear": unclear[:20],
+            "messages": self._plan.messages,
+            **self._findings.summary(),
+            "incidents": self._server.said("incident ")[:INCIDENTS],
+            "restarts": self._lives.restarts,
+            "longest_start_s": round(self._lives.longest_start_s, 2),
+            "rounds": rounds,
+            "jobs_served": len(self._population.tally.served),
+            "messages_per_s": round(self._findings.messages() / seconds, 1),
+            "seconds": round(seconds, 1),
             "events": proof.events,
             "log_faults": proof.told,
         }
-
-
-async def _place_kept(channel: grpc.aio.Channel, suite: SuiteProcess) -> list[dict[str, str]]:
-    place, lines = rpc.JobServiceStub(channel).PlaceJob, []
-    for number in range(KEPT):
-        request = place_request("kept", f"place-{number}")
-        job = (await place(request, metadata=suite.wallet.client("kept"))).job
-        lines.append({"kind": "placed", "client_id": "kept", "request_id": request.request_id, "job_id": job.job_id})
-    return lines
-
-
-class _Fuzzed:
-    def __init__(
-        self, channel: grpc.aio.Channel, suite: SuiteProcess, methods: list[MethodDescriptor], seed: int
-    ) -> None:
-        self._channel, self._wallet, self._methods, self._seed = channel, suite.wallet, methods, seed
-        self._samples = {method.name: _sample(method) for method in methods}
-        self._all = [sample.SerializeToString() for sample in self._samples.values()]
-        self.codes: Counter[str] = Counter()
-        self.unclear: list[str] = []
-
-    async def run(self, messages: int, caller: int) -> None:
-        rng, sent = np.random.default_rng([self._seed, caller]), 0
-        while sent < messages:
-            method = self._methods[int(rng.integers(len(self._methods)))]
-            if path_of(method) in RARE and rng.random() > RARE_SHARE:
-                continue
-            if method.client_streaming:
-                sent += await self._stream(rng, method)
-            else:
-                await self._call(rng, method)
-                sent += 1
-
-    async def _call(self, rng: np.random.Generator, method: MethodDescriptor) -> None:
-        path = f"/{method.containing_service.full_name}/{method.name}"
-        kind = self._channel.unary_stream if method.server_streaming else self._channel.unary_unary
-        data = self._message(rng, method)
-        call = kind(path)(data, timeout=LIMIT_S, metadata=self._metadata(rng, method))
-        try:
-            if method.server_streaming:
-                await call.read()
-                call.cancel()
-            else:
-                await call
-        except grpc.aio.AioRpcError as fault:
-            self._note(method, data, fault.code().name, fault.details() or "")
-        except asyncio.CancelledError:
-            self._note(method, data, "OK", "")
-        else:
-            self._note(method, data, "OK", "")
-
-    async def _stream(self, rng: np.random.Generator, method: MethodDescriptor) -> int:
-        """A hello that mostly is one, then whatever; each refusal on the way is counted as an answer."""
-        courier = PEOPLE[int(rng.integers(len(PEOPLE)))]
-        call = self._channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}")(
-            timeout=LIMIT_S, metadata=self._wallet.courier(courier)
-        )
-        data, sent = b"", 0
-        try:
-            hello = courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id=courier)).SerializeToString()
-            await call.write(hello if rng.random() < 0.9 else mutated(rng, hello, self._all))
-            for number in range(1, STREAMED):
-                data = self._message(rng, method, number)
-                await call.write(data)
-                sent += 1
-            await call.done_writing()
-            while (answer := await call.read()) is not grpc.aio.EOF:
-                response = courier_pb.ConnectResponse.FromString(answer)
-                if response.HasField("refusal"):
-                    code = next(c for c in grpc.StatusCode if c.value[0] == response.refusal.status.code)
-                    self._note(method, data, code.name, response.refusal.status.message)
-        except grpc.aio.AioRpcError as fault:
-            # What the client says of its own when the stream has ended while it writes.
-            name = "OK" if fault.details() == "Internal error from Core" else fault.code().name
-            self._note(method, data, name, fault.details() or "")
-        except asyncio.InvalidStateError:
-            self._note(method, data, (await call.code()).name, await call.details() or "")
-        return max(sent, 1)
-
-    def _message(self, rng: np.random.Generator, method: MethodDescriptor, number: int = 0) -> bytes:
-        sample = type(self._samples[method.name])()
-        sample.CopyFrom(self._samples[method.name])
-        _name_somebody(rng, sample)
-        if number and rng.random() < 0.9:
-            sample.number = number
-        chance = rng.random()
-        if chance < 0.5:
-            for _ in range(int(rng.integers(1, 4))):
-                distorted(rng, sample)
-        data = sample.SerializeToString()
-        return data if chance < 0.55 else mutated(rng, data, self._all)
-
-    def _metadata(self, rng: np.random.Generator, method: MethodDescriptor) -> Any:
-        roles = sorted(RULES[path_of(method)].roles)
-        return self._wallet.of(roles[int(rng.integers(len(roles)))], PEOPLE[int(rng.integers(len(PEOPLE)))])
-
-    def _note(self, method: MethodDescriptor, data: bytes, code: str, details: str) -> None:
-        self.codes[code] += 1
-        if code not in CLEAR and len(self.unclear) < 20:
-            self.unclear.append(f"{path_of(method)}: {code}: {details} for {data[:400].hex()}")
-
-
-def _sample(method: MethodDescriptor) -> Message:
-    """A request with something sound in each field, as far as its name and kind tell."""
-    message: Message = GetMessageClass(method.input_type)()
-    _fill(message, 0)
-    if method.name == "PlaceJob":
-        message.CopyFrom(place_request("ann", "r"))
-    return message
-
-
-def _fill(message: Any, depth: int) -> None:
-    for field in message.DESCRIPTOR.fields:
-        inner = field.message_type
-        if inner is not None and inner.full_name.startswith("google."):
-            if not field.is_repeated and inner.full_name in ("google.protobuf.Timestamp", "google.protobuf.Duration"):
-                getattr(message, field.name).seconds = 60
-        elif inner is not None:
-            if depth < 4:
-                target = getattr(message, field.name)
-                _fill(target.add() if field.is_repeated else target, depth + 1)
-        elif field.is_repeated:
-            continue
-        elif field.cpp_type == field.CPPTYPE_STRING:
-            setattr(message, field.name, b"a" if field.type == field.TYPE_BYTES else "a")
-        elif field.cpp_type == field.CPPTYPE_BOOL:
-            setattr(message, field.name, True)
-        else:
-            setattr(message, field.name, 1)
-
-
-def _name_somebody(rng: np.random.Generator, message: Any) -> None:
-    for field in message.DESCRIPTOR.fields:
-        if field.name in (
-            "client_id",
-            "courier_id",
-            "person_id",
-            "rater_id",
-            "worker_id",
-            "operator_id",
-            "reviewer_id",
-        ):
-            setattr(message, field.name, PEOPLE[int(rng.integers(len(PEOPLE)))])
-        elif field.name == "request_id":
-            message.request_id = f"r{int(rng.integers(1 << 40))}"

@@ -102,9 +102,9 @@ class SuiteProcess:
             if ready.exists():
                 return
             if self._process.returncode is not None:
-                raise SuiteFailed(f"the suite ended with code {self._process.returncode}:\n{self._tail()}")
+                raise SuiteFailed(f"the suite ended with code {self._process.returncode}:\n{self.tail()}")
             await asyncio.sleep(0.02)
-        raise SuiteFailed(f"the suite did not serve within {READY_LIMIT_S:g} s:\n{self._tail()}")
+        raise SuiteFailed(f"the suite did not serve within {READY_LIMIT_S:g} s:\n{self.tail()}")
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the drain. Raises SuiteFailed on any other end than 0."""
@@ -116,9 +116,9 @@ class SuiteProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
-            raise SuiteFailed(f"the suite did not drain within {STOP_LIMIT_S:g} s:\n{self._tail()}") from None
+            raise SuiteFailed(f"the suite did not drain within {STOP_LIMIT_S:g} s:\n{self.tail()}") from None
         if code != 0:
-            raise SuiteFailed(f"the suite drained with code {code}:\n{self._tail()}")
+            raise SuiteFailed(f"the suite drained with code {code}:\n{self.tail()}")
 
     def kill(self) -> None:
         """kill -9 of the whole group and of the database's."""
@@ -129,7 +129,13 @@ class SuiteProcess:
         assert self._process is not None, "start it first"
         return await self._process.wait()
 
-    def _tail(self) -> str:
+    def said(self, text: str) -> list[str]:
+        """Return the lines of its output that hold this text."""
+        with self._output.open(encoding="utf-8", errors="replace") as output:
+            return [line.strip() for line in output if text in line]
+
+    def tail(self) -> str:
+        """Return the end of its output."""
         return "\n".join(self._output.read_text("utf-8", errors="replace").splitlines()[-15:])
 
 

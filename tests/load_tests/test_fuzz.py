@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import time
+from pathlib import Path
+from textwrap import dedent
 
-from gig.v1 import job_service_pb2
+import numpy as np
+import protovalidate
+import pytest
+from google.protobuf.descriptor import ServiceDescriptor
+
 from load_tests.fuzz.readers import READERS, fuzz_reader
-from load_tests.fuzz.services import fuzz_services
+from load_tests.fuzz.services import Plan, fuzz_services, wrong_with
+from load_tests.fuzz.sound import Sound, fuzzed_policy
+from load_tests.fuzz.world import World
+from services.rpc.services import SERVICERS
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -17,9 +27,55 @@ def test_a_reader_reads_a_mutated_file_or_says_what_is_wrong_with_it(name) -> No
     assert found["refused"] > 0
 
 
-async def test_services_answer_mutated_messages_clearly_and_lose_nothing() -> None:
-    found = await fuzz_services(480, seed=7, progress=lambda _text: None)
-    assert (found["unclear"], found["log_faults"]) == ([], [])
-    assert job_service_pb2.DESCRIPTOR.services_by_name["JobService"].name in found["codes"]
-    for codes in found["codes"].values():
-        assert codes["INVALID_ARGUMENT"] > 0
+async def test_services_answer_fuzzed_messages_while_the_market_serves_and_restarts() -> None:
+    found = await fuzz_services(Plan(150, seed=7, restarts=2), progress=lambda _text: None)
+    assert found["codes"].keys() == {descriptor.name for descriptor, _ in SERVICERS}
+    assert found["restarts"] == 2
+    assert found["rounds"] > 0
+    assert found["jobs_served"] > 0
+    assert all(share >= 0.2 for share in found["accepted_share"].values())
+    assert all(codes["INVALID_ARGUMENT"] > 0 for codes in found["codes"].values())
+    assert found["log_faults"] == []
+
+
+async def test_a_method_that_fails_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = """
+        from services.rpc.job_service import JobService
+
+        async def get_job(self, call):
+            raise RuntimeError("planted")
+
+        JobService.get_job = get_job
+    """
+    (tmp_path / "sitecustomize.py").write_text(dedent(planted), "utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    found = await fuzz_services(Plan(120, seed=7, restarts=0, services=("JobService",)), progress=lambda _text: None)
+    assert any(sentence.startswith("JobService/GetJob: INTERNAL") for sentence in found["unclear"])
+    assert wrong_with(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"faults": 2}, "2 faults of the server"),
+        ({"log_faults": ["event 3: twice"]}, "1 faults of the log"),
+        ({"accepted_share": {"PayService": 0.1}}, "PayService: only 10%"),
+    ],
+)
+def test_each_kind_of_fault_fails_the_run(change: dict, said: str) -> None:
+    good = {"faults": 0, "log_faults": [], "accepted_share": {"PayService": 0.4}}
+    assert wrong_with(good) == []
+    (sentence,) = wrong_with(good | change)
+    assert said in sentence
+
+
+@pytest.mark.parametrize("descriptor", [descriptor for descriptor, _ in SERVICERS], ids=lambda found: found.name)
+def test_sound_requests_keep_the_contract(descriptor: ServiceDescriptor) -> None:
+    """All but a few: some rules hold between fields."""
+    rng = np.random.default_rng(3)
+    sound = Sound(rng, World(), time.time_ns, fuzzed_policy())
+    for method in descriptor.methods:
+        if not method.client_streaming:
+            requests = [sound.request(method).message for _ in range(20)]
+            broken = [request for request in requests if protovalidate.collect_violations(request)]
+            assert len(broken) <= len(requests) * 0.6, f"{method.name}: {broken[0]}"
