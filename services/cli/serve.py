@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
+from services import logs
 from services.cli import options
 from services.cli.failures import FAILED, fail, reported
 from services.settings import resolve
@@ -45,7 +45,7 @@ def serve(
     SIGTERM or Ctrl-C drains: nothing new is taken, the open batch is finished, the log is flushed; exit code 0.
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up()
     with reported():
         try:
             asyncio.run(Suite(resolve(flags, file=config).values).run())

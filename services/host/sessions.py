@@ -30,17 +30,30 @@ TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sen
 
 
 class Stream:
-    """The down side of one connection. ``overflow`` is set when its reader does not read."""
+    """The down side of one connection. ``overflow`` is set when its reader does not read.
+
+    Nothing is queued before ``open``: the session keeps what comes meanwhile, and the welcome goes first.
+    """
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(LARGEST_QUEUE)
         self.overflow = asyncio.Event()
+        # Another connection of the same courier has taken over.
+        self.taken_over = asyncio.Event()
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    def open(self) -> None:
+        self._open = True
 
     def send(self, message: Message) -> None:
         self._put(message)
 
     def end(self) -> None:
-        """Another connection of the same courier has taken over, or the service drains."""
+        """End the stream in order: what is queued is sent first."""
         self._put(None)
 
     def _put(self, message: Message | None) -> None:
@@ -66,8 +79,18 @@ class CourierSession:
     def send(self, message: Message) -> None:
         """Down the stream, and into memory for a resume."""
         self._kept.append(message)
-        if self.stream is not None:
+        if self.stream is not None and self.stream.is_open:
             self.stream.send(message)
+
+    def attach(self, stream: Stream) -> None:
+        """Make this the courier's stream; the one before it ends."""
+        self.detach()
+        self.stream = stream
+
+    def detach(self) -> None:
+        if self.stream is not None:
+            self.stream.taken_over.set()
+            self.stream = None
 
     def missed(self, last_received: int) -> list[Message]:
         return [message for message in self._kept if message.number > last_received]
@@ -79,15 +102,19 @@ class Sessions:
     def __init__(self) -> None:
         self._by_courier: dict[str, CourierSession] = {}
 
-    def open(self, courier_id: str, token: str) -> CourierSession:
-        """The session that the token names, also after a restart of the service; without one, a new session."""
+    def open(self, courier_id: str, token: str, stream: Stream) -> CourierSession:
+        """Return the session that the token names, also after a restart of the service; without one, a new session.
+
+        The stream is its stream from here on: of connections at the same moment exactly one stays, the newest.
+        """
         kept = self._by_courier.get(courier_id)
         session_id = _session_id(token, courier_id)
         if kept is None or kept.session_id != session_id:
-            if kept is not None and kept.stream is not None:
-                kept.stream.end()
+            if kept is not None:
+                kept.detach()
             kept = CourierSession(courier_id, session_id or secrets.token_hex(8))
             self._by_courier[courier_id] = kept
+        kept.attach(stream)
         return kept
 
     def connected(self, courier_id: str) -> bool:

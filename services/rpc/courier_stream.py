@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import grpc
 from google.rpc import status_pb2
 
 from dispatcher import commands
 from dispatcher.decisions.privacy import offer_for_courier
-from dispatcher.errors import DispatchError, Exhausted
+from dispatcher.errors import DispatchError, Exhausted, WrongState
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
 from services.auth import access
-from services.auth.limits import Limits
+from services.auth.limits import RETRY_S, Limits
 from services.host.locations import LARGEST_BATCH, Waiting
 from services.host.market_host import MarketHost
 from services.host.sessions import SPREAD, CourierSession, Stream
@@ -33,32 +32,45 @@ class CourierStream:
         self._ack_planned = False
         self._session: CourierSession
         self._stream = Stream()
+        # The message that is being sent.
+        self._writing: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         hello = await self._hello()
-        self._session = self._host.sessions.open(hello.courier_id, hello.resume_token)
-        await self._welcome(hello)
-        reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
-        overflow = asyncio.create_task(self._stream.overflow.wait())
+        # Attached before anything else is awaited: a connection that comes a moment later takes over from this one.
+        self._session = self._host.sessions.open(hello.courier_id, hello.resume_token, self._stream)
         try:
-            await asyncio.wait({reader, writer, overflow}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done() and not writer.done() and not reader.exception():
-                # The app has closed its side: send what is left.
-                self._flush_ack()
-                self._stream.end()
-                await asyncio.wait({writer, overflow}, return_when=asyncio.FIRST_COMPLETED)
-            if self._stream.overflow.is_set():
-                # A status can only follow the message under way: give the reader a chance to take it.
-                await asyncio.wait({writer}, timeout=SLOW_READER_GRACE_S)
+            await self._serve(hello)
         finally:
             if self._session.stream is self._stream:
                 self._session.stream = None
-            for task in (reader, writer, overflow):
+
+    async def _serve(self, hello: pb.Hello) -> None:
+        """Welcome, then messages both ways until either side ends, or the reader is too slow, or is taken over."""
+        stream = self._stream
+        overflow, taken_over = (asyncio.create_task(event.wait()) for event in (stream.overflow, stream.taken_over))
+        # What ends the stream while neither side is at fault with it.
+        ends = {overflow, taken_over}
+        reader = asyncio.create_task(self._read(hello))
+        writer = asyncio.create_task(self._write())
+        try:
+            await asyncio.wait({reader, writer, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and not writer.done() and not reader.exception():
+                # The app has closed its side: send what is left.
+                self._flush_ack()
+                stream.end()
+                await asyncio.wait({writer, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reader, writer, *ends):
                 task.cancel()
-            results = await asyncio.gather(reader, writer, overflow, return_exceptions=True)
-        if self._stream.overflow.is_set():
-            await self._abort_slow_reader()
+            results = await asyncio.gather(reader, writer, *ends, return_exceptions=True)
+            if self._writing is not None:
+                # A status can only follow the message under way: give the reader a chance to take it.
+                await asyncio.wait({self._writing}, timeout=SLOW_READER_GRACE_S)
+        if stream.taken_over.is_set():
+            raise WrongState("TAKEN_OVER", "another connection of this courier has taken over; only one can be open")
+        if stream.overflow.is_set():
+            raise Exhausted("NOT_READ", "this stream is not read: connect again with the resume token", RETRY_S)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, grpc.aio.UsageError):
                 raise result
@@ -93,9 +105,7 @@ class CourierStream:
         session = self._session
         welcome.resume_token, welcome.handled_number = session.token, session.handled
         # From here to the end nothing is awaited: no message can fall between memory and stream.
-        if session.stream is not None:
-            session.stream.end()
-        session.stream = self._stream
+        self._stream.open()
         self._stream.send(pb.ConnectResponse(welcome=welcome))
         missed = session.missed(hello.last_received)
         if live is not None and live.number > hello.last_received and not _mentions(missed, live):
@@ -105,19 +115,21 @@ class CourierStream:
 
     async def _write(self) -> None:
         while (message := await self._stream.queue.get()) is not None:
-            await self._context.write(message)
+            self._writing = asyncio.ensure_future(self._context.write(message))
+            await asyncio.shield(self._writing)
             if self._stream.overflow.is_set():
                 return
 
-    async def _read(self) -> None:
+    async def _read(self, hello: pb.Hello) -> None:
+        await self._welcome(hello)
         while (request := await self._context.read()) is not grpc.aio.EOF:
             if self._stream.overflow.is_set():
                 continue  # not handled, so not acknowledged: it will be sent again
             if not isinstance(request, pb.ConnectRequest):
                 self._refuse(0, errors.invalid([], "the message is not a ConnectRequest"))
                 continue
-            if self._session.stream is not self._stream:
-                return  # another connection of this courier has taken over
+            if self._stream.taken_over.is_set():
+                return
             if request.HasField("locations") and request.number > self._session.handled:
                 self._locations(request)
             else:
@@ -200,11 +212,6 @@ class CourierStream:
     def _flush_ack(self) -> None:
         self._ack_planned = False
         self._stream.send(pb.ConnectResponse(ack=pb.Ack(number=self._session.handled)))
-
-    async def _abort_slow_reader(self) -> None:
-        text = "this stream is not read: connect again with the resume token"
-        with contextlib.suppress(grpc.aio.AbortError):
-            await errors.abort(self._context, errors.status_of(Exhausted("NOT_READ", text, errors.RETRY_AFTER_S)))
 
 
 def _mentions(missed: list[pb.ConnectResponse], live: pb.ConnectResponse) -> bool:

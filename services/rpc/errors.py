@@ -24,8 +24,13 @@ DOMAIN = "gig-dispatch"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_AFTER_S = 1
 # A client takes 8 KiB of metadata; each violation is in it twice: in the text, and in the details.
-LARGEST_VIOLATIONS = 2_000
+LARGEST_VIOLATIONS = 1_700
 VIOLATION_OVERHEAD = 8
+TOLERANT = ("utf-8", "replace")
+# Bytes on the wire of a status: its text, percent-encoded by gRPC; a description and a name in it; the whole,
+# serialized, which base64 makes a third larger.
+LARGEST_TEXT, LARGEST_DESCRIPTION, LARGEST_NAME, LARGEST_STATUS = 2_000, 1_000, 300, 4_000
+LONGEST_RETRY_S = 3600.0
 
 # The most special class first.
 _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
@@ -44,8 +49,9 @@ _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
 
 
 def status_of(error: errors.DispatchError) -> status_pb2.Status:
-    code = next(code for kind, code in _CODES if isinstance(error, kind))
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+    metadata = {_text(key, LARGEST_NAME): _text(value, LARGEST_NAME) for key, value in error.metadata.items()}
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if isinstance(error, errors.InvalidField):
         details.append(_bad_request([(error.field, error.description)]))
     if isinstance(error, errors.MarketUnavailable):
@@ -56,8 +62,9 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
 
 
 def retry_after(seconds: float) -> error_details_pb2.RetryInfo:
+    """Return the wait as RetryInfo, from none to an hour whatever the number is."""
     delay = Duration()
-    delay.FromNanoseconds(round(seconds * 1e9))
+    delay.FromNanoseconds(round(seconds * 1e9) if 0.0 < seconds < LONGEST_RETRY_S else round(LONGEST_RETRY_S * 1e9))
     return error_details_pb2.RetryInfo(retry_delay=delay)
 
 
@@ -84,9 +91,10 @@ def invalid(fields: Iterable[tuple[str, str]], message: str = "the request has i
 
 def _few(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """As many as fit into the trailing metadata of a call, and how many more there are."""
-    violations, size = list(fields), 0
+    violations = [(_text(field, LARGEST_NAME), _text(fault, LARGEST_DESCRIPTION)) for field, fault in fields]
+    size = 0
     for kept, (field, fault) in enumerate(violations):
-        size += len(field) + len(fault) + VIOLATION_OVERHEAD
+        size += len(field.encode()) + len(fault.encode()) + VIOLATION_OVERHEAD
         if size > LARGEST_VIOLATIONS:
             return [*violations[:kept], ("", f"and {len(violations) - kept} more")]
     return violations
@@ -101,17 +109,39 @@ def violations_of(request: Message) -> status_pb2.Status | None:
 
 
 def status(code: grpc.StatusCode, message: str, details: Iterable[Message]) -> status_pb2.Status:
-    packed = []
+    """Return a status that any client can receive: valid UTF-8 without control characters, within the size that
+    trailing metadata may have. Details that do not fit are left out, the first ones stay."""
+    packed, text = [], _text(message, LARGEST_TEXT)
+    left = LARGEST_STATUS - len(text.encode())
     for detail in details:
         packed.append(Any())
         packed[-1].Pack(detail)
-    return status_pb2.Status(code=code.value[0], message=message, details=packed)
+        left -= packed[-1].ByteSize()
+    while left < 0:
+        left += packed.pop().ByteSize()
+    return status_pb2.Status(code=code.value[0], message=text, details=packed)
+
+
+def _text(value: object, largest: int) -> str:
+    """Return the value as text that protobuf and gRPC accept, cut to ``largest`` bytes on the wire: without lone
+    surrogates and control characters. Each byte beyond printable ASCII takes three bytes."""
+    text = str(value)[: largest + 1].encode(*TOLERANT).decode()
+    text = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+    size = 0
+    for place, one in enumerate(text):
+        size += 1 if one.isascii() and one != "%" else 3 * len(one.encode())
+        if size > largest:
+            return f"{text[:place]}…"
+    return text
 
 
 def _bad_request(violations: Iterable[tuple[str, str]]) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=fault) for field, fault in violations
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_text(field, LARGEST_NAME), description=_text(fault, LARGEST_DESCRIPTION)
+            )
+            for field, fault in violations
         ]
     )
 
@@ -120,6 +150,10 @@ CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
 async def abort(context: grpc.aio.ServicerContext, failure: status_pb2.Status) -> None:
-    """End the call with the status and its details; does not return."""
+    """End the call with the status and its details; does not return. Raises AbortError, also where the call can take
+    no status any more, because its client has gone or reads nothing."""
     trailing = ((DETAILS_KEY, failure.SerializeToString()),)
-    await context.abort(CODE_OF_NUMBER[failure.code], failure.message, trailing)
+    try:
+        await context.abort(CODE_OF_NUMBER[failure.code], failure.message, trailing)
+    except grpc.aio.InternalError as fault:
+        raise grpc.aio.AbortError("the call has ended") from fault

@@ -22,6 +22,13 @@ OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
+    # Compressed requests are refused unread, with UNIMPLEMENTED: gRPC unpacks a message before it checks its size, so
+    # that half a megabyte would take half a gigabyte of memory. The bits stand for algorithms; 1 is "identity".
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    # A connection that does not finish its handshakes, or has no call for a while, makes room for others.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.http2.settings_timeout", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
 )
 # Metadata of a call: a token, and what libraries add.
 LARGEST_METADATA = 16 * 1024

@@ -218,7 +218,9 @@ async def test_the_newest_stream_of_a_courier_is_the_one_that_counts(jobs, conne
     new = connect(f"{name}-bo")
     new.token, new.number = old.token, old.number
     await new.hello()
-    assert await old.call.read() is grpc.aio.EOF
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await old.call.read()
+    assert ended.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     await jobs.PlaceJob(place_request(name, island))
     await new.accept((await new.offer()).offer_id)
 
