@@ -67,6 +67,18 @@ class StaleWriter(MarketUnavailable):
         super().__init__("STALE_WRITER", f"another process writes market {market_id!r} now", market_id=market_id)
 
 
+class MarketHeld(DispatchError):
+    """Another process holds the market's lock."""
+
+    def __init__(self, market_id: str, holder: str) -> None:
+        super().__init__(
+            "MARKET_HELD",
+            f"market {market_id!r} is held by {holder}: stop that process first, or start this server with --take-over "
+            "to end it",
+            market_id=market_id,
+        )
+
+
 class Exhausted(DispatchError):
     """More than this caller, or all together, may ask for; the same request may be sent again after ``retry_s``."""
 

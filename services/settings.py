@@ -47,10 +47,15 @@ class Settings(BaseModel):
         description="where gRPC listens, host:port; port 0 takes a free one, 0.0.0.0 is every network",
     )
     http_address: Address = Field("127.0.0.1:9464", description="where metrics and health listen, host:port")
-    database_url: str = Field("", description="an existing PostgreSQL; empty runs an embedded one in data_dir")
+    database_url: str = Field(
+        "",
+        description="an existing PostgreSQL, by a direct connection or session pooling; empty runs an embedded one in data_dir",
+    )
     data_dir: Path = Field(default_factory=default_data_dir, description="where the embedded PostgreSQL keeps its data")
     market: str = Field("main", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the market's id")
-    policy: str = Field("plain", description="a new market's policy: a preset's name or a TOML file")
+    policy: str = Field(
+        "plain", description="a new market's policy: a preset's name or a TOML file; a market that exists keeps its own"
+    )
     zones: Path | None = Field(None, description="a new market's zones: a GeoJSON file")
     clock_speed: float = Field(
         1.0, gt=0, le=3600, description="market seconds in a wall second: 1 but for demonstrations"
@@ -94,6 +99,9 @@ class Settings(BaseModel):
     )
     snapshot_every: int = Field(
         50_000, ge=100, description="events between snapshots: what a restart has to fold, at most about twice as many"
+    )
+    take_over: bool = Field(
+        False, description="end a server that holds the market, and serve it here; without it such a start is refused"
     )
     ready_file: Path | None = Field(None, description="written as JSON with the ports once the suite serves")
 

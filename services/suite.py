@@ -34,6 +34,7 @@ from services.host.snapshots import Snapshots
 from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
+from services.opening import ignored_settings
 from services.roads import networks
 from services.rpc.call_metrics import CallMetrics
 from services.rpc.methods import Entrance
@@ -165,7 +166,9 @@ class Suite:
         http = HttpServer(host, services, measures, registry, entrance, self._guarded())
         chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
-        await asyncio.gather(host.start(), dispatch.start())
+        await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
+        for warning in ignored_settings(settings, opening, host.market.state):
+            log.warning("%s", warning)
         for chore in chores:
             chore.start()
         await http.start(settings.http_address, tls.http_context() if tls is not None else None)

@@ -30,7 +30,7 @@ RESTORING = -(2**40)
 COMMAND_LIMIT_S = 15.0
 
 
-async def open_pool(dsn: str, size: int = 4) -> asyncpg.Pool:
+async def open_pool(dsn: str, size: int = 5) -> asyncpg.Pool:
     """Connections to the database, which is brought to the present schema first."""
     pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, command_timeout=COMMAND_LIMIT_S)
     async with pool.acquire() as connection:
@@ -65,11 +65,17 @@ class LogStore:
         self.market_id = market_id
         self.epoch = 0
         self.last_sequence = 0
+        # While acquire is under way, the epoch in the database may be ahead of ours.
+        self.acquiring = False
 
     async def acquire(self) -> None:
         """Become the one writer: whoever wrote before is refused from now on."""
-        row = await self.pool.fetchrow(query("acquire"), self.market_id)
-        self.epoch, self.last_sequence = row["epoch"], row["last_sequence"]
+        self.acquiring = True
+        try:
+            row = await self.pool.fetchrow(query("acquire"), self.market_id)
+            self.epoch, self.last_sequence = row["epoch"], row["last_sequence"]
+        finally:
+            self.acquiring = False
         if self.epoch <= 0:
             raise RestoreUnfinished(self.market_id)
 

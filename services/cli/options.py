@@ -44,5 +44,6 @@ Streams = Annotated[int | None, typer.Option(help=_help("streams"), show_default
 Capacity = Annotated[int | None, typer.Option(help=_help("capacity"), show_default="1,000")]
 CallsInFlight = Annotated[int | None, typer.Option(help=_help("calls_in_flight"), show_default="256")]
 SnapshotEvery = Annotated[int | None, typer.Option(help=_help("snapshot_every"), show_default="50,000")]
+TakeOver = Annotated[bool | None, typer.Option("--take-over", help=_help("take_over"), show_default="off")]
 ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]

@@ -38,6 +38,7 @@ def serve(
     capacity: options.Capacity = None,
     calls_in_flight: options.CallsInFlight = None,
     snapshot_every: options.SnapshotEvery = None,
+    take_over: options.TakeOver = None,
     ready_file: options.ReadyFile = None,
 ) -> None:
     """Run the suite: gRPC, metrics and health, on an embedded PostgreSQL or on GIG_DATABASE_URL.

@@ -14,9 +14,10 @@ import asyncpg
 import numpy as np
 
 from dispatcher import commands
-from dispatcher.errors import DispatchError, MarketUnavailable, StaleWriter
+from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, StaleWriter
 from dispatcher.ids import SECRET_BYTES
 from dispatcher.log.erasure import Erased, rewrite, severed
+from dispatcher.log.ownership import MarketLock
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers, requests
@@ -43,6 +44,8 @@ from services.telling import told, where
 log = logging.getLogger(__name__)
 
 RELOAD_RETRY_S = 0.2
+# How often the epoch is looked at, besides the notification when another process takes it.
+LOOK_EVERY_S = 1.0
 # Events between snapshots.
 SNAPSHOT_EVERY = 50_000
 # Figures over all couriers are computed no more often: wall seconds.
@@ -86,7 +89,7 @@ class MarketHost:
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
-        self.accepting = False
+        self._accepting = False
         self._stopping = False
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
@@ -99,16 +102,21 @@ class MarketHost:
         self._opening = opening
         self._pool = pool
         self._store = LogStore(pool, opening.market_id)
+        self._lock = MarketLock(pool, opening.market_id)
         self._projections = Projections(pool, opening.market_id)
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- life
 
-    async def start(self) -> None:
-        """Recover the market from snapshot and log, or open it; then serve."""
+    async def start(self, *, take_over: bool = False) -> None:
+        """Recover the market from snapshot and log, or open it; then serve.
+
+        ``take_over``: end a process that holds the market. Raises MarketHeld where one does, and this is not set.
+        """
         self.lost = asyncio.get_running_loop().create_future()
+        await self._lock.acquire(take_over=take_over)
         await self._load()
-        self._tasks = [self.supervised(self._keep_writing())]
+        self._tasks = [self.supervised(self._keep_writing()), self.supervised(self._keep_owning())]
         if not self.market.sequence:
             opening = self._opening
             self.take(
@@ -151,9 +159,11 @@ class MarketHost:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._lock.release()
 
     async def _load(self) -> None:
         """State, measures and projections from the database; from here on this process is the market's writer."""
+        await self._lock.acquire()
         await self._store.acquire()
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
@@ -205,6 +215,22 @@ class MarketHost:
             columns = state.columns
             self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
 
+    async def _keep_owning(self) -> None:
+        """Accept nothing while the lock is lost. Raises StaleWriter once another process has the market."""
+        while True:
+            await self._lock.changed(LOOK_EVERY_S)
+            try:
+                if not self._lock.held:
+                    log.warning("the connection that holds the market's lock has ended: acquiring the lock again")
+                    await self._lock.check(self._store)
+                    await self._lock.acquire()
+                await self._lock.check(self._store)
+            except MarketHeld as fault:
+                raise StaleWriter(self.market_id) from fault
+            except STORE_FAULTS as fault:
+                log.warning("PostgreSQL cannot say who holds the market: %s", told(fault))
+                await asyncio.sleep(RELOAD_RETRY_S)
+
     async def _keep_writing(self) -> None:
         """Run writer and projector; after a failed append drop the memory and load it anew."""
         while True:
@@ -229,6 +255,8 @@ class MarketHost:
         while True:
             try:
                 await self._load()
+            except MarketHeld as fault:
+                raise StaleWriter(self.market_id) from fault
             except STORE_FAULTS as fault:
                 log.warning("the log cannot be read yet: %s", told(fault))
                 await asyncio.sleep(RELOAD_RETRY_S)
@@ -308,10 +336,25 @@ class MarketHost:
         """A view of the market of which every part is durable."""
         if not self.accepting and self.generation == 0:
             raise MarketUnavailable("STARTING", "the market is being loaded")
+        self._check_owned()
         writer = self._writer
         result = view(self.market)
         await writer.durable(self.market.sequence)
         return result
+
+    @property
+    def accepting(self) -> bool:
+        """Whether commands are taken now: the market is loaded, is not draining, and its lock is held."""
+        return self._accepting and self._lock.held
+
+    @accepting.setter
+    def accepting(self, accepting: bool) -> None:
+        self._accepting = accepting
+
+    def _check_owned(self) -> None:
+        """Raise StaleWriter where another process has the market: what is in memory is out of date."""
+        if self.lost is not None and self.lost.done():
+            raise StaleWriter(self.market_id)
 
     def check_accepting(self) -> None:
         if not self.accepting:
@@ -327,6 +370,7 @@ class MarketHost:
 
     async def projected(self) -> asyncpg.Pool:
         """The database, once its tables show all that is on the log now."""
+        self._check_owned()
         sequence = self._writer.durable_sequence
         await self.projector.reached(sequence)
         return self._pool

@@ -8,6 +8,7 @@ from itertools import islice
 import asyncpg
 
 from dispatcher.errors import WrongState
+from dispatcher.log.ownership import held
 from dispatcher.log.projections import Projections, Rows
 from dispatcher.log.proof import LogProof
 from dispatcher.log.store import LogStore
@@ -29,9 +30,17 @@ async def restore(
 ) -> LogProof:
     """Writes the events into an empty market, batch by batch; returns their proof.
 
-    Raises WrongState where the market has events already. Until all are there nobody can serve the market.
+    ``pool`` needs two connections. Raises WrongState where the market has events already, MarketHeld where another
+    process holds it. Until all are there nobody can serve the market.
     """
-    store = LogStore(pool, market_id)
+    async with held(pool, market_id, "restore"):
+        return await _restore(LogStore(pool, market_id), events, networks, told)
+
+
+async def _restore(
+    store: LogStore, events: Iterable[events_pb.Event], networks: Networks, told: Callable[[int], None]
+) -> LogProof:
+    pool, market_id = store.pool, store.market_id
     if await store.length():
         raise WrongState("MARKET_EXISTS", f"market {market_id!r} has events here: restore into an empty database")
     await store.begin_restore()

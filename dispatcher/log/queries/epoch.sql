@@ -1,0 +1,1 @@
+SELECT epoch FROM market WHERE market_id = $1

@@ -1,0 +1,42 @@
+"""Flags that only a new market reads are not ignored in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from dispatcher import commands, policy
+from services.host.market_host import Opening
+from services.opening import ignored_settings
+from services.settings import resolve
+from tests.kit import Bench
+
+ZONES = '{"type": "FeatureCollection", "features": []}'
+
+
+def warnings(bench: Bench, opening: Opening, **flags: object) -> list[str]:
+    return [*ignored_settings(resolve(flags, {}).values, opening, bench.market.state)]
+
+
+def test_a_policy_that_is_in_force_or_was_not_asked_for_needs_no_warning() -> None:
+    bench = Bench(policy.load("plain"))
+    assert warnings(bench, Opening("test", policy.load("plain")), policy="plain") == []
+    assert warnings(bench, Opening("test", policy.load("greedy"))) == []
+
+
+def test_another_policy_is_named_beside_the_one_in_force_and_the_command_that_changes_it() -> None:
+    bench = Bench(policy.load("plain"))
+    bench.do(commands.SetPolicy(policy=policy.load("prop22"), operator_id="olu"))
+    (warning,) = warnings(bench, Opening("test", policy.load("plain")), policy="plain")
+    in_force = bench.market.state.policy
+    for part in ("'plain'", repr(in_force.name), f"version {in_force.version}", "gig policy publish"):
+        assert part in warning
+
+
+@pytest.mark.parametrize(("in_force", "warned"), [(ZONES, 0), ("", 1)])
+def test_zones_are_compared_as_well(in_force, warned, tmp_path) -> None:
+    file = tmp_path / "zones.geojson"
+    file.write_text(ZONES, "utf-8")
+    bench = Bench(policy.load("plain"), in_force)
+    found = warnings(bench, Opening("test", policy.load("plain"), ZONES), zones=file)
+    assert len(found) == warned
+    assert all("SetZones" in warning for warning in found)
