@@ -49,7 +49,7 @@ class Settings(BaseModel):
     http_address: Address = Field("127.0.0.1:9464", description="where metrics and health listen, host:port")
     database_url: str = Field(
         "",
-        description="an existing PostgreSQL, by a direct connection or session pooling; empty runs an embedded one in data_dir",
+        description="an existing PostgreSQL, direct or by session pooling; empty runs an embedded one in data_dir",
     )
     data_dir: Path = Field(default_factory=default_data_dir, description="where the embedded PostgreSQL keeps its data")
     market: str = Field("main", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the market's id")
