@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 
 class DispatchError(Exception):
     """Base. ``reason`` is a stable UPPER_SNAKE_CASE word for programs, the message is for people."""
@@ -101,5 +104,12 @@ class RestoreUnfinished(DispatchError):
 class PolicyError(DispatchError):
     """A policy file or message that cannot be used."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        """``faults``: (path within the policy, what is wrong), where single fields are at fault."""
         super().__init__("POLICY_INVALID", message)
+        self.faults = tuple(faults)
+
+    @classmethod
+    def of(cls, origin: str, faults: Sequence[tuple[str, str]]) -> Self:
+        """Return the error that lists all faults of a policy that comes from ``origin``."""
+        return cls(f"{origin}: {'; '.join(f'{field}: {fault}' for field, fault in faults)}", faults)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import protovalidate
 from google.protobuf import json_format
 
 from dispatcher.errors import PolicyError
 from dispatcher.times import micros
+from dispatcher.validation import Fault, faults_of
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
@@ -72,37 +73,23 @@ def _preset(name: str) -> str:
 
 
 def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Policy:
-    """The policy itself, if it can govern a market; what it must have and leaves out is filled in."""
+    """Return the policy itself, with defaults for what it must have and leaves out.
+
+    Raises PolicyError that lists every fault, each with the path of its field.
+    """
     _fill_in(policy)
-    try:
-        protovalidate.validate(policy)
-    except protovalidate.ValidationError as fault:
-        faults = "; ".join(f"{field_path(violation)}: {violation.proto.message}" for violation in fault.violations)
-        raise PolicyError(f"{origin}: {faults}") from fault
-    _check_speeds(policy, origin)
-    _check_surge(policy, origin)
-    _check_nudges(policy, origin)
-    _check_standing(policy, origin)
-    sharing = policy.matching.sharing
-    if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
-        raise PolicyError(f"{origin}: matching.sharing.jobs_per_courier: must not be below jobs_per_offer")
-    for name in ("fares", "pays"):
-        kinds = [tariff.kind for tariff in getattr(policy, name)]
-        if len(set(kinds)) != len(kinds):
-            raise PolicyError(f"{origin}: {name}: one tariff a kind of job")
-    if {tariff.kind for tariff in policy.fares} != {tariff.kind for tariff in policy.pays}:
-        raise PolicyError(f"{origin}: pays: each kind of job with a fare needs a pay, and the other way round")
+    faults = faults_of(policy)
+    known = {field for field, _ in faults}
+    faults += [fault for fault in _inconsistencies(policy) if fault[0] not in known]
+    if faults:
+        raise PolicyError.of(origin, faults)
     return policy
 
 
-def _check_speeds(policy: policy_pb.Policy, origin: str) -> None:
-    travel = policy.travel
-    for name, line in (
-        ("straight_line", travel.straight_line if travel.HasField("straight_line") else None),
-        ("learned.straight_line", travel.learned.straight_line if travel.HasField("learned") else None),
-    ):
-        if line is not None and len(line.speeds_mps) not in (1, 24):
-            raise PolicyError(f"{origin}: travel.{name}.speeds_mps: give 1 speed, or 24 by hour")
+def _inconsistencies(policy: policy_pb.Policy) -> Iterator[Fault]:
+    """Fields that are valid each on its own, and not together."""
+    for check in (_speeds, _surge, _nudges, _standing, _sharing, _tariffs):
+        yield from check(policy)
 
 
 def _fill_in(policy: policy_pb.Policy) -> None:
@@ -116,46 +103,63 @@ def _fill_in(policy: policy_pb.Policy) -> None:
         policy.standing.contest_within.seconds = 180 * DAY_S
 
 
-def _check_nudges(policy: policy_pb.Policy, origin: str) -> None:
+def _speeds(policy: policy_pb.Policy) -> Iterator[Fault]:
+    travel = policy.travel
+    for name, line in (
+        ("straight_line", travel.straight_line if travel.HasField("straight_line") else None),
+        ("learned.straight_line", travel.learned.straight_line if travel.HasField("learned") else None),
+    ):
+        if line is not None and len(line.speeds_mps) not in (1, 24):
+            yield f"travel.{name}.speeds_mps", "give 1 speed, or 24 by hour"
+
+
+def _nudges(policy: policy_pb.Policy) -> Iterator[Fault]:
     if not policy.HasField("nudges"):
         return
     if not policy.HasField("surge"):
-        raise PolicyError(f"{origin}: nudges: they tell of surge, and the policy has none")
+        yield "nudges", "they tell of surge, and the policy has none"
     for name in ("reach", "valid_for"):
         if not policy.nudges.HasField(name):
-            raise PolicyError(f"{origin}: nudges.{name}: say how long")
+            yield f"nudges.{name}", "is required"
 
 
-def _check_surge(policy: policy_pb.Policy, origin: str) -> None:
+def _surge(policy: policy_pb.Policy) -> Iterator[Fault]:
     surge = policy.surge
     if not policy.HasField("surge"):
         return
     if policy.travel.HasField("planar"):
-        raise PolicyError(f"{origin}: surge: needs positions on the globe, and travel.planar has none")
+        yield "surge", "needs positions on the globe, and travel.planar has none"
     if surge.mode == job_pb.SURGE_MODE_ADDITIVE and not surge.additive_minor_units:
-        raise PolicyError(f"{origin}: surge.additive_minor_units: say what a multiplier of 200 % adds")
+        yield "surge.additive_minor_units", "say what a multiplier of 200 % adds"
     for index, cap in enumerate(surge.emergency_caps):
         both = cap.HasField("start_time") and cap.HasField("end_time")
         if both and micros(cap.end_time) <= micros(cap.start_time):
-            raise PolicyError(f"{origin}: surge.emergency_caps[{index}].end_time: must be after start_time")
+            yield f"surge.emergency_caps[{index}].end_time", "must be after start_time"
 
 
-def _check_standing(policy: policy_pb.Policy, origin: str) -> None:
+def _standing(policy: policy_pb.Policy) -> Iterator[Fault]:
     names = [rule.name for rule in policy.standing.rules]
     if len(set(names)) != len(names):
-        raise PolicyError(f"{origin}: standing.rules: each rule needs a name of its own")
+        yield "standing.rules", "each rule needs a name of its own"
     for index, rule in enumerate(policy.standing.rules):
         declines = rule.cause == policy_pb.STANDING_CAUSE_DECLINED_SHARE_ABOVE
         if declines and not policy.standing.declines_may_count:
-            raise PolicyError(
-                f"{origin}: standing.rules[{index}].cause: declining an offer is no cause for anything,"
-                " unless standing.declines_may_count says so in public"
+            yield (
+                f"standing.rules[{index}].cause",
+                "declining an offer is no cause for anything, unless standing.declines_may_count says so in public",
             )
 
 
-def field_path(violation: protovalidate.Violation) -> str:
-    """The violated field as a dotted path."""
-    return ".".join(
-        element.field_name + (f"[{element.subscript.value}]" if element.subscript else "")
-        for element in (violation.proto.field.elements if violation.proto.field else ())
-    )
+def _sharing(policy: policy_pb.Policy) -> Iterator[Fault]:
+    sharing = policy.matching.sharing
+    if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
+        yield "matching.sharing.jobs_per_courier", "must not be below jobs_per_offer"
+
+
+def _tariffs(policy: policy_pb.Policy) -> Iterator[Fault]:
+    for name in ("fares", "pays"):
+        kinds = [tariff.kind for tariff in getattr(policy, name)]
+        if len(set(kinds)) != len(kinds):
+            yield name, "must hold one tariff for each kind of job"
+    if {tariff.kind for tariff in policy.fares} != {tariff.kind for tariff in policy.pays}:
+        yield "pays", "each kind of job with a fare needs a pay, and the other way round"

@@ -12,6 +12,8 @@ from geo.units import Floats, Ints, from_e7_array, to_e7_array
 
 # A ping may be this far in the future before its clock is taken for wrong.
 MAX_CLOCK_SKEW_MS = 60_000
+# An older ping says nothing about where anybody is.
+OLDEST_MS = 86_400_000
 
 # Nobody drives faster (m/s, about 250 km/h), and so far off may a fix be (m).
 FASTEST_MPS, FIX_ERROR_M = 70.0, 2_000.0
@@ -33,9 +35,10 @@ class Pings:
 
 
 def faulty(pings: Pings, now_ms: int) -> Bools:
-    """Shape (n,), True where a ping has no possible position (NaN, out of range) or comes from the future."""
+    """Shape (n,), True where a ping has no possible position (NaN, out of range), or comes from the future or from more
+    than a day ago."""
     possible = (np.abs(pings.latitudes) <= 90.0) & (np.abs(pings.longitudes) <= 180.0)
-    return ~possible | (pings.times_ms > now_ms + MAX_CLOCK_SKEW_MS)
+    return ~possible | (pings.times_ms > now_ms + MAX_CLOCK_SKEW_MS) | (pings.times_ms < now_ms - OLDEST_MS)
 
 
 @dataclass(frozen=True, slots=True)

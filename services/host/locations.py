@@ -13,6 +13,8 @@ from geo.live_index import LiveIndex, Pings, faulty
 from gig.v1 import courier_service_pb2 as courier_pb
 
 LARGEST_BATCH = 1000
+# The years that the contract allows: 2000 to 2199, in Unix seconds. Later times would not fit the columns.
+FIRST_S, LAST_S = 946_684_800, 7_258_118_400
 # Drain at once when this many batches wait; else on the next tick.
 DRAIN_AT = 4096
 
@@ -82,7 +84,8 @@ class LocationIntake:
         for index in np.flatnonzero(faults).tolist():
             item, start = shaped[index], int(starts[index])
             self.refused += 1
-            item.refuse(*value_fault(item.batch, int(np.argmax(bad[start : start + lengths[index]]))))
+            at = int(np.argmax(bad[start : start + lengths[index]]))
+            item.refuse(*value_fault(item.batch, at, int(pings.times_ms[start + at]) < now_ms))
         return ~faults
 
 
@@ -95,17 +98,21 @@ def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
         return "locations.longitudes", f"must be as many as latitudes ({count}), not {len(batch.longitudes)}"
     if len(batch.offsets_ms) not in (0, count):
         return "locations.offsets_ms", f"must be none, or as many as latitudes ({count})"
+    if batch.HasField("start_time") and not FIRST_S <= batch.start_time.seconds < LAST_S:
+        return "locations.start_time", "must be at least 2000-01-01T00:00:00Z and below 2200-01-01T00:00:00Z"
     return None
 
 
-def value_fault(batch: courier_pb.LocationBatch, index: int) -> tuple[str, str]:
-    """(field, fault) of a position that cannot be."""
+def value_fault(batch: courier_pb.LocationBatch, index: int, past: bool) -> tuple[str, str]:
+    """(field, fault) of a position that cannot be; ``past``: its time lies before now."""
     if not abs(batch.latitudes[index]) <= 90:
         return f"locations.latitudes[{index}]", "must be a number from -90 to 90"
     if not abs(batch.longitudes[index]) <= 180:
         return f"locations.longitudes[{index}]", "must be a number from -180 to 180"
     if index and batch.offsets_ms and batch.offsets_ms[index] < batch.offsets_ms[index - 1]:
         return f"locations.offsets_ms[{index}]", "must not be before the position that it follows"
+    if past:
+        return "locations.start_time", "must be at most a day old"
     return "locations.start_time", "lies in the future: check the device's clock"
 
 

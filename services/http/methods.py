@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToJson, Parse
 from google.protobuf.message_factory import GetMessageClass
 
 from services.auth import access
@@ -17,6 +17,7 @@ from services.rpc import errors
 from services.rpc.methods import Entrance, implementation_of, path_of
 from services.rpc.services import Service
 
+LONGEST_REASON = 200
 FOR_PAGES = (
     "PayService/GetStatement",
     "RatingService/GetStanding",
@@ -41,6 +42,7 @@ def _handler(
     method: MethodDescriptor, implementation: Callable[[Any], Awaitable[Any]], entrance: Entrance
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     request_class, path, gate = GetMessageClass(method.input_type), path_of(method), entrance.gate
+    name = method.input_type.full_name
 
     async def handle(request: web.Request) -> web.Response:
         call = gate.admit(path, caller_of(request))
@@ -50,10 +52,12 @@ def _handler(
     async def answered(request: web.Request, call: access.Call) -> web.Response:
         if request.content_type != "application/json":
             return refused(errors.invalid([("content-type", "must be application/json")]))
+        body = await request.read()
         try:
-            asked = Parse(await request.text(), request_class())
-        except (ParseError, UnicodeDecodeError, RecursionError) as fault:
-            return refused(errors.invalid([], f"the request is not JSON of {method.input_type.full_name}: {fault}"))
+            asked = Parse(body.decode("utf-8"), request_class())
+        # The parser raises errors of many classes for bad input; none of them is a fault of the service.
+        except Exception as fault:
+            return refused(errors.invalid([], f"the request is not JSON of {name}: {_reason(fault)}"))
         violations = errors.violations_of(asked)
         if violations is not None:
             return refused(violations)
@@ -64,3 +68,8 @@ def _handler(
         return web.Response(text=MessageToJson(answer, indent=None), content_type="application/json")
 
     return handle
+
+
+def _reason(fault: Exception) -> str:
+    """What a parser says, in characters that every answer can hold and at most LONGEST_REASON of them."""
+    return str(fault).encode("ascii", "backslashreplace").decode("ascii")[:LONGEST_REASON]

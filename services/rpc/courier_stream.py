@@ -22,6 +22,8 @@ from services.rpc.requests import named_request
 
 # Locations are acknowledged together, this often.
 ACK_EVERY_S = 0.05
+# As the contract has it. Locations, which come most often, are checked in columns and by this alone.
+LARGEST_NUMBER = 1_000_000_000_000
 SLOW_READER_GRACE_S = 10.0
 
 
@@ -130,7 +132,10 @@ class CourierStream:
                 continue
             if self._stream.taken_over.is_set():
                 return
-            if request.HasField("locations") and request.number > self._session.handled:
+            if request.number > LARGEST_NUMBER:
+                # Not counted as handled: no number above it could follow.
+                self._refuse(request.number, errors.invalid([("number", f"must be at most {LARGEST_NUMBER}")]))
+            elif request.HasField("locations") and request.number > self._session.handled:
                 self._locations(request)
             else:
                 await self._message(request)

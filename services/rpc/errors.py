@@ -7,14 +7,13 @@ import secrets
 from collections.abc import Iterable
 
 import grpc
-import protovalidate
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from dispatcher import errors
-from dispatcher.policy import field_path
+from dispatcher.validation import faults_of
 from services.host.log_writer import STORE_FAULTS
 from services.telling import where
 
@@ -49,6 +48,9 @@ _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
 
 
 def status_of(error: errors.DispatchError) -> status_pb2.Status:
+    if isinstance(error, errors.PolicyError) and error.faults:
+        faults = ((f"policy.{field}", fault) for field, fault in error.faults)
+        return invalid(faults, "the policy has invalid fields", error.reason)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
     metadata = {_text(key, LARGEST_NAME): _text(value, LARGEST_NAME) for key, value in error.metadata.items()}
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
@@ -79,11 +81,15 @@ def unforeseen(path: str, fault: Exception) -> status_pb2.Status:
     return status(grpc.StatusCode.INTERNAL, f"an error of the service; its log knows it as incident {incident}", [info])
 
 
-def invalid(fields: Iterable[tuple[str, str]], message: str = "the request has invalid fields") -> status_pb2.Status:
+def invalid(
+    fields: Iterable[tuple[str, str]],
+    message: str = "the request has invalid fields",
+    reason: str = "INVALID_FIELD",
+) -> status_pb2.Status:
     """INVALID_ARGUMENT with a violation for each (field, fault)."""
     violations = _few(fields)
     text = "; ".join(f"{field}: {fault}" if field else fault for field, fault in violations)
-    info = error_details_pb2.ErrorInfo(reason="INVALID_FIELD", domain=DOMAIN)
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
     return status(
         grpc.StatusCode.INVALID_ARGUMENT, f"{message}: {text}" if text else message, [info, _bad_request(violations)]
     )
@@ -101,11 +107,13 @@ def _few(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def violations_of(request: Message) -> status_pb2.Status | None:
-    """What the contract's own rules say against a request, or None."""
-    violations = protovalidate.collect_violations(request)
-    if not violations:
-        return None
-    return invalid((field_path(violation), violation.proto.message) for violation in violations)
+    """INVALID_ARGUMENT with every fault of a request, or None where it is valid.
+
+    Fields that the contract does not know are dropped first: no bound holds for them, and the log must not keep them.
+    """
+    request.DiscardUnknownFields()
+    faults = faults_of(request)
+    return invalid(faults) if faults else None
 
 
 def status(code: grpc.StatusCode, message: str, details: Iterable[Message]) -> status_pb2.Status:

@@ -10,6 +10,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.shift import end_shift, ends_shift
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
+from dispatcher.market.limits import check_at_most, longest_shift_us
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
 from dispatcher.pay import floor, ledger
@@ -39,6 +40,9 @@ def go_online(state: MarketState, command: commands.GoOnline, now_us: int, draft
         raise WrongState("ALREADY_ONLINE", "the courier is online already", courier_id=command.courier_id)
     if online.HasField("shift_end") and micros(online.shift_end) <= now_us:
         raise InvalidField("online.shift_end", "lies in the past", "PAST_SHIFT_END")
+    if online.HasField("shift_end"):
+        latest_us = now_us + longest_shift_us(state.policy)
+        check_at_most("online.shift_end", micros(online.shift_end), latest_us, "SHIFT_TOO_LONG")
     profile = copied(online.profile)
     if not profile.HasField("capacity"):
         profile.capacity.CopyFrom(_usual_capacity(state, profile.vehicle_type))

@@ -10,6 +10,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.shift import end_shift, ends_shift
 from dispatcher.market.decide.surge import surge_at
 from dispatcher.market.lifecycle import Step, next_state
+from dispatcher.market.limits import check_at_most, dropoff_horizon_us, longest_trip_us
 from dispatcher.market.queue import promised_us
 from dispatcher.market.state import MarketState
 from dispatcher.pay import cancellation, ledger
@@ -21,6 +22,8 @@ from gig.v1 import job_pb2 as job_pb
 
 # The longest trip that is priced: metres, and seconds. The money of pricing and pay is bounded by it.
 LONGEST_TRIP = 10**9
+# A pickup time so long ago still means now.
+PAST_PICKUP_US = 60 * SECOND
 
 
 def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
@@ -137,13 +140,17 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
 def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, int]:
     """Return metres and seconds from pickup to drop-off, to the nearest integer.
 
-    Raises InvalidField where the travel model knows no way, or only one beyond LONGEST_TRIP.
+    Raises InvalidField where the travel model knows no way, or only one beyond LONGEST_TRIP or the policy's limit.
     """
     assert state.travel is not None, "a market is opened with its policy"
     start, end = spec.pickup.position, spec.dropoff.position
     metres, seconds = state.travel.leg(start.latitude, start.longitude, end.latitude, end.longitude, now_us / SECOND)
     if not (0 <= metres <= LONGEST_TRIP and 0 <= seconds <= LONGEST_TRIP):
         raise InvalidField("spec.dropoff.position", "no way leads there from the pickup", "NO_WAY")
+    longest_s = longest_trip_us(state.policy) // SECOND
+    if not seconds <= longest_s:
+        text = f"must be at most {longest_s} s of travel from the pickup"
+        raise InvalidField("spec.dropoff.position", text, "TRIP_TOO_LONG")
     return round(metres), round(seconds)
 
 
@@ -156,14 +163,20 @@ def _check_zones(state: MarketState, spec: job_pb.JobSpec) -> None:
 
 
 def _check_schedule(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> None:
-    if spec.HasField("dropoff_before") and micros(spec.dropoff_before) <= now_us:
-        raise InvalidField("spec.dropoff_before", "lies in the past", "PAST_PROMISE")
-    if not spec.HasField("pickup_after"):
+    """Raise InvalidField where a time lies in the past, or further ahead than the policy allows."""
+    wanted_us = now_us
+    if spec.HasField("pickup_after"):
+        wanted_us = micros(spec.pickup_after)
+        if wanted_us < now_us - PAST_PICKUP_US:
+            raise InvalidField("spec.pickup_after", "lies in the past", "PAST_SCHEDULE")
+        horizon_us = now_us + span(state.policy.jobs.schedule_horizon)
+        check_at_most("spec.pickup_after", wanted_us, horizon_us, "BEYOND_HORIZON")
+    if not spec.HasField("dropoff_before"):
         return
-    at = micros(spec.pickup_after)
-    if at < now_us - 60 * SECOND:
-        raise InvalidField("spec.pickup_after", "lies in the past", "PAST_SCHEDULE")
-    if spec.HasField("dropoff_before") and micros(spec.dropoff_before) <= at:
+    latest_us = micros(spec.dropoff_before)
+    if latest_us <= now_us:
+        raise InvalidField("spec.dropoff_before", "lies in the past", "PAST_PROMISE")
+    if spec.HasField("pickup_after") and latest_us <= wanted_us:
         raise InvalidField("spec.dropoff_before", "lies before pickup_after", "PAST_PROMISE")
-    if at > now_us + span(state.policy.jobs.schedule_horizon):
-        raise InvalidField("spec.pickup_after", "lies beyond the horizon for scheduled jobs", "BEYOND_HORIZON")
+    horizon_us = max(wanted_us, now_us) + dropoff_horizon_us(state.policy)
+    check_at_most("spec.dropoff_before", latest_us, horizon_us, "BEYOND_HORIZON")

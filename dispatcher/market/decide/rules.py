@@ -5,10 +5,11 @@ from __future__ import annotations
 from dispatcher import commands
 from dispatcher.errors import InvalidField
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.limits import CAP_ENDS_WITHIN_US, CAP_STARTS_WITHIN_US, check_at_most
 from dispatcher.market.state import MarketState
 from dispatcher.market.travel import travel_model
 from dispatcher.messages import copied
-from dispatcher.times import SECOND, span, timestamp
+from dispatcher.times import SECOND, micros, span, timestamp
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from gig.v1 import events_pb2 as events_pb
@@ -21,6 +22,8 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
     """In force at once, or announced: no sooner than the notice that the present policy promises."""
     if state.policy.version and command.policy.currency_code != state.policy.currency_code:
         raise InvalidField("policy.currency_code", "a market keeps its currency; open another market")
+    if state.policy.version:
+        _check_caps(command.policy, now_us)
     travel_model(command.policy, state.networks)
     urgent = not state.policy.version or _differs_in_emergency_caps_alone(state.policy, command.policy)
     earliest_us = now_us if urgent else now_us + span(state.policy.notice_period)
@@ -41,6 +44,15 @@ def set_policy(state: MarketState, command: commands.SetPolicy, now_us: int, dra
     else:
         enforce(state, command.policy, command.operator_id, drafts)
     return str(state.policy.version + 1)
+
+
+def _check_caps(policy: policy_pb.Policy, now_us: int) -> None:
+    """Raise InvalidField where an emergency cap begins or ends beyond its limit."""
+    for index, cap in enumerate(policy.surge.emergency_caps):
+        for name, within_us in (("start_time", CAP_STARTS_WITHIN_US), ("end_time", CAP_ENDS_WITHIN_US)):
+            if cap.HasField(name):
+                field = f"policy.surge.emergency_caps[{index}].{name}"
+                check_at_most(field, micros(getattr(cap, name)), now_us + within_us, "CAP_TOO_FAR")
 
 
 def _differs_in_emergency_caps_alone(present: policy_pb.Policy, wanted: policy_pb.Policy) -> bool:

@@ -1,0 +1,120 @@
+"""The contract's own rules (buf.validate), and what they find in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import protovalidate
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from dispatcher.validation.structure import PATTERNS, Fault, item_rules
+
+UNCHECKED = "could not be checked: use values within the bounds of docs/contract.md"
+
+_WORDS = (
+    (
+        re.compile(r"^(?:value )?must be greater than or equal to (.*) and less than or equal to (.*)"),
+        r"must be from \1 to \2",
+    ),
+    (
+        re.compile(r"^(?:value )?must be greater than or equal to (.*) and less than (.*)"),
+        r"must be at least \1 and below \2",
+    ),
+    (
+        re.compile(r"^(?:value )?must be greater than (.*) and less than or equal to (.*)"),
+        r"must be above \1 and at most \2",
+    ),
+    (re.compile(r"^(?:value )?must be less than or equal to (.*)"), r"must be at most \1"),
+    (re.compile(r"^(?:value )?must be greater than or equal to (.*)"), r"must be at least \1"),
+    (re.compile(r"^must contain at least (.*) item\(s\)"), r"must hold at least \1 items"),
+    (re.compile(r"^must contain no more than (.*) item\(s\)"), r"must hold at most \1 items"),
+    (re.compile(r"^value is required"), "is required"),
+    (re.compile(r"^repeated value must contain unique items"), "must not hold the same item twice"),
+    (re.compile(r"^exactly one field is required in oneof"), "exactly one of its fields is required"),
+)
+
+
+def rule_faults(message: Message) -> list[Fault]:
+    """Return what the contract's rules find, at most one fault for each field. Never raises."""
+    try:
+        violations = protovalidate.collect_violations(message)
+    # Whatever goes wrong within the validator, the message has not been checked, and is refused for that.
+    except Exception:
+        return list(_unchecked(message, "")) or [("", UNCHECKED)]
+    if not violations:
+        return []
+    found: dict[str, str] = {}
+    for violation in violations:
+        found.setdefault(field_path(violation), _fault(message.DESCRIPTOR, violation))
+    return list(found.items())
+
+
+def field_path(violation: protovalidate.Violation) -> str:
+    """Return the violated field as a dotted path."""
+    return ".".join(
+        element.field_name + (f"[{element.subscript.value}]" if element.subscript else "")
+        for element in _elements(violation)
+    )
+
+
+def _elements(violation: protovalidate.Violation) -> Sequence[Any]:
+    field = violation.proto.field
+    return field.elements if field else ()
+
+
+def _unchecked(message: Message, prefix: str) -> Iterator[Fault]:
+    """The innermost fields whose check fails."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for index, one in enumerate(value) if field.is_repeated else ((None, value),):
+            path = f"{prefix}{field.name}" if index is None else f"{prefix}{field.name}[{index}]"
+            try:
+                protovalidate.collect_violations(one)
+            except Exception:
+                yield from list(_unchecked(one, f"{path}.")) or [(path, UNCHECKED)]
+
+
+def _fault(descriptor: Descriptor, violation: protovalidate.Violation) -> str:
+    """A violation in plain words."""
+    rule, message = str(violation.proto.rule_id), str(violation.proto.message)
+    field = _field(descriptor, [element.field_name for element in _elements(violation)])
+    if rule == "string.pattern":
+        return _pattern_words(message)
+    if rule.startswith("enum.") and field is not None and field.enum_type is not None:
+        return f"must be one of {', '.join(_choices(field))}"
+    for pattern, words in _WORDS:
+        if pattern.search(message):
+            return pattern.sub(words, message)
+    return message
+
+
+def _pattern_words(message: str) -> str:
+    pattern = message.partition("`")[2].rpartition("`")[0]
+    return PATTERNS.get(pattern, f"must match {pattern}")
+
+
+def _field(descriptor: Descriptor, names: list[str]) -> FieldDescriptor | None:
+    """The field at the end of a path; None for a oneof, or a message as a whole."""
+    found = None
+    for name in names:
+        found = descriptor.fields_by_name.get(name)
+        if found is None:
+            return None
+        descriptor = found.message_type
+    return found
+
+
+def _choices(field: FieldDescriptor) -> list[str]:
+    """Names of the values that an enum's rules allow."""
+    rules = item_rules(field)
+    of = rules.enum if rules is not None else None
+    return [
+        value.name
+        for value in field.enum_type.values
+        if of is None
+        or (value.number not in of.not_in and (not getattr(of, "in") or value.number in getattr(of, "in")))
+    ]
