@@ -147,7 +147,7 @@ class Sound:
         if scene.person_id in world.offers:
             names["offer_id"] = world.offers[scene.person_id]
         names[f"{scene.role}_id"] = scene.person_id
-        names["zone"] = self._one_of(world.zones) if world.zones else ""
+        names["zone"] = self._one_of(world.zones or ("zone-0",))
         names["resume_token"] = ""
 
     def _one_of(self, found: Any) -> Any:

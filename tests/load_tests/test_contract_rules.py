@@ -47,9 +47,9 @@ def test_ranges_have_the_ends_of_the_contract() -> None:
     assert window is not None
     assert (window.low, window.high) == (SECOND_NS // 10, 600 * SECOND_NS)
     assert (window.bounded_below, window.bounded_above) == (True, True)
-    prior = range_of(_field(policy_pb2.Policy.DESCRIPTOR, "surge.prior_couriers"))
-    assert prior is not None
-    assert 0 < prior.low < 1e-300
+    speed = range_of(_field(policy_pb2.Policy.DESCRIPTOR, "travel.straight_line.speeds_mps"))
+    assert speed is not None
+    assert 0.1 < speed.low < 0.1 + 1e-9
 
 
 def test_choices_and_counts_are_those_of_the_contract() -> None:
