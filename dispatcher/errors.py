@@ -104,6 +104,8 @@ class RestoreUnfinished(DispatchError):
 class PolicyError(DispatchError):
     """A policy file or message that cannot be used."""
 
+    faults: tuple[tuple[str, str], ...] = ()
+
     def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
         """``faults``: (path within the policy, what is wrong), where single fields are at fault."""
         super().__init__("POLICY_INVALID", message)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import protovalidate
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from dispatcher.validation.structure import PATTERNS, Fault, item_rules
+from dispatcher.validation.structure import PATTERNS, Fault, in_columns, item_rules
 
 UNCHECKED = "could not be checked: use values within the bounds of docs/contract.md"
 
@@ -40,7 +41,7 @@ _WORDS = (
 def rule_faults(message: Message) -> list[Fault]:
     """Return what the contract's rules find, at most one fault for each field. Never raises."""
     try:
-        violations = protovalidate.collect_violations(message)
+        violations = protovalidate.collect_violations(_first_rows(message))
     # Whatever goes wrong within the validator, the message has not been checked, and is refused for that.
     except Exception:
         return list(_unchecked(message, "")) or [("", UNCHECKED)]
@@ -50,6 +51,43 @@ def rule_faults(message: Message) -> list[Fault]:
     for violation in violations:
         found.setdefault(field_path(violation), _fault(message.DESCRIPTOR, violation))
     return list(found.items())
+
+
+def _first_rows(message: Message) -> Message:
+    """The message with the first value of each column alone; the readers of the columns check the others."""
+    paths = [path for path in _columns_of(message.DESCRIPTOR) if _holds(message, path)]
+    if not paths:
+        return message
+    short = type(message)()
+    short.CopyFrom(message)
+    for *above, column in paths:
+        inner: Any = short
+        for name in above:
+            inner = getattr(inner, name)
+        del getattr(inner, column)[1:]
+    return short
+
+
+def _holds(message: Message, path: tuple[str, ...]) -> bool:
+    """Whether the message that has the column is there."""
+    inner: Any = message
+    for name in path[:-1]:
+        if not inner.HasField(name):
+            return False
+        inner = getattr(inner, name)
+    return True
+
+
+@cache
+def _columns_of(descriptor: Descriptor) -> tuple[tuple[str, ...], ...]:
+    """Paths of the columns in a message."""
+    found: list[tuple[str, ...]] = []
+    for field in descriptor.fields:
+        if in_columns(field):
+            found.append((field.name,))
+        elif field.message_type is not None and not field.is_repeated:
+            found += [(field.name, *path) for path in _columns_of(field.message_type)]
+    return tuple(found)
 
 
 def field_path(violation: protovalidate.Violation) -> str:

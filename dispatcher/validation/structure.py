@@ -36,6 +36,16 @@ PATTERNS = {
 # Of lists to which the contract gives no bound.
 MOST_ITEMS = 1000
 
+# Longer lists of numbers are columns.
+LONGEST_ROW = 100
+
+_NUMBERS = (
+    FieldDescriptor.TYPE_DOUBLE,
+    FieldDescriptor.TYPE_INT64,
+    FieldDescriptor.TYPE_UINT64,
+    FieldDescriptor.TYPE_INT32,
+    FieldDescriptor.TYPE_UINT32,
+)
 _FLOATS = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 _TIME, _SPAN = Timestamp.DESCRIPTOR.full_name, Duration.DESCRIPTOR.full_name
 
@@ -88,8 +98,10 @@ def _of_field(field: FieldDescriptor, above: tuple[str, ...]) -> Check | None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         raise TypeError(f"{field.full_name} is a map: a request must not hold one")
     most = most_items(field)
-    if one is None or in_columns(field):
-        return (lambda values: len(values) <= most) if in_columns(field) else None
+    if in_columns(field):
+        return lambda values: len(values) <= most
+    if one is None:
+        return None
     return lambda values: len(values) <= most and all(map(one, values))
 
 
@@ -128,9 +140,8 @@ def most_items(field: FieldDescriptor) -> int:
 
 
 def in_columns(field: FieldDescriptor) -> bool:
-    """Return whether a list is checked as a column, by whoever reads it: positions come a thousand at a time."""
-    rules = rules_of(field)
-    return rules is not None and rules.ignore == validate_pb2.IGNORE_ALWAYS
+    """Return whether a list is long and of numbers: its reader checks it as a column, with NumPy."""
+    return bool(field.is_repeated and field.type in _NUMBERS and most_items(field) > LONGEST_ROW)
 
 
 def rules_of(field: FieldDescriptor) -> Any:

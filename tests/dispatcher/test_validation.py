@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dispatcher import policy
 from dispatcher.validation import faults_of, rules
-from dispatcher.validation.structure import PATTERNS, checker, item_rules, rules_of, structure_faults
+from dispatcher.validation.structure import PATTERNS, checker, item_rules, rules_of
 from dispatcher.validation.text import MULTILINE, is_clean, is_clean_multiline, text_fault
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_service_pb2 as job_pb
@@ -186,11 +186,7 @@ def test_a_pattern_is_matched_to_the_end_of_the_text(request_type, path) -> None
         assert name_of(path) in dict(faults_of(message_with(request_type, path, text)))
 
 
-NUMBERS = [
-    (request, path)
-    for request, path in FIELDS
-    if path[-1].type == FieldDescriptor.TYPE_DOUBLE and not rules_of(path[-1]).ignore
-]
+NUMBERS = [(request, path) for request, path in FIELDS if path[-1].type == FieldDescriptor.TYPE_DOUBLE]
 
 
 @pytest.mark.parametrize(("request_type", "path"), NUMBERS, ids=ids_of(NUMBERS))
@@ -340,8 +336,12 @@ def test_fields_that_the_contract_does_not_know_are_dropped() -> None:
 
 
 def test_columns_of_positions_are_left_to_their_reader() -> None:
-    batch = courier_pb.LocationBatch(latitudes=[float("nan")], longitudes=[500.0])
-    assert structure_faults(courier_pb.ConnectRequest(number=1, locations=batch)) == []
+    batch = courier_pb.LocationBatch(latitudes=[1.0, float("nan")], longitudes=[1.0, 500.0])
+    assert faults_of(courier_pb.ConnectRequest(number=1, locations=batch)) == []
+    batch.latitudes.extend([1.0] * 999)
+    message = courier_pb.ConnectRequest(number=1, locations=batch)
+    assert dict(faults_of(message)) == {"locations.latitudes": "must hold at most 1000 items, not 1001"}
+    assert len(message.locations.latitudes) == 1001
 
 
 @pytest.mark.parametrize("name", policy.presets())
