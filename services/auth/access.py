@@ -5,22 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from dispatcher.errors import NotAllowed
 from services.auth.caller import CLIENT, COURIER, OPERATOR, RESEARCHER, REVIEWER, ROLES, Caller
+
+# Roles of people who work for the operator of the market: what they read about others is noted on the log.
+OFFICE = frozenset({REVIEWER, OPERATOR, RESEARCHER})
+# As the subject of a note: everybody who was there.
+EVERYBODY = ""
+
+
+class About(Enum):
+    """Whom the data is about that a method gives to a role of the office."""
+
+    NOBODY = "nobody but the caller"
+    NAMED = "the person whom the request names"
+    FOUND = "a person whom the method finds, and reports by `look` or `check_subject`"
+    EVERYBODY = "more people than the request names"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``data``: what the method touches. ``own``: roles that may call it about themselves, each with the request's
     field that must be the caller's id. ``found``: roles whose calls the method checks, once it has found whom they are
-    about. ``all``: roles that may call it about anybody; where it is about a person, the log keeps that they did."""
+    about. ``all``: roles that may call it about anybody. ``about``: whose data a role of the office receives; each such
+    call is noted on the log before its answer leaves. ``counts_only``: roles that receive no data about people."""
 
     data: str
     own: Mapping[str, str] = field(default_factory=dict)
     found: frozenset[str] = frozenset()
     all: frozenset[str] = frozenset()
+    about: About | None = None
+    counts_only: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.roles & OFFICE and self.about is None:
+            raise ValueError(f"the rule about {self.data!r} must state `about`: whose data the office receives")
 
     @property
     def roles(self) -> frozenset[str]:
@@ -31,17 +53,25 @@ class Rule:
         """The field that names the person whom the call is about, or nothing."""
         return next(iter(self.own.values()), "")
 
+    def audits(self, role: str) -> bool:
+        """Return whether calls of this role may read about others, and are noted."""
+        if role not in OFFICE & self.roles or role in self.counts_only or self.about is About.NOBODY:
+            return False
+        return role in self.all or self.about is not About.NAMED
 
-def _own(data: str, subject: str, *owners: str, all: tuple[str, ...] = ()) -> Rule:
-    return Rule(data, dict.fromkeys(owners, subject), all=frozenset(all))
+
+def _own(data: str, subject: str, *owners: str, all: tuple[str, ...] = (), about: About | None = None) -> Rule:
+    if all and about is None:
+        about = About.NAMED
+    return Rule(data, dict.fromkeys(owners, subject), all=frozenset(all), about=about)
 
 
 def _found(data: str, *owners: str, all: tuple[str, ...]) -> Rule:
-    return Rule(data, found=frozenset(owners), all=frozenset(all))
+    return Rule(data, found=frozenset(owners), all=frozenset(all), about=About.FOUND)
 
 
-def _all(data: str, *roles: str) -> Rule:
-    return Rule(data, all=frozenset(roles))
+def _all(data: str, *roles: str, about: About, counts_only: tuple[str, ...] = ()) -> Rule:
+    return Rule(data, all=frozenset(roles), about=about, counts_only=frozenset(counts_only))
 
 
 _WORKERS = (COURIER, REVIEWER)
@@ -73,36 +103,93 @@ RULES: Mapping[str, Rule] = {
     "TransparencyService/ListDecisions": _own("decisions about a person", "person_id", *_JUDGED, all=(OPERATOR,)),
     "TransparencyService/ExplainDecision": _found("a decision about a person", *_JUDGED, all=(OPERATOR, REVIEWER)),
     "TransparencyService/ContestDecision": _own("a decision about oneself", "person_id", *_JUDGED),
-    "TransparencyService/ExportMyData": _own("everything held about oneself", "person_id", *_JUDGED, REVIEWER),
-    "TransparencyService/EraseMyData": _own("everything held about oneself", "person_id", *_JUDGED, REVIEWER),
+    "TransparencyService/ExportMyData": _own(
+        "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
+    ),
+    "TransparencyService/EraseMyData": _own(
+        "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
+    ),
     "TransparencyService/ExplainNoOffer": _own(
         "how a courier was compared with others", "courier_id", COURIER, all=(OPERATOR,)
     ),
     "TransparencyService/ExplainWait": _found("a waiting job", CLIENT, all=(OPERATOR,)),
     "TransparencyService/GetMyMeasures": _own("a courier's own measures", "courier_id", COURIER, all=(OPERATOR,)),
-    "OversightService/GetMarket": _all("counts and sums of the market", OPERATOR, RESEARCHER),
-    "OversightService/GetPolicy": _all("the policy, which is public to those it governs", *ROLES),
-    "OversightService/SetPolicy": _own("the policy", "operator_id", OPERATOR),
-    "OversightService/GetZones": _all("the zones", *ROLES),
-    "OversightService/SetZones": _own("the zones", "operator_id", OPERATOR),
-    "OversightService/SetBlock": _own("who meets whom", "operator_id", OPERATOR),
+    "OversightService/GetMarket": _all("counts and sums of the market", OPERATOR, RESEARCHER, about=About.NOBODY),
+    "OversightService/GetPolicy": _all("the policy, which is public to those it governs", *ROLES, about=About.NOBODY),
+    "OversightService/SetPolicy": _own("the policy", "operator_id", OPERATOR, about=About.NOBODY),
+    "OversightService/GetZones": _all("the zones", *ROLES, about=About.NOBODY),
+    "OversightService/SetZones": _own("the zones", "operator_id", OPERATOR, about=About.NOBODY),
+    "OversightService/SetBlock": _own("who meets whom", "operator_id", OPERATOR, about=About.NOBODY),
     # Couriers see the line, and of the others in it no names.
-    "OversightService/GetQueue": _all("who waits in a zone", OPERATOR, COURIER),
+    "OversightService/GetQueue": _all("who waits in a zone", OPERATOR, COURIER, about=About.EVERYBODY),
     "OversightService/CheckPlan": _own("a courier's plan", "courier_id", COURIER, all=(OPERATOR,)),
-    "OversightService/ListReviews": _all("the queue of reviews, with statements", OPERATOR, REVIEWER),
-    "OversightService/OpenReview": _own("the standing of an account", "operator_id", OPERATOR),
-    "OversightService/ClaimReview": _own("a review, with the evidence", "reviewer_id", REVIEWER, OPERATOR),
-    "OversightService/DecideReview": _own("a review", "reviewer_id", REVIEWER, OPERATOR),
+    "OversightService/ListReviews": _all(
+        "the queue of reviews, with statements", OPERATOR, REVIEWER, about=About.EVERYBODY
+    ),
+    # The answer holds what the operator wrote, and nothing else.
+    "OversightService/OpenReview": _own("the standing of an account", "operator_id", OPERATOR, about=About.NOBODY),
+    "OversightService/ClaimReview": _own(
+        "a review, with the evidence", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND
+    ),
+    "OversightService/DecideReview": _own("a review", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND),
+}
+
+
+# The paths of the HTTP port beside the methods, without their first slash.
+PAGES: Mapping[str, Rule] = {
+    "metrics": _all("counts and sums of the market", OPERATOR, RESEARCHER, about=About.NOBODY),
+    "healthz": _all("whether the service runs", *ROLES, about=About.NOBODY),
+    "readyz": _all("whether the market takes calls", *ROLES, about=About.NOBODY),
+    "live/feed": _all(
+        "counts of cells; for operators where everybody is, for operators and reviewers decisions with their people",
+        *(OPERATOR, REVIEWER, RESEARCHER),
+        about=About.EVERYBODY,
+        counts_only=(RESEARCHER,),
+    ),
+    "live/catalogue": _all("texts of the measures", OPERATOR, REVIEWER, RESEARCHER, about=About.NOBODY),
+    "live/zones": _all("the zones", OPERATOR, REVIEWER, RESEARCHER, about=About.NOBODY),
+    "live/decisions/{decision_id}": _all(
+        "how an offer was chosen, without its people", OPERATOR, REVIEWER, RESEARCHER, about=About.NOBODY
+    ),
+    "me/feed": _all("that something about the caller has changed", *ROLES, about=About.NOBODY),
+    "session": _all("the caller's own role and id", *ROLES, about=About.NOBODY),
 }
 
 
 @dataclass(slots=True)
 class Call:
-    """A call that is being carried out, and the people whose data its caller looks at by office, to be kept."""
+    """A call that is being carried out. ``looked_at``: people whose data its caller receives, and who are not noted on
+    the log yet. ``found``: whether the method has reported whom its answer is about. ``settled``: whether the first
+    answer has been looked at."""
 
     path: str
     caller: Caller
     looked_at: list[str] = field(default_factory=list)
+    found: bool = False
+    settled: bool = False
+
+    @property
+    def rule(self) -> Rule:
+        return RULES.get(self.path) or PAGES[self.path]
+
+    def look(self, person_id: str) -> None:
+        """Report that the answer is about this person."""
+        self.found = True
+        if person_id != self.caller.person_id and self.rule.audits(self.caller.role):
+            self.looked_at.append(person_id)
+
+    def settle(self) -> bool:
+        """Return whether people are to be noted before the answer leaves.
+
+        Where the answer is about more people than are named, or the method has not reported whom it is about, that is
+        everybody: an answer for the office never leaves without a note.
+        """
+        rule = self.rule
+        unnamed = rule.about is About.EVERYBODY or (rule.about is About.FOUND and not self.found)
+        if unnamed and not self.settled and rule.audits(self.caller.role):
+            self.looked_at.append(EVERYBODY)
+        self.settled = True
+        return bool(self.looked_at)
 
 
 _call: ContextVar[Call] = ContextVar("call")
@@ -121,11 +208,11 @@ def begin(path: str, caller: Caller) -> Call:
 
 def check(call: Call, request: Any) -> None:
     """Whether the caller may make this very request; raises NotAllowed."""
-    rule, caller = RULES[call.path], call.caller
+    rule, caller = call.rule, call.caller
     subject = getattr(request, rule.subject) if rule.subject else ""
     if caller.role in rule.all:
-        if subject and subject != caller.person_id:
-            call.looked_at.append(subject)
+        if subject:
+            call.look(subject)
     elif caller.role in rule.own and subject != caller.person_id:
         text = f"{rule.own[caller.role]}: {call.path} is about somebody else than the caller"
         raise NotAllowed("NOT_YOURS", text, method=call.path)
@@ -134,12 +221,15 @@ def check(call: Call, request: Any) -> None:
 def check_subject(person_id: str) -> Caller:
     """What a method has found is about this person: only they may have it, or those who may have everybody's."""
     call = _call.get()
-    if call.caller.role in RULES[call.path].all:
-        if person_id != call.caller.person_id:
-            call.looked_at.append(person_id)
-    elif person_id != call.caller.person_id:
+    if call.caller.role not in call.rule.all and person_id != call.caller.person_id:
         raise NotAllowed("NOT_YOURS", "this is about somebody else than the caller", method=call.path)
+    call.look(person_id)
     return call.caller
+
+
+def look(person_id: str) -> None:
+    """Report that the answer of the call that is being carried out is about this person."""
+    _call.get().look(person_id)
 
 
 def current_call() -> Call:

@@ -63,8 +63,7 @@ def _handler(
             return refused(violations)
         access.check(call, asked)
         answer = await implementation(asked)
-        if call.looked_at:
-            await entrance.note(call)
+        await entrance.audit(call)
         return web.Response(text=MessageToJson(answer, indent=None), content_type="application/json")
 
     return handle

@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from services.auth.caller import OPERATOR, RESEARCHER, REVIEWER, ROLES
+from services.auth import access
 from services.host.market_host import MarketHost
 from services.http import assets, failures, methods, viewer
 from services.http.live import decisions
@@ -20,13 +20,8 @@ from services.rpc.methods import Entrance
 from services.rpc.server import PortTaken
 from services.rpc.services import Service
 
-# Paths that settings may open to everybody, by what they are called there; else who may read them.
-GUARDED = (
-    ("/metrics", "metrics", (OPERATOR, RESEARCHER)),
-    ("/live/", "live", (OPERATOR, REVIEWER, RESEARCHER)),
-    ("/healthz", "health", ROLES),
-    ("/readyz", "health", ROLES),
-)
+# Paths that settings may open to everybody, by what they are called there.
+GUARDED = {"metrics": "metrics", "live": "live", "healthz": "health", "readyz": "health"}
 
 
 class HttpServer:
@@ -43,7 +38,7 @@ class HttpServer:
         self._host = host
         self._measures = measures
         self._registry = registry
-        self._feed = LiveFeed(host, entrance.note)
+        self._feed = LiveFeed(host, entrance.audit)
         reference = Reference(host)
         app = web.Application(middlewares=[assets.guarded, failures.telling_why, self._asking_for_tokens])
         app[viewer.GATE] = entrance.gate
@@ -64,6 +59,7 @@ class HttpServer:
                 *assets.routes(),
             ]
         )
+        check_pages(app)
         self._runner = web.AppRunner(app, access_log=None)
         self.port = 0
 
@@ -85,9 +81,9 @@ class HttpServer:
 
     @web.middleware
     async def _asking_for_tokens(self, request: web.Request, handler: failures.Handler) -> web.StreamResponse:
-        for prefix, name, roles in GUARDED:
-            if name in self._guarded and request.path.startswith(prefix):
-                viewer.check_role(request, roles)
+        rule = access.PAGES.get(page_of(request.match_info.route.resource))
+        if rule is not None and GUARDED.get(request.path[1:].partition("/")[0]) in self._guarded:
+            viewer.check_role(request, rule.all)
         return await handler(request)
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -106,3 +102,19 @@ class HttpServer:
 
     async def _decision(self, request: web.Request) -> web.Response:
         return await decisions.opened(self._host, request.match_info["decision_id"])
+
+
+def page_of(resource: web.AbstractResource | None) -> str:
+    """Return the path of a route as the table of who may read what has it."""
+    return "" if resource is None else resource.canonical[1:]
+
+
+def check_pages(app: web.Application) -> None:
+    """Raise LookupError for a route without a row in the table: the server does not start with it.
+
+    Methods of the contract have rows of their own, and files and pages without data need none.
+    """
+    for resource in app.router.resources():
+        path = page_of(resource)
+        if path not in access.PAGES and not path.startswith("api/") and path not in assets.PATHS:
+            raise LookupError(f"/{path} has no row in the table of who may read it")

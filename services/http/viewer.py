@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiohttp import web
 
 from dispatcher.errors import DispatchError, NoCaller, NotAllowed
@@ -32,10 +34,10 @@ def viewer_of(request: web.Request) -> Caller | None:
         return None
 
 
-def check_role(request: web.Request, roles: tuple[str, ...]) -> None:
+def check_role(request: web.Request, roles: Collection[str]) -> None:
     """Raises NoCaller or NotAllowed."""
     if caller_of(request).role not in roles:
-        raise NotAllowed("NOT_YOUR_ROLE", f"{request.path} is for these roles: {', '.join(roles)}")
+        raise NotAllowed("NOT_YOUR_ROLE", f"{request.path} is for these roles: {', '.join(sorted(roles))}")
 
 
 def is_operator(viewer: Caller | None) -> bool:

@@ -51,11 +51,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """``note`` puts on the log whose data the caller of a call looked at by office."""
+    """``note`` puts on the log whose data the caller of a call looked at by privileged access."""
 
     gate: Gate
     metrics: CallMetrics
     note: Callable[[access.Call], Awaitable[None]]
+
+    async def audit(self, call: access.Call) -> None:
+        """Note whose data the answer holds; durable when it returns. Call it before any answer leaves."""
+        if call.settle():
+            await self.note(call)
+            call.looked_at.clear()
 
 
 class Door(grpc.GenericRpcHandler):
@@ -134,7 +140,7 @@ class _Method:
     def __init__(self, method: MethodDescriptor, servicer: object, entrance: Entrance) -> None:
         self._method, self._path = method, path_of(method)
         self._implementation = implementation_of(method, servicer)
-        self._gate, self._note = entrance.gate, entrance.note
+        self._gate, self._audit = entrance.gate, entrance.audit
         self.metrics = entrance.metrics.method(self._path)
         self._decode = decoder(GetMessageClass(method.input_type))
 
@@ -152,8 +158,7 @@ class _Method:
             call = self._admitted(context)
             with self._gate.limits.in_flight():
                 answer: Message = await self._implementation(self._checked(call, data))
-                if call.looked_at:
-                    await self._note(call)
+                await self._audit(call)
                 return answer
         raise AssertionError("a call that fails is aborted")
 
@@ -172,9 +177,8 @@ class _Method:
                 answer = await anext(answers, None)
         except TimeoutError as fault:
             raise _expired() if limit.expired() else fault from None
-        if call.looked_at:
-            await self._note(call)
-            call.looked_at.clear()
+        if answer is not None:
+            await self._audit(call)
         return answer
 
     async def _streams(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:

@@ -153,11 +153,14 @@ class OversightService:
             return blind(review) if review is not None else review_id
 
         found = await self._host.submit(command, view)
+        review: transparency_pb.Review | None
         if isinstance(found, transparency_pb.Review):
-            return found
-        review = await lookups.get_review(await self._host.projected(), self._host.market_id, found)
+            review = found
+        else:
+            review = await lookups.get_review(await self._host.projected(), self._host.market_id, found)
         if review is None:
             raise NotFound("review", found)
+        access.look(review.subject_id)
         return review
 
     def _moved(self) -> MovedCouriers:

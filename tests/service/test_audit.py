@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
+from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from typer.testing import CliRunner
 
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import pay_service_pb2 as pay_pb
+from services.auth.access import OFFICE, PAGES, RULES, About, Call, Rule
+from services.auth.caller import ROLES, Caller
 from services.cli.main import app
-from tests.service.stream import place_request
+from services.http.methods import FOR_PAGES
+from tests.geo.test_zones import collection, square
+from tests.service.stream import CourierClient, place_request
+from tests.service.test_access import METHODS
 from tests.service.test_policy_commands import at
 from tests.service.test_rights import export
 from tests.signing import caller
@@ -70,3 +83,137 @@ async def test_what_operators_set_is_on_the_log_with_their_names(suite, oversigh
     await oversight.OpenReview(review)
     did = [act["did"] for act in await acts(suite, olu)]
     assert did == ["kept apart: asked", "set a standing: under_review", "asked for a review"]
+
+
+# What the office may read about others: each method and page of the table, with each role that may.
+AUDITED = sorted((path, role) for path, rule in {**RULES, **PAGES}.items() for role in ROLES if rule.audits(role))
+
+
+@pytest.fixture(scope="module")
+async def dealings(jobs, couriers, oversight) -> AsyncIterator[dict[str, str]]:
+    """A courier with a job, a job that waits, a review, and a queue zone where nobody is."""
+    at_, far = (35.0, 150.0), (37.0, 150.0)
+    square_ = square(100, 80, 1, name="audited", rule="queue")
+    await oversight.SetZones(
+        oversight_pb.SetZonesRequest(request_id="audit", operator_id="op", geojson=collection(square_))
+    )
+    bo = CourierClient(couriers, "audited-bo")
+    await bo.online(at_)
+    job = (await jobs.PlaceJob(place_request("audited-ann", at_))).job.job_id
+    await bo.accept((await bo.offer()).offer_id)
+    waiting = (await jobs.PlaceJob(place_request("audited-cy", far))).job.job_id
+    yield {"job": job, "waiting": waiting}
+    bo.cut()
+
+
+async def review_of(oversight: Any, name: str) -> str:
+    opened = oversight_pb.OpenReviewRequest(
+        request_id=f"{name}-o", operator_id="op", subject_id=f"{name}-of", statement="two complaints in a day"
+    )
+    return str((await oversight.OpenReview(opened)).review.review_id)
+
+
+async def request_for(
+    path: str, role: str, reader: str, dealings: dict[str, str], oversight: Any
+) -> tuple[Message, set[str]]:
+    """A request of the method that is answered with data about others, and whom it is about."""
+    request = GetMessageClass(METHODS[path].input_type)()
+    ids = {"courier_id": "audited-bo", "person_id": "audited-bo", "worker_id": "audited-bo", "job_id": dealings["job"]}
+    found = {
+        "JobService/ListJobs": {"client_id": "audited-ann"},
+        "TransparencyService/ExplainWait": {"job_id": dealings["waiting"]},
+        "TransparencyService/ExplainNoOffer": {"job_id": dealings["waiting"]},
+        "TransparencyService/ExplainDecision": {"decision_id": f"price:{dealings['waiting']}"},
+        "OversightService/GetQueue": {"zone": "audited"},
+        "OversightService/ClaimReview": {"reviewer_id": reader},
+        "OversightService/DecideReview": {
+            "reviewer_id": reader,
+            "outcome": "REVIEW_OUTCOME_UPHELD",
+            "reason": "read with care",
+            "level": "STANDING_LEVEL_WATCH",
+        },
+    }.get(path, {})
+    if path == "OversightService/CheckPlan":
+        request.stops.add(job_id=dealings["job"], kind=1)
+        request.stops.add(job_id=dealings["job"], kind=2)
+    names = {field.name: field for field in request.DESCRIPTOR.fields}
+    about = "audited-ann" if RULES[path].found else "audited-bo"
+    about = found.get("client_id", about)
+    if path in ("TransparencyService/ExplainWait", "TransparencyService/ExplainDecision"):
+        about = "audited-cy"
+    if "review_id" in names:
+        found |= {"review_id": await review_of(oversight, reader)}
+        about = f"{reader}-of"
+        if path == "OversightService/DecideReview":
+            claim = oversight_pb.ClaimReviewRequest(request_id="c", reviewer_id=reader, review_id=found["review_id"])
+            await oversight.ClaimReview(claim, metadata=caller(role, reader))
+    if path == "PayService/GetStatement":
+        del ids["job_id"]
+    for name in names & {**ids, **found, "request_id": ""}.keys():
+        value = {"request_id": f"audit-{reader}", **ids, **found}[name]
+        enum = names[name].enum_type
+        setattr(request, name, enum.values_by_name[value].number if enum is not None else value)
+    return request, {about}
+
+
+async def received(suite, channel, path: str, role: str, reader: str, request: Message | None) -> None:
+    """Call the method, or open the page, until data has come."""
+    if request is None:
+        await asyncio.to_thread(first_line, suite, path, role, reader)
+        return
+    method, metadata = METHODS[path], caller(role, reader)
+    name, answer = f"/{method.containing_service.full_name}/{method.name}", GetMessageClass(method.output_type)
+    encode, decode = type(request).SerializeToString, answer.FromString
+    if method.server_streaming:
+        stream = channel.unary_stream(name, encode, decode)(request, metadata=metadata)
+        assert await stream.read() is not grpc.aio.EOF
+        stream.cancel()
+        return
+    await channel.unary_unary(name, encode, decode)(request, metadata=metadata)
+
+
+def first_line(suite, path: str, role: str, reader: str, body: bytes | None = None) -> None:
+    headers = {"Authorization": dict(caller(role, reader))["authorization"], "Content-Type": "application/json"}
+    asked = urllib.request.Request(f"http://127.0.0.1:{suite.http_port}/{path}", body, headers)
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        assert answer.readline()
+
+
+async def test_every_privileged_read_of_the_table_is_on_the_log(suite, channel, oversight, dealings, name) -> None:
+    """Also a method that is added later: it must have a statement whom it is about, and a request here."""
+    expected = {}
+    everybody = {path for path, rule in {**RULES, **PAGES}.items() if rule.about is About.EVERYBODY}
+    for number, (path, role) in enumerate(AUDITED):
+        reader = f"{name}-{number}"
+        request, about = None, {"everybody"}
+        if path in RULES:
+            request, about = await request_for(path, role, reader, dealings, oversight)
+        await received(suite, channel, path, role, reader, request)
+        expected[reader] = (path, {"everybody"} if path in everybody else about)
+        if request is not None and path in FOR_PAGES:
+            body, asked = MessageToJson(request).encode(), f"api/{path}"
+            await asyncio.to_thread(first_line, suite, asked, role, f"{reader}-page", body)
+            expected[f"{reader}-page"] = (path, about)
+    command = ["log", "audit", "--json", *at(suite)[2:]]
+    outcome = await asyncio.to_thread(CliRunner().invoke, app(), command)
+    noted: dict[str, dict[str, set[str]]] = {}
+    for act in map(json.loads, outcome.stdout.splitlines()):
+        if act["did"].startswith("looked by "):
+            path = act["did"].removeprefix("looked by ")
+            noted.setdefault(act["person_id"], {}).setdefault(path, set()).add(act["about"])
+    assert {reader: (path, noted.get(reader, {}).get(path)) for reader, (path, _) in expected.items()} == expected
+
+
+def test_a_rule_that_lets_the_office_read_must_say_whose_data_it_receives() -> None:
+    for role in OFFICE:
+        with pytest.raises(ValueError, match="must state `about`"):
+            Rule("a new thing", all=frozenset({role}))
+
+
+def test_an_answer_that_names_nobody_is_noted_as_about_everybody() -> None:
+    """A method that forgets to report whom it found is noted all the same."""
+    forgot = Call("JobService/GetJob", Caller("operator", "olu"))
+    assert forgot.settle()
+    assert forgot.looked_at == [""]
+    own = Call("OversightService/ListReviews", Caller("reviewer", "rae"))
+    assert own.settle()

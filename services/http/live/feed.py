@@ -47,8 +47,8 @@ class Frame:
 class LiveFeed:
     """Whoever reads slowly misses pictures, never the newest; nothing is queued for anybody."""
 
-    def __init__(self, host: MarketHost, note: Callable[[Call], Awaitable[None]]) -> None:
-        self._host, self._note = host, note
+    def __init__(self, host: MarketHost, audit: Callable[[Call], Awaitable[None]]) -> None:
+        self._host, self._audit = host, audit
         self._frame = Frame()
         self._drawn = asyncio.Condition()
         self._wanted = asyncio.Event()
@@ -69,9 +69,8 @@ class LiveFeed:
     async def market(self, request: web.Request) -> web.StreamResponse:
         """GET /live/feed: ``shapes`` of cells that this viewer has not had, then the ``picture``."""
         viewer, known = viewer_of(request), set[str]()
-        if viewer is not None and is_operator(viewer):
-            # They see where everybody is.
-            await self._note(Call("live/feed", viewer, [""]))
+        if viewer is not None:
+            await self._audit(Call("live/feed", viewer))
 
         async def send(stream: EventSourceResponse, frame: Frame) -> None:
             named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
