@@ -23,6 +23,8 @@ from load_tests.bench.match import bench_match
 from load_tests.bench.measures import bench_measures
 from load_tests.bench.overload import FloodMissing, bench_overload
 from load_tests.bench.place import bench_place
+from load_tests.bench.poison.runner import bench_poison
+from load_tests.bench.poison.runner import wrong_with as poison_faults
 from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.restart import TAIL, bench_restart
 from load_tests.bench.score import bench_score
@@ -94,6 +96,24 @@ def restart(
 ) -> None:
     """From a kill -9 to serving again with a long log; and the event loop's lag while snapshots are made."""
     _measured(lambda progress: asyncio.run(bench_restart(events, live, tail, snapshots, progress)), as_json)
+
+
+@bench.command()
+def poison(
+    attempts: Annotated[int, typer.Option(min=2, help="Messages, half of them just inside their bounds.")] = 1200,
+    seed: Annotated[int, typer.Option(help="Of the battery's order and its pairs.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Send messages at and beyond the contract's bounds to a market that serves others, and restart it between.
+
+    Every number, time and text of every mutating method and stream message takes its extremes, alone and in pairs. Exit
+    code 1 where the server exits, a restart from its log fails, ordinary jobs are not served, a message outside the
+    bounds is not refused by its field's name, an answer is INTERNAL or UNKNOWN, or fewer than 300 are accepted.
+    """
+    result = _run(lambda progress: bench_poison(attempts, seed, progress), as_json)
+    wrong = poison_faults(result)
+    if wrong:
+        fail("; ".join(wrong), FAILED)
 
 
 @bench.command()

@@ -21,9 +21,10 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
 from load_tests.contract.fields import FieldPath, paths_of, set_time
 from load_tests.contract.rules import SECOND_NS, counts_of, is_required, is_required_oneof, range_of, time_type
-from load_tests.fuzz.values import number, value_of
+from load_tests.fuzz.values import EXTREME_SHARE, value_of
 from load_tests.fuzz.world import HELD, PEOPLE, KnownJob, World
 from load_tests.ordinary import city
 from services.auth.access import RULES, Rule
@@ -67,12 +68,19 @@ class Request:
 
 
 class Sound:
-    """``now_ns`` returns the market's time. ``base``: the policy that the policies sent are variations of."""
+    """``now_ns`` returns the market's time. ``base``: the policy that the policies sent are variations of. ``plain``:
+    no optional parts, no ends of ranges, no repeated requests, the base policy as it is."""
 
     def __init__(
-        self, rng: np.random.Generator, world: World, now_ns: Callable[[], int], base: policy_pb.Policy
+        self,
+        rng: np.random.Generator,
+        world: World,
+        now_ns: Callable[[], int],
+        base: policy_pb.Policy,
+        plain: bool = False,
     ) -> None:
         self._rng, self._world, self._now_ns, self._base = rng, world, now_ns, base
+        self._variety = 0.0 if plain else 1.0
         self._policy_paths = [
             path for path in paths_of(policy_pb.Policy.DESCRIPTOR) if range_of(path.last) and not path.last.is_repeated
         ]
@@ -107,6 +115,17 @@ class Sound:
         if arm == "progress" and job is not None:
             message.progress.step = NEXT_STEP.get(job.state, courier_pb.PROGRESS_STEP_ARRIVED)
         return message
+
+    def complete(self, message: Any, path: FieldPath) -> None:
+        """Fill the messages on the way to a field that are absent, so that nothing but the field can be wrong."""
+        for one in path.fields[:-1]:
+            absent = not len(getattr(message, one.name)) if one.is_repeated else not message.HasField(one.name)
+            if absent:
+                scene = Scene("", "", self._now_ns())
+                self._fill_list(message, one, scene, 0) if one.is_repeated else self._set(message, one, scene, 0)
+            message = getattr(message, one.name)
+            if one.is_repeated:
+                message = message[0] if len(message) else message.add()
 
     # --- who and what
 
@@ -167,7 +186,9 @@ class Sound:
                 self._fill_field(message, one, scene, depth)
 
     def _fill_oneof(self, message: Any, oneof: OneofDescriptor, scene: Scene, depth: int) -> None:
-        if len(oneof.fields) == 1 or not (is_required_oneof(oneof) or self._rng.random() < OPTIONAL_SHARE):
+        if len(oneof.fields) == 1 or not (
+            is_required_oneof(oneof) or self._rng.random() < OPTIONAL_SHARE * self._variety
+        ):
             return
         known = [one for one in oneof.fields if one.name in scene.names or one.message_type is not None]
         self._set(message, self._one_of(known or oneof.fields), scene, depth)
@@ -176,7 +197,7 @@ class Sound:
         if one.is_repeated:
             self._fill_list(message, one, scene, depth)
         elif one.message_type is not None and not is_required(one):
-            if depth < DEEPEST and self._rng.random() < OPTIONAL_SHARE:
+            if depth < DEEPEST and self._rng.random() < OPTIONAL_SHARE * self._variety:
                 self._set(message, one, scene, depth)
         else:
             self._set(message, one, scene, depth)
@@ -184,7 +205,7 @@ class Sound:
     def _fill_list(self, message: Any, one: FieldDescriptor, scene: Scene, depth: int) -> None:
         least, most = counts_of(one)
         count = min(least + int(self._rng.integers(0, ITEMS + 1)), most if most is not None else least + ITEMS)
-        if count and (least or self._rng.random() < OPTIONAL_SHARE) and depth < DEEPEST:
+        if count and (least or self._rng.random() < OPTIONAL_SHARE * self._variety) and depth < DEEPEST:
             target = getattr(message, one.name)
             if one.message_type is None:
                 target.extend(dict.fromkeys(self._value(one, scene) for _ in range(count)))
@@ -204,24 +225,24 @@ class Sound:
 
     def _value(self, one: FieldDescriptor, scene: Scene) -> Any:
         if one.name == "request_id":
-            if not self._requests or self._rng.random() >= REPEATED_REQUEST_SHARE:
+            if not self._requests or self._rng.random() >= REPEATED_REQUEST_SHARE * self._variety:
                 self._requests = int(self._rng.integers(1 << 60))
             return f"r{self._requests}"
         if one.name == "geojson":
             return self._zones()
         if one.name in scene.names and one.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             return scene.names[one.name]
-        return value_of(self._rng, one, scene.now_ns)
+        return value_of(self._rng, one, scene.now_ns, EXTREME_SHARE * self._variety)
 
     # --- templates
 
     def _locations(self, scene: Scene) -> Message:
-        count = int(self._rng.integers(1, 6))
+        count = int(self._rng.integers(1, 6)) if self._variety else 1
         places = [city.position(self._rng) for _ in range(count)]
         batch = courier_pb.LocationBatch(
             latitudes=[place.latitude for place in places], longitudes=[place.longitude for place in places]
         )
-        if self._rng.random() < 0.5:
+        if self._rng.random() < 0.5 * self._variety:
             set_time(batch.start_time, scene.now_ns - 10 * SECOND_NS)
             batch.offsets_ms.extend(range(0, 1000 * count, 1000))
         return batch
@@ -230,13 +251,10 @@ class Sound:
         """The base with up to three numbers or times changed within their ranges; some break a rule between fields."""
         found = policy_pb.Policy()
         found.CopyFrom(self._base)
-        for _ in range(int(self._rng.integers(0, 4))):
+        for _ in range(int(self._rng.integers(0, 4)) if self._variety else 0):
             path: FieldPath = self._one_of(self._policy_paths)
-            limits = range_of(path.last)
-            assert limits is not None, "of fields that have one"
             if all(holder.message_type is None or holder.containing_oneof is None for holder in path.fields):
-                value = value_of(self._rng, path.last, 0) if time_type(path.last) else number(self._rng, limits)
-                path.set(found, value)
+                path.set(found, value_of(self._rng, path.last, 0, EXTREME_SHARE))
         return found
 
     def _zones(self) -> str:
@@ -294,10 +312,14 @@ def _rated(message: Any, scene: Scene, _rng: np.random.Generator) -> None:
 
 
 def _announced(message: Any, scene: Scene, _rng: np.random.Generator) -> None:
-    """What asks for notice must not keep the next policy from coming into force."""
     message.ClearField("effective_time")
+    delay_if_noticed(message, scene.now_ns)
+
+
+def delay_if_noticed(message: Any, now_ns: int) -> None:
+    """Announce a policy that asks for notice for later: it must not keep the next one from coming into force."""
     if message.policy.HasField("notice_period") and message.policy.notice_period.ToNanoseconds():
-        set_time(message.effective_time, scene.now_ns + ANNOUNCED_S * SECOND_NS)
+        set_time(message.effective_time, now_ns + ANNOUNCED_S * SECOND_NS)
 
 
 def _stated(message: Any, _scene: Scene, _rng: np.random.Generator) -> None:
@@ -308,7 +330,11 @@ def _stated(message: Any, _scene: Scene, _rng: np.random.Generator) -> None:
 
 
 def _decided(message: Any, _scene: Scene, rng: np.random.Generator) -> None:
-    message.compensation_minor_units = 0 if message.outcome != 2 else int(rng.integers(0, 500))
+    """Only an overturned decision is made good, and its account is in good standing."""
+    overturned = message.outcome == transparency_pb.REVIEW_OUTCOME_OVERTURNED
+    message.compensation_minor_units = int(rng.integers(0, 500)) if overturned else 0
+    if overturned:
+        message.level = policy_pb.STANDING_LEVEL_UNSPECIFIED
 
 
 _TUNED: Mapping[str, Callable[[Any, Scene, np.random.Generator], None]] = {

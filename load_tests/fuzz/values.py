@@ -26,11 +26,16 @@ EXTREME_SHARE = 0.05
 _WORDS = ("a", "left at the door", "é ü ñ", "ねこ", "🚲", "x y", "late by 5 min")
 
 
-def value_of(rng: np.random.Generator, field: FieldDescriptor, now_ns: int) -> Any:
-    """Draw one sound value: of an item where the field is a list. Times and spans in nanoseconds."""
+def value_of(rng: np.random.Generator, field: FieldDescriptor, now_ns: int, extreme_share: float) -> Any:
+    """Draw one sound value: of an item where the field is a list. Times and spans in nanoseconds.
+
+    ``extreme_share``: how often numbers and spans are an end of their range.
+    """
     limits = range_of(field)
     if limits is not None:
-        return _time(rng, field, limits, now_ns) if time_type(field) else number(rng, limits)
+        return (
+            _time(rng, field, limits, now_ns, extreme_share) if time_type(field) else number(rng, limits, extreme_share)
+        )
     if text_of(field) is not None:
         return text(rng, field)
     if field.enum_type is not None:
@@ -41,9 +46,9 @@ def value_of(rng: np.random.Generator, field: FieldDescriptor, now_ns: int) -> A
     return rng.bytes(int(rng.integers(0, 33)))
 
 
-def number(rng: np.random.Generator, limits: Range) -> int | float:
+def number(rng: np.random.Generator, limits: Range, extreme_share: float) -> int | float:
     """Draw a number of the range; now and then one of its ends, else one of usual size."""
-    if rng.random() < EXTREME_SHARE:
+    if rng.random() < extreme_share:
         return limits.low if rng.random() < 0.5 else limits.high
     low = max(limits.low, 0)
     high = min(limits.high, max(USUAL, low))
@@ -52,10 +57,10 @@ def number(rng: np.random.Generator, limits: Range) -> int | float:
     return float(rng.uniform(low, high))
 
 
-def _time(rng: np.random.Generator, field: FieldDescriptor, limits: Range, now_ns: int) -> int:
+def _time(rng: np.random.Generator, field: FieldDescriptor, limits: Range, now_ns: int, extreme_share: float) -> int:
     """A span between the bounds; a moment near now."""
     if time_type(field) == DURATION:
-        if rng.random() < EXTREME_SHARE:
+        if rng.random() < extreme_share:
             return int(limits.low if rng.random() < 0.5 else limits.high)
         low = max(int(limits.low), 0)
         return int(rng.integers(low, min(int(limits.high), max(USUAL_SPAN_S * SECOND_NS, low)), endpoint=True))

@@ -1,0 +1,146 @@
+"""The extreme values of a field: the last ones that its rules allow, and the first ones that they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from load_tests.contract.fields import FieldPath
+from load_tests.contract.patterns import longest, parts_of, shortest
+from load_tests.contract.rules import (
+    TIMESTAMP,
+    Range,
+    Text,
+    choices_of,
+    counts_of,
+    next_number,
+    range_of,
+    text_of,
+    time_type,
+)
+
+# What a text must not hold, wherever it stands.
+CONTROLS = ("\x00", "\x1b", "\x7f", "\u0085")
+WIDE = "\U0001f6b2"
+# Longer than any text without a limit should be.
+UNBOUNDED_TEXT = 100_000
+# Just beyond what nanoseconds may be, on either side.
+BAD_NANOS = (10**9, -1)
+_TYPE_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field and the value that it gets.
+
+    ``inside``: the contract allows the value. ``nanos``: of a time or a span, set beside the seconds that it has.
+    """
+
+    path: FieldPath
+    value: Any
+    inside: bool
+    nanos: int | None = None
+
+    def apply(self, message: Message) -> None:
+        if self.nanos is not None:
+            time = getattr(self.path.holder(message), self.path.last.name)
+            time.SetInParent()
+            time.nanos = self.nanos
+        else:
+            self.path.set(message, self.value)
+
+    def __str__(self) -> str:
+        value = repr(self.value) if self.nanos is None else f"nanos {self.nanos}"
+        return f"{self.path.name} = {value if len(value) <= 60 else f'{value[:40]}… ({len(value)} characters)'}"
+
+
+def changes_of(path: FieldPath, now_ns: int) -> Iterator[Change]:
+    """Yield the changes of one field, those inside its bounds first."""
+    field = path.last
+    if field.is_repeated:
+        yield from _lists(path)
+        return
+    limits, text = range_of(field), text_of(field)
+    if limits is not None:
+        yield from _times(path, limits, now_ns) if time_type(field) else _numbers(path, limits)
+    elif text is not None:
+        yield from (Change(path, value, inside) for value, inside in texts(text))
+    elif field.enum_type is not None:
+        choices = choices_of(field)
+        yield Change(path, choices[-1], True)
+        if 0 not in choices:
+            yield Change(path, 0, False)
+        yield Change(path, max(value.number for value in field.enum_type.values) + 1, False)
+
+
+def _numbers(path: FieldPath, limits: Range) -> Iterator[Change]:
+    yield Change(path, limits.low, True)
+    yield Change(path, limits.high, True)
+    whole = isinstance(limits.low, int)
+    low, high = _TYPE_RANGES.get(path.last.cpp_type, (-float("inf"), float("inf")))
+    below, above = next_number(limits.low, -1, int(whole)), next_number(limits.high, 1, int(whole))
+    if limits.bounded_below and below >= low:
+        yield Change(path, below, False)
+    if limits.bounded_above and above <= high:
+        yield Change(path, above, False)
+    if not whole:
+        yield from (Change(path, value, False) for value in (float("nan"), float("inf"), -float("inf")))
+
+
+def _times(path: FieldPath, limits: Range, now_ns: int) -> Iterator[Change]:
+    """Ends that the type sets are extremes too; a value beyond them cannot be meant."""
+    yield Change(path, limits.low, True)
+    yield Change(path, limits.high, True)
+    if time_type(path.last) == TIMESTAMP:
+        yield Change(path, now_ns, True)
+    yield Change(path, int(limits.low) - 1, False)
+    yield Change(path, int(limits.high) + 1, False)
+    yield from (Change(path, None, False, nanos) for nanos in BAD_NANOS)
+
+
+def texts(limits: Text) -> Iterator[tuple[str, bool]]:
+    """Yield (text, whether the limits allow it)."""
+    if limits.pattern:
+        for found in (shortest(limits.pattern), longest(limits.pattern)):
+            if found is not None:
+                yield found, True
+        parts = parts_of(limits.pattern)
+        if parts:
+            yield (longest(limits.pattern) or "") + parts[-1].characters[0], False
+        yield from ((control, False) for control in CONTROLS)
+        return
+    most = limits.most or (limits.most_bytes or 4 * UNBOUNDED_TEXT) // 4
+    yield WIDE * most, True
+    yield "x" * most, True
+    if limits.least:
+        yield "x" * (limits.least - 1), False
+    if limits.most:
+        yield WIDE * (most + 1), False
+    yield from ((f"{'x' * max(limits.least, 1)}{control}", False) for control in CONTROLS)
+
+
+def _lists(path: FieldPath) -> Iterator[Change]:
+    """One item at its extremes; as many items as may be, and one more."""
+    field, (_, most) = path.last, counts_of(path.last)
+    text, limits = text_of(field), range_of(field)
+    if field.enum_type is not None:
+        choices = choices_of(field)
+        yield Change(path, [*choices], True)
+        yield Change(path, [choices[0], choices[0]], False)
+        yield Change(path, [max(choices) + 1], False)
+    elif text is not None:
+        yield from (Change(path, [value], inside) for value, inside in texts(text))
+        if most is not None:
+            yield Change(path, [f"item_{path.last.number}_{number}" for number in range(most)], True)
+            yield Change(path, [f"item_{number}" for number in range(most + 1)], False)
+    elif limits is not None and not time_type(field):
+        yield from (Change(path, [change.value], change.inside) for change in _numbers(path, limits))
