@@ -209,4 +209,9 @@ class ObserveQueues(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDue(Command):
-    """Time-outs, expiries and scheduled jobs that are due: each is checked against the state of this moment."""
+    """Time-outs, expiries and scheduled jobs that are due: each is checked against the state of this moment.
+
+    ``skip``: (kind of entry, name) of those that are left alone.
+    """
+
+    skip: frozenset[tuple[int, str]] = frozenset()

@@ -43,6 +43,11 @@ def cell_name(cell: int) -> str:
     return str(h3_int.int_to_str(cell))
 
 
+def cell_number(name: str) -> int:
+    """The reverse of ``cell_name``."""
+    return int(h3_int.str_to_int(name))
+
+
 def outline_of(name: str) -> list[tuple[float, float]]:
     """Longitude and latitude of the corners of an H3 cell, as GeoJSON orders them, to a metre."""
     return [(round(lng, 5), round(lat, 5)) for lat, lng in h3.cell_to_boundary(name)]

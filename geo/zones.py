@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -109,10 +110,15 @@ class ZoneSet:
         zone = next((zone for zone in self.at(latitude, longitude) if zone.rule is Rule.QUEUE), None)
         return -1 if zone is None else self.queue_names.index(zone.name)
 
-    def queue_of(self, latitudes: Floats, longitudes: Floats) -> Ints:
-        """Shape (n,), int64: index in ``queue_names`` of the first queue zone that holds each point, or -1."""
+    def queue_of(self, latitudes: Floats, longitudes: Floats, without: Collection[str] = ()) -> Ints:
+        """Shape (n,), int64: index in ``queue_names`` of the first queue zone that holds each point, or -1.
+
+        Zones whose names are in ``without`` are not looked at.
+        """
         found = np.full(latitudes.size, -1, np.int64)
         for index in reversed(range(len(self._queues))):
+            if self._queues[index].name in without:
+                continue
             found[self._queues[index].holds(latitudes, longitudes)] = index
         return found
 

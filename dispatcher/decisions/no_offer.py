@@ -9,6 +9,7 @@ import numpy as np
 
 from dispatcher.market import Market, MovedCouriers, Round, lifecycle
 from dispatcher.market.offers import GATES
+from dispatcher.market.set_aside import SetAside
 from dispatcher.times import micros
 from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -94,7 +95,10 @@ class Reruns:
         answer = pb.NoOffer(round_sequence=event.sequence, time=event.time)
         body = event.round_settled
         moved, as_of = moved_of(market, body), micros(body.as_of)
-        opened = market.problem(moved, as_of)
+        if self.job_id in body.set_aside_job_ids:
+            answer.sentence = "The job was left out of this round, because it could not be computed."
+            return answer
+        opened = market.problem(moved, as_of, SetAside.of_round(body))
         if opened is None or self.job_id not in opened.job_ids:
             answer.sentence = "The job was being offered to another courier."
             return answer
@@ -103,7 +107,8 @@ class Reruns:
         job = opened.job_ids.index(self.job_id)
         place = _place(market, opened, self.courier_id)
         if place is None:
-            answer.sentence = f"You did not count as supply: {_why_no_supply(market, self.courier_id)}."
+            reason = _why_no_supply(market, self.courier_id, body)
+            answer.sentence = f"You did not count as supply: {reason}."
             return answer
         edge = _cheapest(candidates, job, place)
         if edge is None:
@@ -137,7 +142,9 @@ def _place(market: Market, opened: Round, courier_id: str) -> int | None:
     return int(found[0]) if found.size else None
 
 
-def _why_no_supply(market: Market, courier_id: str) -> str:
+def _why_no_supply(market: Market, courier_id: str, body: events_pb.RoundSettled) -> str:
+    if market.state.numbers.get(courier_id) in body.set_aside_numbers:
+        return "you were left out of this round, because what the market knew about you could not be computed"
     courier = market.state.couriers.get(courier_id)
     if courier is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
         return "you were offline"

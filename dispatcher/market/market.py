@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher import commands
 from dispatcher.errors import NotFound
-from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, waits
+from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, unfilled, waits
 from dispatcher.market.decide import (
     contests,
     couriers,
@@ -23,7 +23,8 @@ from dispatcher.market.decide import (
     zone_queues,
 )
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.state import MarketState
+from dispatcher.market.set_aside import NOTHING, SetAside
+from dispatcher.market.state import DueEntry, MarketState
 from dispatcher.messages import copied
 from dispatcher.times import duration, timestamp
 from geo.travel import TravelTime
@@ -144,26 +145,36 @@ class Market:
         for event in events:
             apply.apply(self.state, event)
 
-    def problem(self, moved: rounds.MovedCouriers, now_us: int) -> rounds.Round | None:
+    def problem(self, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> rounds.Round | None:
         """The round to solve now, or None where no job waits or no courier is free."""
-        return rounds.open_round(self.state, moved, now_us)
+        return rounds.open_round(self.state, moved, now_us, set_aside)
 
-    def settle(self, round_: rounds.Round, assignment: Assignment, now_us: int) -> list[Event]:
-        """The round's events: the round itself and its offers."""
+    def settle(
+        self, round_: rounds.Round, assignment: Assignment, now_us: int, unfillable: Collection[int] = ()
+    ) -> list[Event]:
+        """The round's events: the round itself and its offers, but for those of the ``unfillable`` edges."""
         drafts = Drafts(self.state, now_us)
-        rounds.settle_round(self.state, round_, assignment, now_us, drafts)
+        rounds.settle_round(self.state, round_, assignment, now_us, drafts, unfillable)
         return drafts.events
+
+    def unfilled(self, round_: rounds.Round, assignment: Assignment, now_us: int) -> list[unfilled.Unfilled]:
+        """The chosen pairs whose offers cannot be made, for a round that fails to settle. Changes nothing."""
+        return unfilled.unfilled(self.state, round_, assignment, now_us)
 
     def surge_is_due(self, now_us: int) -> bool:
         """Whether the policy has surge, and its next tick is due."""
         return surge.is_due(self.state, now_us)
 
-    def tick_surge(self, moved: rounds.MovedCouriers, now_us: int) -> list[Event]:
+    def tick_surge(self, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> list[Event]:
         """The multipliers of all cells anew, from demand and supply of this moment; and nudges by those in force."""
         drafts = Drafts(self.state, now_us)
-        nudges.update(self.state, moved, now_us, drafts)
-        surge.update(self.state, moved, now_us, drafts)
+        nudges.update(self.state, moved, now_us, drafts, set_aside)
+        surge.update(self.state, moved, now_us, drafts, set_aside)
         return drafts.events
+
+    def counted_in_surge(self) -> SetAside:
+        """Everything that the next surge tick would count, for a tick that fails."""
+        return surge.counted_in(self.state)
 
     def check_plan(
         self, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: rounds.MovedCouriers, now_us: int
@@ -181,9 +192,13 @@ class Market:
         """One job and one courier alone, as a round would see them."""
         return waits.problem_of_pair(self.state, job_id, courier_id, moved, now_us)
 
-    def next_due(self) -> int | None:
-        """Market time of the next time-out or expiry."""
-        return self.state.next_due()
+    def next_due(self, skip: Collection[tuple[int, str]] = ()) -> int | None:
+        """Market time of the next time-out or expiry but for those to skip."""
+        return self.state.next_due(skip)
+
+    def due_by(self, now_us: int) -> list[DueEntry]:
+        """What is due by now, earliest first; entries that cannot be checked against the state are among them."""
+        return self.state.due_by(now_us, lenient=True)
 
     def courier_view(self, courier_id: str) -> courier_pb.Courier:
         """A copy of the courier's record with the position that is on the log."""

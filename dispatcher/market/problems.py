@@ -9,6 +9,7 @@ import numpy as np
 from dispatcher.market import plans as plan
 from dispatcher.market.couriers import NOWHERE, OPEN_ENDED
 from dispatcher.market.queue import JOB_COLUMNS, NEVER, WHOLE_COLUMNS, QueuedJob, queued
+from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.skills import SkillColumns, skill_columns
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span
@@ -51,23 +52,31 @@ _INSERTIONS = {
 }
 
 
-def revisable(state: MarketState) -> tuple[str, ...]:
+def revisable(state: MarketState, set_aside: SetAside = NOTHING) -> tuple[str, ...]:
     """Open offers that a round may revise: where the policy says so, of couriers who have nothing else in hand."""
     if not state.policy.matching.commitment.HasField("revise_when_better_by"):
         return ()
     asked = state.columns.asked
-    return tuple(offer_id for offer_id, offer in state.offers.items() if asked[state.numbers[offer.courier_id]])
+    return tuple(
+        offer_id
+        for offer_id, offer in state.offers.items()
+        if set_aside.jobs.isdisjoint(offered.job_id for offered in offer.jobs)
+        and (number := state.numbers[offer.courier_id]) not in set_aside.couriers
+        and asked[number]
+    )
 
 
-def supply(state: MarketState, offers: tuple[str, ...], now_us: int) -> tuple[Ints, Bools]:
+def supply(
+    state: MarketState, offers: tuple[str, ...], now_us: int, set_aside: SetAside = NOTHING
+) -> tuple[Ints, Bools]:
     """Numbers, ascending, of the couriers who count in a round, and who of them is under way with room for more.
 
     Free couriers always, and those of the ``offers`` that may be revised; those under way where the policy shares them;
     and, as supply that cannot be offered anything yet, those who will be free within the policy's horizon.
     """
     columns, matching = state.columns, state.policy.matching
-    free = columns.available_numbers()
-    busy = columns.under_way_numbers()
+    free = set_aside.present(columns.available_numbers())
+    busy = set_aside.present(columns.under_way_numbers())
     limit = matching.sharing.jobs_per_courier if matching.sharing.under_way else 0
     sharing = busy[columns.jobs[busy] < limit]
     later = np.zeros(0, np.int64)
@@ -140,11 +149,11 @@ def problem_of(
     )
 
 
-def with_offered(state: MarketState, offers: tuple[str, ...]) -> dict[str, QueuedJob]:
-    """The market's open jobs, and behind them those of offers that may be revised."""
+def with_offered(state: MarketState, offers: tuple[str, ...], waiting: dict[str, QueuedJob]) -> dict[str, QueuedJob]:
+    """The open jobs that wait, and behind them those of offers that may be revised."""
     offered = [job.job_id for offer_id in offers for job in state.offers[offer_id].jobs]
     rows = {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in offered}
-    return state.queue | rows if rows else state.queue
+    return waiting | rows if rows else waiting
 
 
 def _open_offers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.offers import GATES, fill_offer
 from dispatcher.market.problems import problem_of, revisable, supply, with_offered
+from dispatcher.market.queue import QueuedJob
+from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span, timestamp
 from geo.units import Ints
@@ -44,7 +47,7 @@ class Round:
     """A problem, and what its indices mean: ``job_ids[i]`` is job i, ``numbers[j]`` is courier j's number.
 
     ``plans[j]``: the stops (job id, kind) that courier j had accepted when the round was opened; those without are
-    missing. ``offers``: open ones that the round may revise.
+    missing. ``offers``: open ones that the round may revise. ``set_aside``: jobs and couriers that were left out.
     """
 
     problem: Problem
@@ -55,44 +58,68 @@ class Round:
     as_of_us: int
     state_sequence: int
     offers: tuple[str, ...] = ()
+    set_aside: SetAside = NOTHING
 
 
-def open_round(state: MarketState, moved: MovedCouriers, now_us: int) -> Round | None:
-    """The problem of this moment, or None where there is nothing to decide."""
-    offers = revisable(state)
-    if not state.queue and not offers:
+def open_round(state: MarketState, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> Round | None:
+    """The problem of this moment without what is set aside, or None where there is nothing to decide."""
+    offers = revisable(state, set_aside)
+    waiting = _waiting(state, set_aside)
+    if not waiting and not offers:
         return None
-    numbers, sharing = supply(state, offers, now_us)
+    numbers, sharing = supply(state, offers, now_us, set_aside)
     # With nothing but open offers, and nobody else to make them to, all stays as it is.
-    if not numbers.size or (not state.queue and numbers.size == len(offers)):
+    if not numbers.size or (not waiting and numbers.size == len(offers)):
         return None
-    queue = with_offered(state, offers)
+    moved = _present(moved, set_aside)
+    queue = with_offered(state, offers, waiting)
     problem = problem_of(state, numbers, sharing, moved, now_us, queue, offers)
     plans = {
         index: tuple((stop.job_id, stop.kind) for stop in state.couriers[state.columns.ids[number]].plan)
         for index, number in zip(np.flatnonzero(sharing).tolist(), numbers[sharing].tolist(), strict=True)
     }
-    return Round(problem, tuple(queue), numbers, plans, moved, now_us, state.sequence, offers)
+    return Round(problem, tuple(queue), numbers, plans, moved, now_us, state.sequence, offers, set_aside)
 
 
-def settle_round(state: MarketState, round_: Round, assignment: Assignment, now_us: int, drafts: Drafts) -> None:
+def _waiting(state: MarketState, set_aside: SetAside) -> dict[str, QueuedJob]:
+    if set_aside.jobs.isdisjoint(state.queue):
+        return state.queue
+    return {job_id: row for job_id, row in state.queue.items() if job_id not in set_aside.jobs}
+
+
+def _present(moved: MovedCouriers, set_aside: SetAside) -> MovedCouriers:
+    if not set_aside.couriers:
+        return moved
+    rows = np.flatnonzero(~np.isin(moved.numbers, list(set_aside.couriers)))
+    in_ms = None if moved.in_ms is None else moved.in_ms[rows]
+    return MovedCouriers(moved.numbers[rows], moved.latitude_e7[rows], moved.longitude_e7[rows], in_ms)
+
+
+def settle_round(
+    state: MarketState,
+    round_: Round,
+    assignment: Assignment,
+    now_us: int,
+    drafts: Drafts,
+    unfillable: Collection[int] = (),
+) -> None:
     """The round's event, offers that are withdrawn for better ones, and its offers.
 
-    Pairs that the market has overtaken meanwhile are left out and counted.
+    Pairs that the market has overtaken meanwhile are left out and counted, and so are the ``unfillable`` edges.
     """
-    chosen = _edges(round_, assignment)
-    possible = [edge for edge in chosen if _still_possible(state, round_, assignment, edge)]
+    chosen = [edge for edge in chosen_edges(round_, assignment) if edge not in unfillable]
+    possible = [edge for edge in chosen if still_possible(state, round_, assignment, edge)]
     overtaken = sum(len(assignment.candidates.members(edge)) for edge in set(chosen) - set(possible))
-    event = drafts.add(round_settled=_record(state, round_, assignment, overtaken))
-    for offer_id, edge in _revised(state, round_, assignment, possible).items():
-        drafts.add(offer_answered=_withdrawn(state, round_, assignment, offer_id, edge))
+    event = drafts.add(round_settled=_record(state, round_, assignment, overtaken, len(unfillable)))
+    for offer_id, edge in revised_offers(state, round_, assignment, possible).items():
+        drafts.add(offer_answered=withdrawn(state, round_, assignment, offer_id, edge))
     for edge in possible:
         # Filled in place: a copy of a whole offer is the dearest part of a round's end.
         offer = drafts.add().offer_made.offer
         fill_offer(offer, state, round_, assignment, edge, event.sequence, now_us)
 
 
-def _edges(round_: Round, assignment: Assignment) -> list[int]:
+def chosen_edges(round_: Round, assignment: Assignment) -> list[int]:
     """The chosen edges that become offers now, each once, in the order of their first jobs; none offered already."""
     ready = assignment.matched & ~assignment.held
     edges = np.array(list(dict.fromkeys(assignment.edge[ready].tolist())), np.int64)
@@ -103,7 +130,7 @@ def _edges(round_: Round, assignment: Assignment) -> list[int]:
     return found
 
 
-def _still_possible(state: MarketState, round_: Round, assignment: Assignment, edge: int) -> bool:
+def still_possible(state: MarketState, round_: Round, assignment: Assignment, edge: int) -> bool:
     courier = int(assignment.candidates.courier[edge])
     number = int(round_.numbers[courier])
     for job in assignment.candidates.members(edge):
@@ -124,7 +151,7 @@ def _is_revisable(round_: Round, state: MarketState, offer_id: str) -> bool:
     return bool(offer_id) and offer_id in round_.offers and offer_id in state.offers
 
 
-def _revised(state: MarketState, round_: Round, assignment: Assignment, edges: list[int]) -> dict[str, int]:
+def revised_offers(state: MarketState, round_: Round, assignment: Assignment, edges: list[int]) -> dict[str, int]:
     """Open offers that stand in the way of the edges, each with the first edge that it is withdrawn for."""
     revised: dict[str, int] = {}
     if not round_.offers:
@@ -138,7 +165,7 @@ def _revised(state: MarketState, round_: Round, assignment: Assignment, edges: l
     return revised
 
 
-def _withdrawn(
+def withdrawn(
     state: MarketState, round_: Round, assignment: Assignment, offer_id: str, edge: int
 ) -> events_pb.OfferAnswered:
     offer = state.offers[offer_id]
@@ -153,7 +180,9 @@ def _withdrawn(
     )
 
 
-def _record(state: MarketState, round_: Round, assignment: Assignment, overtaken: int) -> events_pb.RoundSettled:
+def _record(
+    state: MarketState, round_: Round, assignment: Assignment, overtaken: int, unfilled: int
+) -> events_pb.RoundSettled:
     columns, moved = state.columns, round_.moved
     offered = assignment.matched & ~assignment.held
     assigned = np.where(offered, round_.numbers[np.where(offered, assignment.courier, 0)], 0)
@@ -177,6 +206,9 @@ def _record(state: MarketState, round_: Round, assignment: Assignment, overtaken
         held=int(assignment.held.sum()) + int((assignment.planned != NOBODY).sum()),
         bundled=int(shared.size - np.unique(shared).size),
         unmatched_gates=_gate_counts(assignment.candidates.gates[left].sum(axis=0)),
+        set_aside_job_ids=sorted(round_.set_aside.jobs),
+        set_aside_numbers=sorted(round_.set_aside.couriers),
+        unfilled=unfilled,
     )
 
 
@@ -188,14 +220,24 @@ def _gate_counts(removed: Ints) -> list[offer_pb.GateCount]:
     ]
 
 
-def stranded(round_: Round, assignment: Assignment, most: int) -> list[oversight_pb.StrandedJob]:
-    """Jobs without any candidate, at most so many, the oldest first, and what removed the couriers."""
+def _lonely(round_: Round, assignment: Assignment) -> Ints:
+    """Indices of the jobs without any candidate."""
     candidates = assignment.candidates
     lonely = np.ones(len(round_.job_ids), bool)
     lonely[candidates.jobs[candidates.jobs != NOBODY]] = False
-    oldest = np.flatnonzero(lonely)
+    return np.flatnonzero(lonely)
+
+
+def without_candidates(round_: Round, assignment: Assignment) -> list[str]:
+    """Ids of the jobs for which no courier is eligible and in reach."""
+    return [round_.job_ids[job] for job in _lonely(round_, assignment).tolist()]
+
+
+def stranded(round_: Round, assignment: Assignment, most: int) -> list[oversight_pb.StrandedJob]:
+    """Jobs without any candidate, at most so many, the oldest first, and what removed the couriers."""
+    oldest = _lonely(round_, assignment)
     oldest = oldest[np.argsort(-round_.problem.jobs.age_s[oldest], kind="stable")][:most]
     return [
-        oversight_pb.StrandedJob(job_id=round_.job_ids[job], gates=_gate_counts(candidates.gates[job]))
+        oversight_pb.StrandedJob(job_id=round_.job_ids[job], gates=_gate_counts(assignment.candidates.gates[job]))
         for job in oldest.tolist()
     ]

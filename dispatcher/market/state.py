@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -182,11 +182,26 @@ class MarketState:
     def push_due(self, at_us: int, kind: Due, name: str) -> None:
         heapq.heappush(self.due, (at_us, kind, name))
 
-    def next_due(self) -> int | None:
-        """Market time of the next thing that falls due; what is not current any more leaves the heap here."""
-        while self.due and not self.is_current(self.due[0]):
-            heapq.heappop(self.due)
-        return self.due[0][0] if self.due else None
+    def next_due(self, skip: Collection[tuple[int, str]] = ()) -> int | None:
+        """Market time of the next thing that falls due; what is not current any more leaves the heap here.
+
+        An entry that cannot be checked counts as current.
+        """
+        skipped = []
+        while self.due and (self.due[0][1:] in skip or not self._may_be_current(self.due[0])):
+            entry = heapq.heappop(self.due)
+            if entry[1:] in skip:
+                skipped.append(entry)
+        found = self.due[0][0] if self.due else None
+        for entry in skipped:
+            heapq.heappush(self.due, entry)
+        return found
+
+    def _may_be_current(self, entry: DueEntry) -> bool:
+        try:
+            return self.is_current(entry)
+        except Exception:
+            return True
 
     def is_current(self, entry: DueEntry) -> bool:
         """Whether a due entry still speaks of the state as it is."""
@@ -224,13 +239,18 @@ class MarketState:
             return None
         return period_start(floor.engaged, clock.period_us) + span(floor.engaged.period)
 
-    def due_by(self, now_us: int) -> list[DueEntry]:
-        """The current entries due by now, earliest first; the heap stays as it is."""
+    def due_by(self, now_us: int, skip: Collection[tuple[int, str]] = (), *, lenient: bool = False) -> list[DueEntry]:
+        """The current entries due by now but for those to skip, earliest first; the heap stays as it is.
+
+        ``lenient``: an entry that cannot be checked counts as current; else its exception is raised.
+        """
+        is_current = self._may_be_current if lenient else self.is_current
         found, look = [], [0]
         while look:
             index = look.pop()
             if index < len(self.due) and self.due[index][0] <= now_us:
-                if self.is_current(self.due[index]):
-                    found.append(self.due[index])
+                entry = self.due[index]
+                if entry[1:] not in skip and is_current(entry):
+                    found.append(entry)
                 look += [2 * index + 1, 2 * index + 2]
         return sorted(set(found))

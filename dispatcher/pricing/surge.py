@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,6 +46,20 @@ class SurgeField:
     def percent_of(self, cell: int) -> int:
         return self.surging.get(cell, NONE_PERCENT)
 
+    def without(self, cells: Collection[int]) -> SurgeField:
+        """The field without these cells, which then have no demand, no supply and 100 %."""
+        if not cells:
+            return self
+        kept = ~np.isin(self.cells, list(cells))
+        return replace(
+            self,
+            cells=self.cells[kept],
+            demand=self.demand[kept],
+            supply=self.supply[kept],
+            percent=self.percent[kept],
+            surging={cell: percent for cell, percent in self.surging.items() if cell not in cells},
+        )
+
 
 def counted(cells: Ints) -> tuple[Ints, Ints]:
     """Distinct cells, ascending, and how often each occurs."""
@@ -59,8 +74,10 @@ def tick(
     policy: policy_pb.SurgePolicy,
     now_us: int,
     grid: CellGrid,
+    set_aside: Collection[int] = (),
 ) -> events_pb.SurgeUpdated:
     """The next field, as the event that the log keeps. ``demand`` and ``supply``: (cells, counts) as of ``counted``.
+    Cells that are set aside get no share of their neighbours' counts.
 
     With D and S spread to the neighbours and smoothed exponentially in time, the multiplier is
     1 + sensitivity x (D / (S + prior_couriers) - balance), rounded to steps, kept between floor and cap, and no further
@@ -69,6 +86,8 @@ def tick(
     """
     spreads = bool(policy.spread_basis_points)
     cells = _cells(before.cells, np.union1d(demand[0], supply[0]), grid, spreads)
+    if set_aside:
+        cells = np.setdiff1d(cells, np.array(list(set_aside), np.int64))
     nearby = grid.places(cells) if spreads and cells.size else None
     kept = _kept(before, policy, now_us)
     raw = [_at(cells, *column) for column in (demand, supply)]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
+
+from services.telling import where
+
+log = logging.getLogger(__name__)
 
 
 class Chore(ABC):
@@ -29,4 +34,7 @@ class Chore(ABC):
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            await self.work()
+            try:
+                await self.work()
+            except Exception as fault:
+                log.error("%s failed, and is done again later: %s", type(self).__name__, where(fault))

@@ -19,6 +19,7 @@ FIRST_S, LAST_S = 946_684_800, 7_258_118_400
 DRAIN_AT = 4096
 
 Refuse = Callable[[str, str], None]
+Report = Callable[[int, Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,11 @@ class Waiting:
 
 
 class LocationIntake:
-    def __init__(self, index: LiveIndex) -> None:
+    """``report``: called with the courier's number and the fault of a batch that cannot be taken in."""
+
+    def __init__(self, index: LiveIndex, report: Report = lambda _number, _fault: None) -> None:
         self._index = index
+        self._report = report
         self._waiting: list[Waiting] = []
         self.accepted = 0
         self.refused = 0
@@ -47,9 +51,25 @@ class LocationIntake:
     def drain(self, now_ms: int) -> None:
         """Check and index what waits. A batch with one faulty position is refused whole, and told which one."""
         waiting, self._waiting = self._waiting, []
-        shaped = [item for item in waiting if self._well_shaped(item)]
+        self._take_each([item for item in waiting if self._well_shaped(item)], now_ms)
+
+    def _take_each(self, shaped: list[Waiting], now_ms: int) -> None:
+        """Take all in together; where that fails, by halves, so that only the batch that is the cause is refused."""
         if not shaped:
             return
+        try:
+            self._take(shaped, now_ms)
+        except Exception as fault:
+            if len(shaped) > 1:
+                middle = len(shaped) // 2
+                self._take_each(shaped[:middle], now_ms)
+                self._take_each(shaped[middle:], now_ms)
+                return
+            self.refused += 1
+            self._report(shaped[0].courier_number, fault)
+            shaped[0].refuse("locations", "the server cannot take these positions in: check their values")
+
+    def _take(self, shaped: list[Waiting], now_ms: int) -> None:
         pings, lengths = _columns(shaped)
         ends = np.cumsum(lengths) - 1
         keep = self._sound(shaped, pings, lengths, ends - lengths + 1, now_ms)

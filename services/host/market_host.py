@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers, requests
 from dispatcher.market.market import Networks
+from dispatcher.market.stuck import LonelyJobs
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
 from geo.live_index import LiveIndex
@@ -36,7 +37,10 @@ from services.host.applied import Applied, applied
 from services.host.locations import LocationIntake
 from services.host.log_writer import STORE_FAULTS, LogWriter
 from services.host.projector import Projector
+from services.host.publication import INCOMPLETE, Publication, fold_measures
+from services.host.quarantine import Item, Kind, Loop, Quarantine, loop_item
 from services.host.sessions import Sessions
+from services.host.subjects import author_of
 from services.host.watches import JobWatches
 from services.signals import Signals
 from services.telling import told, where
@@ -54,6 +58,7 @@ FIGURES_EVERY_S = 1.0
 TABLES_LIMIT_S = 10.0
 
 T = TypeVar("T")
+Blame = Callable[[events_pb.Event], Iterable[Item]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,13 @@ class MarketHost:
         self._signals = signals
         self._reading: Reading | None = None
         self._read_s = 0.0
+        # What could not be served, and when it is tried again.
+        self.quarantine = Quarantine(clock.now)
         self.sessions = Sessions()
         self.watches = JobWatches()
+        self._publication = Publication(self.sessions, self.watches, self.quarantine)
         self.index = LiveIndex()
-        self.locations = LocationIntake(self.index)
+        self.locations = LocationIntake(self.index, self._positions_refused)
         self.market = Market.new(opening.networks)
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
@@ -93,6 +101,8 @@ class MarketHost:
         self._stopping = False
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
+        # Since when jobs have been without a possible courier.
+        self.lonely = LonelyJobs()
         # How long each stage of the last round took.
         self.stages_s: dict[str, float] = {}
         # The latest snapshot that is saved.
@@ -156,6 +166,8 @@ class MarketHost:
             await self._save_snapshot()
         except (DispatchError, *STORE_FAULTS) as fault:
             log.warning("the market could not be left tidy (its log is whole all the same): %s", told(fault))
+        except Exception as fault:
+            log.error("no snapshot was saved at the end; the log is complete: %s", where(fault))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -165,6 +177,8 @@ class MarketHost:
         """State, measures and projections from the database; from here on this process is the market's writer."""
         await self._lock.acquire()
         await self._store.acquire()
+        for loop in (Loop.MEASURES, Loop.TABLES):
+            self.quarantine.drop(loop)
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
         self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
@@ -172,10 +186,10 @@ class MarketHost:
         self.measures = await self._measures(*saved) if saved is not None else Measures()
         self.snapshot_sequence = 0 if saved is None else saved[0].sequence
         await self._projections.load()
-        self.projector = Projector(self._projections)
+        self.projector = Projector(self._projections, self.quarantine)
         async for event in self._store.read(self.market.sequence):
             self.market.apply([event])
-            self.measures.fold(event)
+            fold_measures(self.measures, event, self.quarantine)
             self.projector.add([applied(self.market, event)])
             # However often we are killed before a snapshot is made: what was folded once is not folded again. The
             # tables have come as far, and are followed from it on.
@@ -204,7 +218,7 @@ class MarketHost:
         async for event in self._store.read(0):
             if event.sequence > market.sequence:
                 break
-            measures.fold(event)
+            fold_measures(measures, event, self.quarantine)
         return measures
 
     def _place_couriers(self) -> None:
@@ -234,7 +248,7 @@ class MarketHost:
     async def _keep_writing(self) -> None:
         """Run writer and projector; after a failed append drop the memory and load it anew."""
         while True:
-            projecting = self.supervised(self.projector.run())
+            projecting, pause_s = self.supervised(self.projector.run()), 0.0
             try:
                 await self._writer.run()
             except StaleWriter:
@@ -243,12 +257,18 @@ class MarketHost:
             except MarketUnavailable as fault:
                 log.error("%s: dropping memory and loading from the log", fault)
                 self.accepting = False
+            except Exception as fault:
+                self.accepting = False
+                incident = self.quarantine.add(Loop.LOG, loop_item(Loop.LOG), fault, "writing the log")
+                pause_s = self.quarantine.seconds_left(incident)
+                self._writer.give_up(MarketUnavailable("LOG_UNAVAILABLE", "the event log cannot be written now"))
             finally:
                 projecting.cancel()
                 await asyncio.gather(projecting, return_exceptions=True)
             await self.projector.close()
             # What else is connected may be as dead: the next uses connect anew.
             await self._pool.expire_connections()
+            await asyncio.sleep(pause_s)
             await self._reload()
 
     async def _reload(self) -> None:
@@ -318,11 +338,30 @@ class MarketHost:
         A repetition of an earlier request changes nothing and gives the view of now.
         """
         self.check_accepting()
+        self._check_author(command)
         writer = self._writer
-        self.take(self.market.decide(command, self.clock.now()))
+        events = self.market.decide(command, self.clock.now())
+        self.take(events, Loop.COMMANDS, lambda _event: (author_of(command),))
+        if events and self.quarantine.has(Loop.COMMANDS):
+            self.quarantine.release(Loop.COMMANDS, (author_of(command),))
         result = view(self.market)
         await writer.durable(self.market.sequence)
         return result
+
+    def _check_author(self, command: commands.Command) -> None:
+        """Raises MarketUnavailable for a command like one of the same author that made the market reload a moment ago."""
+        if not self.quarantine.has(Loop.COMMANDS):
+            return
+        author = author_of(command)
+        incident = self.quarantine.find(Loop.COMMANDS, author)
+        if incident is not None and (left_s := self.quarantine.seconds_left(incident)):
+            raise MarketUnavailable(
+                "SET_ASIDE",
+                f"the last {author.detail} of this caller could not be applied (incident {incident.incident_id}); "
+                f"the next one is accepted in {left_s:.1f} s",
+                incident=incident.incident_id,
+                retry_after_s=f"{left_s:.1f}",
+            )
 
     async def note_access(self, call: Call) -> None:
         """Keeps on the log whose data somebody looked at by office; durable when it returns."""
@@ -389,42 +428,62 @@ class MarketHost:
 
     # --- events
 
-    def take(self, events: Sequence[events_pb.Event]) -> None:
+    def take(
+        self, events: Sequence[events_pb.Event], loop: Loop = Loop.COMMANDS, blame: Blame = lambda _event: ()
+    ) -> None:
         """Apply and log events that were decided on this very state.
 
         Where one cannot be applied, memory may be half changed and none of them is on the log: memory is dropped, and
-        loaded anew. Raises MarketUnavailable then.
+        loaded anew. What ``blame`` names for that event is set aside first, so that it does not happen again at once.
+        Raises MarketUnavailable then.
         """
         taken = []
-        try:
-            for event in events:
+        for event in events:
+            try:
                 self.market.apply([event])
                 taken.append(applied(self.market, event))
-        except Exception as fault:
-            failure = MarketUnavailable("NOT_APPLIED", "the market could not take this in; it is loaded anew")
-            self.accepting = False
-            self._writer.give_up(failure)
-            raise failure from fault
+            except Exception as fault:
+                raise self._not_applied(event, fault, loop, blame) from fault
         if taken:
             self._writer.add(taken)
 
+    def _not_applied(self, event: events_pb.Event, fault: Exception, loop: Loop, blame: Blame) -> MarketUnavailable:
+        items = list(blame(event)) or [loop_item(loop)]
+        stage = f"applying {event.WhichOneof('body')}"
+        for item in items:
+            # The jobs of an offer are the likelier cause than its courier, who is tried with others sooner.
+            soon = item.kind is Kind.COURIER and len(items) > 1
+            incident = self.quarantine.add(loop, item, fault, stage, soon=soon, needs_proof=True)
+        text = f"the market could not apply this and is loaded from its log (incident {incident.incident_id})"
+        failure = MarketUnavailable("NOT_APPLIED", text, incident=incident.incident_id)
+        self.accepting = False
+        self._writer.give_up(failure)
+        return failure
+
     def _publish(self, batch: Sequence[Applied]) -> None:
         """Durable events reach measures, couriers, watchers and tables, in order."""
+        self._publication.publish(batch, self.measures, self.projector)
         for one in batch:
-            self.measures.fold(one.event)
-            self.sessions.publish(one)
-            for job in one.jobs:
-                self.watches.publish(job)
             if one.kind == "courier_online":
                 self._note_arrival(one.event.courier_online)
-        self.projector.add(batch)
 
     def _note_arrival(self, body: events_pb.CourierOnline) -> None:
         now_ms = self.clock.now() // 1000
-        self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
+        try:
+            self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
+        except Exception as fault:
+            self._positions_refused(body.courier_number, fault)
+
+    def _positions_refused(self, number: int, fault: Exception) -> None:
+        """A courier's positions cannot be taken in."""
+        ids = self.market.state.columns.ids
+        name = ids[number] if number < len(ids) else ""
+        self.quarantine.add(Loop.LOCATIONS, Item(Kind.COURIER, name), fault, "taking in positions")
 
     async def _save_snapshot(self) -> None:
         """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""
         market = self.market.snapshot().SerializeToString(deterministic=True)
-        await self._store.save_snapshot(market, self.measures.to_json(), self.market.sequence)
+        # Measures that lack an event are not kept: the next start folds them from the log.
+        measures = INCOMPLETE if self.quarantine.has(Loop.MEASURES) else self.measures.to_json()
+        await self._store.save_snapshot(market, measures, self.market.sequence)
         self.snapshot_sequence = self.market.sequence

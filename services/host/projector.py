@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+
+import asyncpg
 
 from dispatcher.errors import MarketUnavailable
 from dispatcher.log.projections import Projections, Rows
 from services.host.applied import Applied
 from services.host.log_writer import STORE_FAULTS
-from services.telling import told
+from services.host.quarantine import Item, Kind, Loop, Quarantine, loop_item
+from services.telling import ABOUT_THE_DATABASE, told
 
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.1
 RETRY_S = 1.0
+# Further classes of SQLSTATE that say nothing about the rows: transactions and locks.
+ABOUT_THE_MOMENT = ABOUT_THE_DATABASE | {"25", "40", "55"}
 
 
 def _is_cancelled() -> bool:
@@ -24,12 +30,24 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-class Projector:
-    """Writes what was published; ``reached`` waits until the tables show a sequence."""
+def is_about_the_rows(fault: Exception) -> bool:
+    """Whether the rows themselves are refused: the same rows would fail again, others would not."""
+    if isinstance(fault, asyncpg.PostgresError) and fault.sqlstate is not None:
+        return str(fault.sqlstate)[:2] not in ABOUT_THE_MOMENT
+    return isinstance(fault, asyncpg.DataError) or not isinstance(fault, STORE_FAULTS)
 
-    def __init__(self, projections: Projections) -> None:
+
+class Projector:
+    """Writes what was published; ``reached`` waits until the tables show a sequence.
+
+    Events whose rows the database refuses are set aside and tried again later, one by one.
+    """
+
+    def __init__(self, projections: Projections, quarantine: Quarantine) -> None:
         self._projections = projections
-        self._rows = Rows()
+        self._quarantine = quarantine
+        self._waiting: list[Applied] = []
+        self._refused: dict[Item, Applied] = {}
         self._advanced = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._closed = False
@@ -40,9 +58,8 @@ class Projector:
 
     def add(self, batch: Sequence[Applied]) -> None:
         """Events must come in order; those that the tables show already are passed over."""
-        for applied in batch:
-            if applied.event.sequence > self._projections.sequence:
-                self._rows.add(applied.event, applied.kind, applied.jobs, applied.phases)
+        shown = self._projections.sequence
+        self._waiting += [applied for applied in batch if applied.event.sequence > shown]
         self._wanted.set()
 
     async def reached(self, sequence: int) -> None:
@@ -60,22 +77,72 @@ class Projector:
 
     async def run(self) -> None:
         while True:
-            await self._wanted.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), RETRY_S if self._refused else None)
             await asyncio.sleep(GATHER_S)
             self._wanted.clear()
             await self.flush()
+            await self.retry()
 
     async def flush(self) -> None:
         """Write what has gathered. A database that is away is waited for; nothing is dropped."""
-        rows, self._rows = self._rows, Rows()
-        while rows.sequence:
-            try:
-                await self._projections.write(rows)
-                break
-            except STORE_FAULTS as fault:
-                if _is_cancelled():
-                    raise asyncio.CancelledError from fault
-                log.warning("the projections wait for the database: %s", told(fault))
-                await asyncio.sleep(RETRY_S)
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            await self._write(waiting)
         async with self._advanced:
             self._advanced.notify_all()
+
+    async def retry(self) -> None:
+        """Write the events again that were refused and whose time has come."""
+        for item in self._quarantine.suspects(Loop.TABLES) & self._refused.keys():
+            fault = await self._refusal([self._refused[item]], self._projections.sequence)
+            if fault is None:
+                del self._refused[item]
+                self._quarantine.release(Loop.TABLES, (item,))
+            else:
+                self._quarantine.add(Loop.TABLES, item, fault, "writing rows")
+
+    async def _write(self, waiting: list[Applied]) -> None:
+        """All in one transaction; by halves where rows are refused, so that only the cause is left out."""
+        fault = await self._refusal(waiting, waiting[-1].event.sequence)
+        if fault is None:
+            return
+        if len(waiting) > 1:
+            middle = len(waiting) // 2
+            await self._write(waiting[:middle])
+            await self._write(waiting[middle:])
+            return
+        await self._leave_out(waiting[0], fault)
+
+    async def _leave_out(self, applied: Applied, fault: Exception) -> None:
+        """The tables go on without the rows of an event, once the database takes anything at all."""
+        sequence = applied.event.sequence
+        while (general := await self._refusal([], sequence)) is not None:
+            # The database refuses even to note how far the tables are: no event is the cause.
+            self._quarantine.add(Loop.TABLES, loop_item(Loop.TABLES), general, "noting how far the tables are")
+            await asyncio.sleep(RETRY_S)
+        self._quarantine.release(Loop.TABLES, (loop_item(Loop.TABLES),))
+        item = Item(Kind.EVENT, str(sequence), applied.kind)
+        self._quarantine.add(Loop.TABLES, item, fault, "writing rows")
+        if self._quarantine.find(Loop.TABLES, item) is not None:
+            self._refused[item] = applied
+
+    async def _refusal(self, waiting: list[Applied], sequence: int) -> Exception | None:
+        """Write rows of these events and note the sequence. Returns how the rows are refused, None once they are
+        written."""
+        while True:
+            try:
+                rows = Rows(sequence=sequence)
+                for applied in waiting:
+                    rows.add(applied.event, applied.kind, applied.jobs, applied.phases)
+                rows.sequence = sequence
+                await self._projections.write(rows)
+            except Exception as fault:
+                if _is_cancelled():
+                    raise asyncio.CancelledError from fault
+                if is_about_the_rows(fault):
+                    return fault
+                log.warning("the projections wait for the database: %s", told(fault))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return None

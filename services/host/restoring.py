@@ -9,7 +9,7 @@ import asyncpg
 
 from dispatcher.errors import WrongState
 from dispatcher.log.ownership import held
-from dispatcher.log.projections import Projections, Rows
+from dispatcher.log.projections import Projections
 from dispatcher.log.proof import LogProof
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market
@@ -17,6 +17,9 @@ from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import applied
+from services.host.projector import Projector
+from services.host.publication import INCOMPLETE, fold_measures
+from services.host.quarantine import Loop, Quarantine
 
 BATCH = 5_000
 
@@ -47,19 +50,20 @@ async def _restore(
     projections = Projections(pool, market_id)
     await projections.load()
     market, measures, proof = Market.new(networks), Measures(), LogProof()
+    quarantine = Quarantine(lambda: market.state.time_us)
+    projector = Projector(projections, quarantine)
     waiting = iter(events)
     while batch := list(islice(waiting, BATCH)):
         await store.append(batch)
-        rows = Rows()
         for event in batch:
             proof.check(event)
             market.apply([event])
-            measures.fold(event)
-            one = applied(market, event)
-            rows.add(one.event, one.kind, one.jobs, one.phases)
-        await projections.write(rows)
+            fold_measures(measures, event, quarantine)
+            projector.add([applied(market, event)])
+        await projector.flush()
         told(batch[-1].sequence)
     body = market.snapshot().SerializeToString(deterministic=True)
-    await store.save_snapshot(body, measures.to_json(), market.sequence)
+    kept = INCOMPLETE if quarantine.has(Loop.MEASURES) else measures.to_json()
+    await store.save_snapshot(body, kept, market.sequence)
     await store.end_restore()
     return proof

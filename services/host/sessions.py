@@ -137,6 +137,12 @@ class Sessions:
         if session is not None and session.stream is not None:
             session.stream.end()
 
+    def end_stream(self, courier_id: str) -> None:
+        """End the courier's stream, if there is one; the app connects again and reads the state."""
+        session = self._by_courier.get(courier_id)
+        if session is not None and session.stream is not None:
+            session.stream.end()
+
     def end_streams(self) -> None:
         for session in self._by_courier.values():
             if session.stream is not None:

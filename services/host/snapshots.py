@@ -10,11 +10,13 @@ from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from dispatcher.measures import Measures
+from gig.v1 import events_pb2 as events_pb
 from services.host.child import in_child
 from services.host.chore import Chore
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
-from services.telling import told
+from services.host.publication import INCOMPLETE
+from services.telling import told, where
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class Snapshots(Chore):
             await in_child(save_snapshot, self._dsn, *of)
         except (BrokenExecutor, *STORE_FAULTS) as fault:
             log.warning("no snapshot at event %d: %s", sequence, told(fault))
+        except Exception as fault:
+            log.error("no snapshot at event %d: %s", sequence, where(fault))
         # After a failure too: the next try comes as many events later, not at once.
         self._host.snapshot_sequence = sequence
 
@@ -50,6 +54,25 @@ def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks:
     asyncio.run(_save_snapshot(dsn, market_id, epoch, sequence, networks))
 
 
+def _measures_of(kept: str) -> Measures | None:
+    """None where the snapshot has no measures that can be used: the next start folds them from the log."""
+    try:
+        return Measures.from_json(kept)
+    except ValueError:
+        return None
+
+
+def _folded(measures: Measures | None, event: events_pb.Event) -> Measures | None:
+    """None where the event cannot be folded; the market, which fails alike, has reported it."""
+    if measures is None:
+        return None
+    try:
+        measures.fold(event)
+    except Exception:
+        return None
+    return measures
+
+
 async def _save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks: Networks) -> None:
     pool = await open_pool(dsn, size=1)
     try:
@@ -57,13 +80,13 @@ async def _save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, ne
         store.epoch = epoch
         saved = await store.latest_snapshot()
         market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
-        measures = Measures.from_json(saved[1]) if saved is not None else Measures()
+        measures = _measures_of(saved[1]) if saved is not None else Measures()
         async for event in store.read(market.sequence):
             if event.sequence > sequence:
                 break
             market.apply([event])
-            measures.fold(event)
+            measures = _folded(measures, event)
         body = market.snapshot().SerializeToString(deterministic=True)
-        await store.save_snapshot(body, measures.to_json(), sequence)
+        await store.save_snapshot(body, measures.to_json() if measures is not None else INCOMPLETE, sequence)
     finally:
         await pool.close()

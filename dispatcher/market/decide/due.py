@@ -15,9 +15,9 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 
 
-def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001 - all of it is due
+def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: Drafts) -> str:
     """One event for each thing that is due and still in the state that its deadline speaks of."""
-    for _, kind, name in state.due_by(now_us):
+    for _, kind, name in state.due_by(now_us, command.skip):
         if kind is Due.OFFER:
             offer = state.offers[name]
             drafts.add(
@@ -44,6 +44,26 @@ def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: D
             reason = "nobody was found in time" if taken else "the quote was not taken"
             drafts.add(job_expired=events_pb.JobExpired(job_id=name, reason=reason))
     return ""
+
+
+def entry_of(event: events_pb.Event) -> tuple[frozenset[Due], str] | None:
+    """The entry that an event of ``check`` answers: the kinds that it may be of, and its name."""
+    match event.WhichOneof("body"):
+        case "offer_answered":
+            return frozenset({Due.OFFER}), event.offer_answered.offer_id
+        case "job_queued":
+            return frozenset({Due.QUEUE}), event.job_queued.job_id
+        case "job_expired":
+            return frozenset({Due.QUOTE, Due.WAIT}), event.job_expired.job_id
+        case "period_settled":
+            return frozenset({Due.PERIOD}), event.period_settled.courier_id
+        case "standing_changed":
+            return frozenset({Due.STANDING}), event.standing_changed.change.person_id
+        case "review_opened":
+            return frozenset({Due.STANDING}), event.review_opened.review.subject_id
+        case "policy_set":
+            return frozenset({Due.POLICY}), "announced"
+    return None
 
 
 def _settled(state: MarketState, courier_id: str, now_us: int) -> events_pb.PeriodSettled:

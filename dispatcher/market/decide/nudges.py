@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, duration, micros, rounded_us, span, timestamp
 from geo.cells import cell_at, cell_name, cells_at, centre_of
@@ -23,8 +24,13 @@ TOOK_JOB, WENT_OFFLINE = courier_pb.NUDGE_OUTCOME_TOOK_JOB, courier_pb.NUDGE_OUT
 WITHOUT_JOB = (courier_pb.COURIER_STATE_FREE, courier_pb.COURIER_STATE_OFFERED)
 
 
-def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts) -> None:
-    """Close the nudges that were followed or have expired; send new ones by the multipliers in force."""
+def update(
+    state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts, set_aside: SetAside = NOTHING
+) -> None:
+    """Close the nudges that were followed or have expired; send new ones by the multipliers in force.
+
+    Couriers and cells that are set aside are left alone.
+    """
     if not state.nudges and not state.policy.HasField("nudges"):
         return
     columns = state.columns
@@ -32,6 +38,8 @@ def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts
     latitude[moved.numbers], longitude[moved.numbers] = moved.latitude_e7, moved.longitude_e7
     for courier_id, nudge in state.nudges.items():
         number = state.numbers[courier_id]
+        if number in set_aside.couriers:
+            continue
         at = cell_at(latitude[number] / E7, longitude[number] / E7, state.policy.surge.resolution)
         outcome = _outcome(state, nudge, cell_name(at), now_us)
         if outcome is not None:
@@ -39,7 +47,7 @@ def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts
                 nudge_closed=events_pb.NudgeClosed(nudge_id=nudge.nudge_id, courier_id=courier_id, outcome=outcome)
             )
     if state.policy.HasField("nudges"):
-        _send(state, latitude, longitude, now_us, drafts)
+        _send(state, latitude, longitude, now_us, drafts, set_aside)
 
 
 def _outcome(state: MarketState, nudge: courier_pb.Nudge, cell: str, now_us: int) -> courier_pb.NudgeOutcome | None:
@@ -53,12 +61,19 @@ def _outcome(state: MarketState, nudge: courier_pb.Nudge, cell: str, now_us: int
     return NOT_FOLLOWED if now_us >= micros(nudge.expire_time) else None
 
 
-def _send(state: MarketState, latitude: Ints, longitude: Ints, now_us: int, drafts: Drafts) -> None:
+def _send(
+    state: MarketState, latitude: Ints, longitude: Ints, now_us: int, drafts: Drafts, set_aside: SetAside
+) -> None:
     """To each courier who may be told: of the cell with the highest multiplier within reach, the nearest among equals,
     where it beats the one that they are in."""
-    policy, field, resolution = state.policy.nudges, state.surge, state.policy.surge.resolution
+    policy, resolution = state.policy.nudges, state.policy.surge.resolution
+    field = state.surge.without(set_aside.cells)
     hot = np.flatnonzero(field.percent >= policy.min_multiplier_percent)
-    couriers = _may_be_told(state, now_us - span(policy.rest))
+    couriers = [
+        courier_id
+        for courier_id in _may_be_told(state, now_us - span(policy.rest))
+        if state.numbers[courier_id] not in set_aside.couriers
+    ]
     if not hot.size or not couriers or state.travel is None:
         return
     numbers = np.array([state.numbers[courier_id] for courier_id in couriers], np.int64)

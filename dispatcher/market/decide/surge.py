@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import Surge
 from dispatcher.pricing.surge import NONE_PERCENT, counted, tick
 from dispatcher.times import micros, span
 from geo.cells import cell_at, cell_name
-from geo.units import Ints, from_e7_array
+from geo.units import E7, Ints, from_e7_array
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
@@ -30,33 +32,64 @@ def is_due(state: MarketState, now_us: int) -> bool:
     return policy.HasField("surge") and now_us >= state.surge.time_us + span(policy.surge.tick)
 
 
-def update(state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts) -> None:
-    """One tick. Nothing where there is neither demand nor supply nor a field."""
+def update(
+    state: MarketState, moved: MovedCouriers, now_us: int, drafts: Drafts, set_aside: SetAside = NOTHING
+) -> None:
+    """One tick without what is set aside. Nothing where there is neither demand nor supply nor a field."""
     policy = state.policy.surge
-    demand, supply = _demand(state, policy, now_us), _supply(state, policy, moved, now_us)
-    if demand.size or supply.size or state.surge.cells.size:
-        event = tick(state.surge, counted(demand), counted(supply), policy, now_us, state.grid)
+    demand = set_aside.without(_demand(state, policy, now_us, set_aside))
+    supply = set_aside.without(_supply(state, policy, moved, now_us, set_aside))
+    before = state.surge.without(set_aside.cells)
+    if demand.size or supply.size or before.cells.size:
+        event = tick(before, counted(demand), counted(supply), policy, now_us, state.grid, set_aside.cells)
         event.policy_version = state.policy.version
         drafts.add(surge_updated=event)
 
 
-def _demand(state: MarketState, policy: policy_pb.SurgePolicy, now_us: int) -> Ints:
+def counted_in(state: MarketState) -> SetAside:
+    """The jobs, couriers and cells that a tick counts, as far as each can be looked up."""
+    policy, columns = state.policy.surge, state.columns
+    jobs = {*state.recent_demand, *state.queue}
+    jobs.update(offered.job_id for offer in state.offers.values() for offered in offer.jobs)
+    numbers = columns.online_numbers().tolist()
+    numbers += [state.numbers[courier_id] for courier_id in state.nudges if courier_id in state.numbers]
+    cells = {*state.surge.cells.tolist(), *(cell for _, cell in state.recent_demand.values())}
+    for job_id in jobs:
+        with suppress(Exception):
+            cells.add(pickup_cell(state.jobs[job_id], policy))
+    for latitude, longitude in zip(
+        np.concatenate([columns.latitude_e7[numbers], columns.end_latitude_e7[numbers]]).tolist(),
+        np.concatenate([columns.longitude_e7[numbers], columns.end_longitude_e7[numbers]]).tolist(),
+        strict=True,
+    ):
+        with suppress(Exception):
+            cells.add(cell_at(latitude / E7, longitude / E7, policy.resolution))
+    return SetAside(frozenset(jobs), frozenset(numbers), frozenset(cells))
+
+
+def _demand(state: MarketState, policy: policy_pb.SurgePolicy, now_us: int, set_aside: SetAside) -> Ints:
     """Cells of jobs that joined the queue within the window, and of those that still wait or are being offered."""
     since = now_us - span(policy.demand_window)
-    recent = {job_id: cell for job_id, (at, cell) in state.recent_demand.items() if at >= since}
+    recent = {
+        job_id: cell
+        for job_id, (at, cell) in state.recent_demand.items()
+        if at >= since and job_id not in set_aside.jobs
+    }
     waiting = [*state.queue, *(offered.job_id for offer in state.offers.values() for offered in offer.jobs)]
     for job_id in waiting:
-        if job_id not in recent:
+        if job_id not in recent and job_id not in set_aside.jobs:
             recent[job_id] = pickup_cell(state.jobs[job_id], policy)
     return np.array(list(recent.values()), np.int64)
 
 
-def _supply(state: MarketState, policy: policy_pb.SurgePolicy, moved: MovedCouriers, now_us: int) -> Ints:
+def _supply(
+    state: MarketState, policy: policy_pb.SurgePolicy, moved: MovedCouriers, now_us: int, set_aside: SetAside
+) -> Ints:
     """Cells of free couriers where they are, and of those who will soon be free where their plan ends."""
     columns = state.columns
     latitude, longitude = columns.latitude_e7.copy(), columns.longitude_e7.copy()
     latitude[moved.numbers], longitude[moved.numbers] = moved.latitude_e7, moved.longitude_e7
-    free, busy = columns.available_numbers(), columns.under_way_numbers()
+    free, busy = set_aside.present(columns.available_numbers()), set_aside.present(columns.under_way_numbers())
     soon = busy[columns.end_us[busy] <= now_us + span(policy.supply_horizon)]
     at = np.concatenate([latitude[free], columns.end_latitude_e7[soon]])
     along = np.concatenate([longitude[free], columns.end_longitude_e7[soon]])

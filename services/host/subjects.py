@@ -1,0 +1,98 @@
+"""Whom and what events and commands are about, for setting aside the cause of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+
+from dispatcher import commands
+from dispatcher.market.decide.due import entry_of
+from dispatcher.market.state import Due
+from gig.v1 import events_pb2 as events_pb
+from services.host.quarantine import Item, Kind
+
+# Where the bodies of events name the courier, or another person, whose stream they may reach.
+_PEOPLE = tuple(
+    attrgetter(path)
+    for path in (
+        *("courier_id", "offer.courier_id", "nudge.courier_id", "job.courier_id"),
+        *("change.person_id", "rating.rated_id", "review.subject_id"),
+    )
+)
+# Where commands name their author.
+_AUTHORS = tuple(
+    attrgetter(path)
+    for path in (
+        *("client_id", "courier_id", "operator_id", "reviewer_id", "person_id", "reader_id", "rating.rater_id"),
+    )
+)
+KIND_OF_DUE = {
+    Due.OFFER: Kind.OFFER,
+    Due.QUEUE: Kind.JOB,
+    Due.QUOTE: Kind.JOB,
+    Due.WAIT: Kind.JOB,
+    Due.PERIOD: Kind.COURIER,
+    Due.STANDING: Kind.PERSON,
+    Due.POLICY: Kind.POLICY,
+}
+
+
+def people_of(event: events_pb.Event) -> list[str]:
+    """Ids of the people whom an event names first."""
+    body = getattr(event, event.WhichOneof("body"))
+    return [name for name in (_value(read, body) for read in _PEOPLE) if name]
+
+
+def author_of(command: commands.Command) -> Item:
+    """Who gave a command, and which one."""
+    names = (name for name in (_value(read, command) for read in _AUTHORS) if name)
+    return Item(Kind.PERSON, next(names, ""), type(command).__name__)
+
+
+def _value(read: attrgetter[str], of: object) -> str:
+    try:
+        return str(read(of))
+    except AttributeError:
+        return ""
+
+
+def job(job_id: str) -> Item:
+    return Item(Kind.JOB, job_id)
+
+
+def courier(courier_id: str) -> Item:
+    return Item(Kind.COURIER, courier_id)
+
+
+def due_item(entry: tuple[Due, str]) -> Item:
+    """An entry of the queue of what falls due."""
+    kind, name = entry
+    return Item(KIND_OF_DUE[kind], name, kind.name.lower())
+
+
+def entry_of_item(item: Item) -> tuple[Due, str]:
+    """The reverse of ``due_item``."""
+    return Due[item.detail.upper()], item.name
+
+
+def of_offer(event: events_pb.Event) -> list[Item]:
+    """Jobs and courier of an event of a round; none of the round's own event."""
+    match event.WhichOneof("body"):
+        case "offer_made":
+            offer = event.offer_made.offer
+            return [*(job(offered.job_id) for offered in offer.jobs), courier(offer.courier_id)]
+        case "offer_answered":
+            answered = event.offer_answered
+            return [*map(job, answered.job_ids), courier(answered.courier_id)]
+    return []
+
+
+def of_courier(event: events_pb.Event) -> list[Item]:
+    """The courier whom an event is about, or nobody."""
+    return [courier(name) for name in people_of(event)[:1]]
+
+
+def of_due(event: events_pb.Event) -> Iterable[Item]:
+    """The entries that an event answers."""
+    found = entry_of(event)
+    return () if found is None else [due_item((kind, found[1])) for kind in sorted(found[0])]
