@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 # Pairs that are tried in order to find one that works.
-MOST_SEEDS = 16
+MOST_SEEDS = 32
 
 
 @dataclass(slots=True)
@@ -104,7 +104,9 @@ def isolating_pairs(
     rest = [item for item in (*first, *second) if item not in base]
     found = yield from isolating(rest, suspects, base, in_time)
     if base and len(found.failed) > 1:
-        yield from _exchange(found, base, in_time)
+        sides = frozenset(ones), frozenset(others)
+        replaceable = [item for item in base if any(item in side and len(side & {*found.kept}) > 1 for side in sides)]
+        yield from _exchange(found, replaceable, in_time)
     return found
 
 
@@ -119,7 +121,10 @@ def _pairs(ones: Sequence[T], others: Sequence[T]) -> Iterator[tuple[T, ...]]:
 def _exchange(
     found: Isolated[T], base: Sequence[T], in_time: Callable[[], bool]
 ) -> Generator[tuple[T, ...], Exception | None, None]:
-    """Leave out one of the first pair instead of all that failed, where that serves more."""
+    """Leave out one of the first pair instead of all that failed, where that serves more.
+
+    ``base``: those of the pair that are not the last of their kind.
+    """
     for item in base:
         trial = (*(kept for kept in found.kept if kept != item), *found.failed)
         if in_time() and (yield trial) is None:

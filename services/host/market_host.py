@@ -349,7 +349,7 @@ class MarketHost:
         return result
 
     def _check_author(self, command: commands.Command) -> None:
-        """Raises MarketUnavailable for a command like one of the same author that made the market reload a moment ago."""
+        """Raises MarketUnavailable for a command like one that made the market reload a moment ago."""
         if not self.quarantine.has(Loop.COMMANDS):
             return
         author = author_of(command)

@@ -40,10 +40,12 @@ def is_about_the_rows(fault: Exception) -> bool:
 class Projector:
     """Writes what was published; ``reached`` waits until the tables show a sequence.
 
-    Events whose rows the database refuses are set aside and tried again later, one by one.
+    Events whose rows the database refuses are set aside and tried again later, one by one. ``patient``: a database
+    that is away is waited for; else its fault is raised.
     """
 
-    def __init__(self, projections: Projections, quarantine: Quarantine) -> None:
+    def __init__(self, projections: Projections, quarantine: Quarantine, *, patient: bool = True) -> None:
+        self._patient = patient
         self._projections = projections
         self._quarantine = quarantine
         self._waiting: list[Applied] = []
@@ -142,6 +144,8 @@ class Projector:
                     raise asyncio.CancelledError from fault
                 if is_about_the_rows(fault):
                     return fault
+                if not self._patient:
+                    raise
                 log.warning("the projections wait for the database: %s", told(fault))
                 await asyncio.sleep(RETRY_S)
             else:

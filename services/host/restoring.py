@@ -51,7 +51,7 @@ async def _restore(
     await projections.load()
     market, measures, proof = Market.new(networks), Measures(), LogProof()
     quarantine = Quarantine(lambda: market.state.time_us)
-    projector = Projector(projections, quarantine)
+    projector = Projector(projections, quarantine, patient=False)
     waiting = iter(events)
     while batch := list(islice(waiting, BATCH)):
         await store.append(batch)
