@@ -145,6 +145,8 @@ class Relaxation:
 
     def _run(self) -> tuple[Floats, Floats, float]:
         """Shares of all columns, duals of all rows, and the saving."""
+        if not self._given.size:  # the solver refuses a model without columns
+            return np.zeros(len(self.columns)), np.zeros(self.rows().shape[0]), 0.0
         self._solver.run()
         if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise SolverFailed(f"the relaxation has no optimum: {self._solver.getModelStatus()}")

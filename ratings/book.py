@@ -60,7 +60,7 @@ class RatingBook:
 
     def market_mean(self, rules: ScoreRules) -> float:
         weight = rules.market_weight + self.count
-        return (rules.market_weight * rules.prior_mean + self.total) / weight if weight else rules.prior_mean
+        return _mean(rules.market_weight * rules.prior_mean + self.total, weight, rules.prior_mean)
 
     def score(self, person_id: str, at_s: float, rules: ScoreRules) -> float:
         """1 to 5; of somebody without ratings, the market's mean."""
@@ -70,7 +70,7 @@ class RatingBook:
             return mean
         kept = _kept(at_s - person.as_of_s, rules.half_life_s)
         weight = rules.prior_weight + person.weight * kept
-        return (rules.prior_weight * mean + person.weighted_sum * kept) / weight if weight else mean
+        return _mean(rules.prior_weight * mean + person.weighted_sum * kept, weight, mean)
 
     def leniency(self, rater_id: str, rules: ScoreRules) -> float:
         """By how many stars the rater gives more than others do for the same people."""
@@ -95,7 +95,7 @@ class RatingBook:
         weighted_sum, weight = person.weighted_sum * kept, person.weight * kept
         mean = self.market_mean(rules)
         shrunk = rules.prior_weight + weight
-        before = (rules.prior_weight * mean + weighted_sum) / shrunk if shrunk else mean
+        before = _mean(rules.prior_weight * mean + weighted_sum, shrunk, mean)
         rater.residual_sum += stars - before
         rater.given += 1
         person.weighted_sum, person.weight = weighted_sum + counted, weight + 1.0
@@ -113,10 +113,10 @@ class RatingBook:
         """What the score would be with one more rating."""
         person = self.rated.get(person_id, Rated(as_of_s=at_s))
         weight_of_all = rules.market_weight + self.count + 1
-        mean = (rules.market_weight * rules.prior_mean + self.total + counted) / weight_of_all
+        mean = _mean(rules.market_weight * rules.prior_mean + self.total + counted, weight_of_all, rules.prior_mean)
         kept = _kept(at_s - person.as_of_s, rules.half_life_s)
         weight = rules.prior_weight + person.weight * kept + 1.0
-        return (rules.prior_weight * mean + person.weighted_sum * kept + counted) / weight
+        return _mean(rules.prior_weight * mean + person.weighted_sum * kept + counted, weight, mean)
 
     def exclude(self, person_id: str) -> None:
         """A rating was given that does not count."""
@@ -146,15 +146,22 @@ class RatingBook:
 
 def _changed(person: Rated, stars: float, by: int, rated_at_s: float, rules: ScoreRules) -> Rated:
     """With one rating more or less, which weighs what it would have weighed by now."""
-    as_of_s = person.as_of_s if person.ratings else rated_at_s
+    as_of_s = max(person.as_of_s, rated_at_s) if person.ratings else rated_at_s
+    # Never an age below zero: its weight would grow beyond what a float can hold.
+    kept = _kept(as_of_s - person.as_of_s, rules.half_life_s) if person.ratings else 1.0
     weight = _kept(as_of_s - rated_at_s, rules.half_life_s)
     ratings = person.ratings + by
     if not ratings:  # no dust of rounding
         return Rated(as_of_s=as_of_s, excluded=person.excluded - by)
-    sums = person.weighted_sum + stars * weight, person.weight + by * weight
+    sums = person.weighted_sum * kept + stars * weight, person.weight * kept + by * weight
     return Rated(*sums, ratings, as_of_s, person.excluded - by)
 
 
+def _mean(total: float, weight: float, without: float) -> float:
+    """A mean in stars. What is left of weights after ratings are taken out may be rounding alone: then ``without``."""
+    return min(max(total / weight, LOWEST), HIGHEST) if weight > 0 else without
+
+
 def _kept(age_s: float, half_life_s: float | None) -> float:
-    """Share of its weight that a rating of this age still has; of one that lies ahead of ``as_of_s``, more than 1."""
-    return 1.0 if half_life_s is None else float(0.5 ** (age_s / half_life_s))
+    """Share of its weight that a rating of this age, not below zero, still has."""
+    return 1.0 if half_life_s is None else float(0.5 ** (max(age_s, 0.0) / half_life_s))

@@ -122,3 +122,36 @@ def test_a_rating_that_is_excluded_moves_no_score() -> None:
     book.exclude("a")
     assert (book.score("a", 0.0, rules), book.market_mean(rules), book.leniency("x", rules)) == before
     assert book.rated["a"].excluded == 1
+
+
+EXTREME = st.builds(
+    ScoreRules,
+    half_life_s=st.none() | st.sampled_from([3600.0, 3601.5, 315_360_000.0]),
+    prior_weight=st.sampled_from([0.0, 5e-324, 1e-300, 1000.0]),
+    prior_mean=st.sampled_from([1.0, 5.0]),
+    market_weight=st.sampled_from([0.0, 5e-324, 1e-300, 1_000_000.0]),
+    leniency_weight=st.sampled_from([0.0, 5e-324, 1000.0]),
+    leniency_limit=st.sampled_from([0.0, 5e-324, 4.0]),
+)
+
+
+@given(
+    EXTREME,
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 5), st.sampled_from([0.0, 1.0, 3e5, 2e8])), max_size=8),
+    st.data(),
+)
+def test_scores_stay_within_one_and_five_stars_by_any_rules(rules, given_, data) -> None:
+    """Ratings that are taken out and put back years later too."""
+    book, now = RatingBook(), 1.7e9
+    counted = []
+    for person, stars, pause in given_:
+        now += pause
+        counted.append((person, book.add(person, "rater", stars, now, rules), now))
+    for person, stars, at in data.draw(st.permutations(counted)):
+        book.take_out(person, stars, at, rules)
+        assert 1 <= book.score(person, now, rules) <= 5
+    for person, stars, at in data.draw(st.permutations(counted)):
+        assert 1 <= book.score_if(person, stars, 1, at, now, rules) <= 5
+        book.put_back(person, stars, at, rules)
+        assert 1 <= book.score(person, now, rules) <= 5
+        assert 1 <= book.score_with(person, 3.0, now, rules) <= 5
