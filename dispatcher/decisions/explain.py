@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.decisions import sentences
-from dispatcher.decisions.index import NOT_OFFERED, DecisionKey, decisions_of
+from dispatcher.decisions.index import DecisionKey, decisions_of
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -69,7 +69,7 @@ def _offered(decision: pb.Decision, key: DecisionKey, body: events_pb.OfferMade)
     """The courier's side: the offer, its pay, and the surge in it."""
     offer = body.offer
     decision.policy_version = offer.policy_version
-    if key.decision_id.startswith(NOT_OFFERED):
+    if key.compared:
         _not_offered(decision, key, offer)
         return
     if key.kind == pb.DECISION_KIND_OFFER:

@@ -58,6 +58,7 @@ def offer_for_courier(offer: offer_pb.Offer) -> offer_pb.Offer:
 
 
 def _blind(offer: offer_pb.Offer) -> None:
+    offer.reason.ClearField("not_offered_decision_id")
     for place, other in enumerate(offer.reason.alternatives, start=1):
         other.courier_id = f"another courier ({place})"
         if other.chosen_for_job_id:

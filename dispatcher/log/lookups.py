@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from dispatcher.log.sql import query
-from dispatcher.log.store import moment
+from dispatcher.log.store import FROM_THE_END, moment
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import rating_service_pb2 as rating_pb
@@ -39,12 +39,30 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionPlace:
+    """The place of a decision in lists, which go by sequence, then by kind: ids say nothing of an order."""
+
+    sequence: int
+    kind: int
+    decision_id: str
+
+
+# Before every decision of a list that begins with the newest.
+NEWEST = DecisionPlace(FROM_THE_END, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
 class FoundDecision:
     """A decision about a person, by its key, and the event that made it."""
 
     decision_id: str
     person_id: str
+    kind: int
     event: events_pb.Event
+
+    @property
+    def place(self) -> DecisionPlace:
+        return DecisionPlace(self.event.sequence, self.kind, self.decision_id)
 
 
 async def get_job(pool: asyncpg.Pool, market_id: str, job_id: str) -> job_pb.Job | None:
@@ -107,11 +125,15 @@ async def ratings_received(
 
 
 async def decisions(
-    pool: asyncpg.Pool, market_id: str, person_id: str, before: tuple[int, str], limit: int
+    pool: asyncpg.Pool, market_id: str, person_id: str, before: DecisionPlace, limit: int
 ) -> list[FoundDecision]:
-    """Those about a person that come before a place (sequence, decision id), newest first."""
-    rows = await pool.fetch(query("decisions"), market_id, person_id, *before, limit)
-    return [FoundDecision(row["decision_id"], person_id, events_pb.Event.FromString(row["body"])) for row in rows]
+    """Return those about a person that come before a place, newest first."""
+    place = before.sequence, before.kind, before.decision_id
+    rows = await pool.fetch(query("decisions"), market_id, person_id, *place, limit)
+    return [
+        FoundDecision(row["decision_id"], person_id, row["kind"], events_pb.Event.FromString(row["body"]))
+        for row in rows
+    ]
 
 
 async def decision(pool: asyncpg.Pool, market_id: str, decision_id: str, person_id: str = "") -> FoundDecision | None:
@@ -119,7 +141,7 @@ async def decision(pool: asyncpg.Pool, market_id: str, decision_id: str, person_
     row = await pool.fetchrow(query("decision"), market_id, decision_id, person_id)
     if row is None:
         return None
-    return FoundDecision(decision_id, row["person_id"], events_pb.Event.FromString(row["body"]))
+    return FoundDecision(decision_id, row["person_id"], row["kind"], events_pb.Event.FromString(row["body"]))
 
 
 async def get_review(pool: asyncpg.Pool, market_id: str, review_id: str) -> transparency_pb.Review | None:

@@ -36,10 +36,9 @@ def fill_offer(
     round_sequence: int,
     now_us: int,
 ) -> None:
-    """Everything of an empty offer, for the jobs and the courier of a chosen edge."""
+    """Fill in an offer that has nothing but its id, for the jobs and the courier of a chosen edge."""
     candidates, policy = assignment.candidates, state.policy
     jobs = [state.jobs[round_.job_ids[job]] for job in candidates.members(edge)]
-    offer.offer_id = f"{jobs[0].job_id}.{jobs[0].offers_made + 1}"
     for job in jobs:
         _fill_offered(offer.jobs.add(), state, job)
     offer.courier_id = state.columns.ids[int(round_.numbers[int(candidates.courier[edge])])]
@@ -63,6 +62,7 @@ def fill_offer(
 def _fill_offered(offered: offer_pb.OfferedJob, state: MarketState, job: job_pb.Job) -> None:
     spec = job.spec
     offered.job_id, offered.kind = job.job_id, spec.kind
+    offered.price_decision_id, offered.surge_decision_id = job.price_decision_id, job.surge_decision_id
     offered.pay.CopyFrom(job.pay)
     offered.trip_distance_metres = job.trip_distance_metres
     offered.trip_duration.CopyFrom(job.trip_duration)

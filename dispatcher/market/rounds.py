@@ -115,8 +115,12 @@ def settle_round(
         drafts.add(offer_answered=withdrawn(state, round_, assignment, offer_id, edge))
     for edge in possible:
         # Filled in place: a copy of a whole offer is the dearest part of a round's end.
-        offer = drafts.add().offer_made.offer
+        made = drafts.add()
+        offer = made.offer_made.offer
+        offer.offer_id = drafts.new_id("offer", made)
         fill_offer(offer, state, round_, assignment, edge, event.sequence, now_us)
+        if offer.reason.alternatives:
+            offer.reason.not_offered_decision_id = drafts.new_id("not offered", made)
 
 
 def chosen_edges(round_: Round, assignment: Assignment) -> list[int]:

@@ -204,10 +204,11 @@ def _restore_due(state: MarketState) -> None:
             state.push_due(end_us, Due.PERIOD, courier_id)
     for offer in state.offers.values():
         state.push_due(micros(offer.expire_time), Due.OFFER, offer.offer_id)
+    for job_id in state.queue:
+        if state.jobs[job_id].state == lifecycle.QUEUED:
+            state.push_due(state.wait_limit(state.jobs[job_id]), Due.WAIT, job_id)
     for job in state.jobs.values():
         if job.state == lifecycle.SCHEDULED:
             state.push_due(state.queue_moment(job), Due.QUEUE, job.job_id)
         elif job.state == lifecycle.QUOTED:
             state.push_due(micros(job.quote_expire_time), Due.QUOTE, job.job_id)
-        elif job.state == lifecycle.QUEUED:
-            state.push_due(state.wait_limit(job), Due.WAIT, job.job_id)

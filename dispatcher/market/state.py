@@ -50,6 +50,10 @@ class Due(IntEnum):
 
 
 DueEntry = tuple[int, Due, str]
+# The same with the order of entry before the name.
+DueRow = tuple[int, Due, int, str]
+# Kinds whose names the market makes: their order says nothing.
+BY_ENTRY = frozenset({Due.OFFER, Due.QUEUE, Due.QUOTE, Due.WAIT})
 
 
 @dataclass(slots=True)
@@ -136,7 +140,8 @@ class MarketState:
     standing_cells: StandingCells = field(default_factory=StandingCells)
     # (kind, id) of what is kept out of the market -> why; in the order of quarantine
     quarantined: dict[tuple[types_pb.SubjectKind, str], snapshot_pb.QuarantinedSubject] = field(default_factory=dict)
-    due: list[DueEntry] = field(default_factory=list)
+    due: list[DueRow] = field(default_factory=list)
+    due_entries: int = 0
     # What the policy says, in the form in which each event needs it.
     score_rules: ScoreRules = field(init=False)
     standing_rules: tuple[StandingRule, ...] = field(init=False)
@@ -180,7 +185,10 @@ class MarketState:
         return self.ratings_of_couriers if person_id in self.numbers else self.ratings_of_clients
 
     def push_due(self, at_us: int, kind: Due, name: str) -> None:
-        heapq.heappush(self.due, (at_us, kind, name))
+        """Things of the same kind and moment are checked in the order in which they came, not in that of their ids;
+        couriers and accounts in that of their ids."""
+        self.due_entries += 1
+        heapq.heappush(self.due, (at_us, kind, self.due_entries if kind in BY_ENTRY else 0, name))
 
     def next_due(self, skip: Collection[tuple[int, str]] = ()) -> int | None:
         """Market time of the next thing that falls due; what is not current any more leaves the heap here.
@@ -188,13 +196,13 @@ class MarketState:
         An entry that cannot be checked counts as current.
         """
         skipped = []
-        while self.due and (self.due[0][1:] in skip or not self._may_be_current(self.due[0])):
-            entry = heapq.heappop(self.due)
-            if entry[1:] in skip:
-                skipped.append(entry)
+        while self.due and (_entry(self.due[0])[1:] in skip or not self._may_be_current(_entry(self.due[0]))):
+            row = heapq.heappop(self.due)
+            if _entry(row)[1:] in skip:
+                skipped.append(row)
         found = self.due[0][0] if self.due else None
-        for entry in skipped:
-            heapq.heappush(self.due, entry)
+        for row in skipped:
+            heapq.heappush(self.due, row)
         return found
 
     def _may_be_current(self, entry: DueEntry) -> bool:
@@ -249,8 +257,13 @@ class MarketState:
         while look:
             index = look.pop()
             if index < len(self.due) and self.due[index][0] <= now_us:
-                entry = self.due[index]
+                entry = _entry(self.due[index])
                 if entry[1:] not in skip and is_current(entry):
-                    found.append(entry)
+                    found.append(self.due[index])
                 look += [2 * index + 1, 2 * index + 2]
-        return sorted(set(found))
+        return list(dict.fromkeys(_entry(row) for row in sorted(found)))
+
+
+def _entry(row: DueRow) -> DueEntry:
+    at_us, kind, _order, name = row
+    return at_us, kind, name

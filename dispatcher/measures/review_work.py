@@ -88,8 +88,7 @@ class ReviewWork:
 
     def _contest(self, review: pb.Review, opened_us: int, outcome: str, column: int) -> None:
         """By the kind of the decision that is contested, and by the week in which it was."""
-        prefix = review.decision_id.partition(":")[0]
-        kind = prefix if prefix in KINDS else "offer"
+        kind = _kind_of(review)
         self.contests[f"{kind}/{outcome}"] += 1
         week = opened_us // WEEK_US
         if week not in self.cohorts:
@@ -133,3 +132,11 @@ class ReviewWork:
         observed = sum(count for pair, count in self.pairs.items() if len(set(pair.split("/"))) == 1) / total
         expected = sum(first[verdict] * second[verdict] for verdict in first) / total**2
         return None if expected == 1.0 else (observed - expected) / (1 - expected)
+
+
+def _kind_of(review: pb.Review) -> str:
+    """Return the kind of the decision in question, one of KINDS; earlier versions named it in front of its id alone."""
+    if review.decision_kind:
+        return str(pb.DecisionKind.Name(review.decision_kind)).removeprefix("DECISION_KIND_").lower()
+    prefix = review.decision_id.partition(":")[0]
+    return prefix if prefix in KINDS else "offer"

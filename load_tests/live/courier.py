@@ -282,7 +282,7 @@ class CourierApp:
         if notice.HasField("nudge"):
             if self._rng.random() < self._habits.follow_share:
                 self._begin(self._follow(notice.nudge))
-        elif notice.decision_id.startswith("standing:"):
+        elif notice.HasField("contest_by_time"):  # of a decision on standing alone
             self._judged(notice.decision_id, self.courier_id)
             self._begin(self._return())
         elif not notice.decision_id:

@@ -26,7 +26,7 @@ class JobService:
     async def quote_job(self, call: pb.QuoteJobRequest) -> pb.QuoteJobResponse:
         request = request_of(call)
         command = commands.QuoteJob(
-            request=request, job_id=new_id(self._host.clock.now()), client_id=call.client_id, spec=call.spec
+            request=request, job_id=new_id(self._host.market_id), client_id=call.client_id, spec=call.spec
         )
         job = await self._submit(command)
         quote = pb.Quote(
@@ -46,7 +46,7 @@ class JobService:
         command: commands.Command
         if call.HasField("spec"):
             command = commands.PlaceJob(
-                request=request, job_id=new_id(self._host.clock.now()), client_id=call.client_id, spec=call.spec
+                request=request, job_id=new_id(self._host.market_id), client_id=call.client_id, spec=call.spec
             )
         else:
             command = commands.TakeQuote(request=request, quote_id=call.quote_id, client_id=call.client_id)

@@ -12,6 +12,8 @@ from google.protobuf.message import Message
 
 from dispatcher.commands import Request
 from dispatcher.errors import InvalidField
+from dispatcher.ids import TOKEN_BYTES, id_of_token, pack, unpack
+from dispatcher.log import lookups
 from services.auth import access
 
 DEFAULT_PAGE = 50
@@ -29,32 +31,33 @@ def named_request(name: tuple[str, ...], content: Message) -> Request:
     return Request(call.caller.role, call.caller.person_id, call.path, name, int.from_bytes(digest, "big"))
 
 
-def new_id(now_us: int) -> str:
-    """Unique, and sorted by time: 11 hexadecimal digits of milliseconds, 12 of chance."""
-    return f"{now_us // 1000:011x}{secrets.token_hex(6)}"
+def new_id(market_id: str) -> str:
+    """Draw the identifier of a new job."""
+    return id_of_token(market_id, secrets.token_bytes(TOKEN_BYTES))
 
 
 def page_token(position: int) -> str:
     return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
 
 
-def page_token_of(sequence: int, name: str) -> str:
-    """For lists in which several things share a sequence."""
-    return base64.urlsafe_b64encode(f"{sequence} {name}".encode()).decode().rstrip("=")
+def page_token_of(place: lookups.DecisionPlace) -> str:
+    """For decisions, several of which share a sequence."""
+    data = pack((str(place.sequence), str(place.kind), place.decision_id))
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def place_in_pages(token: str) -> tuple[int, str] | None:
-    """What page_token_of was given, None for the first page. Raises InvalidField."""
+def place_in_pages(token: str) -> lookups.DecisionPlace:
+    """Return what page_token_of was given, the place before all decisions for the first page. Raises InvalidField."""
     if not token:
-        return None
+        return lookups.NEWEST
     try:
-        number, _, name = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8").partition(" ")
-        sequence = int(number)
+        sequence, kind, name = unpack(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        place = lookups.DecisionPlace(int(sequence), int(kind), name)
     except (ValueError, binascii.Error) as fault:
         raise InvalidField("page_token", "is not a token from an earlier page") from fault
-    if not 0 <= sequence < 2**63 or not name or "\0" in name:
+    if not 0 <= place.sequence < 2**63 or not 0 <= place.kind < 2**15 or not name or "\0" in name:
         raise InvalidField("page_token", "is not a token from an earlier page")
-    return sequence, name
+    return place
 
 
 def page_position(token: str) -> int | None:

@@ -11,7 +11,6 @@ from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
 from dispatcher.log.erasure import check_known
-from dispatcher.log.store import FROM_THE_END
 from dispatcher.measures.catalogue.own import own_measures
 from dispatcher.times import timestamp
 from gig.v1 import transparency_service_pb2 as pb
@@ -30,13 +29,11 @@ class TransparencyService:
 
     async def list_decisions(self, call: pb.ListDecisionsRequest) -> pb.ListDecisionsResponse:
         size = call.page_size or DEFAULT_PAGE
-        place = place_in_pages(call.page_token)
-        before = (FROM_THE_END, "") if place is None else place
+        before = place_in_pages(call.page_token)
         pool = await self._host.projected()
         found = await lookups.decisions(pool, self._host.market_id, call.person_id, before, size + 1)
         page = found[:size]
-        last = page[-1] if page else None
-        more = page_token_of(last.event.sequence, last.decision_id) if last and len(found) > size else ""
+        more = page_token_of(page[-1].place) if len(found) > size else ""
         return pb.ListDecisionsResponse(decisions=[self._explained(one) for one in page], next_page_token=more)
 
     async def explain_decision(self, call: pb.ExplainDecisionRequest) -> pb.ExplainDecisionResponse:

@@ -21,6 +21,9 @@ NAMES_NO_ONE = {
         "offer_id",
         "nudge_id",
         "decision_id",
+        "price_decision_id",
+        "surge_decision_id",
+        "not_offered_decision_id",
         "review_id",
         "market_id",
         "chosen_for_job_id",
@@ -31,7 +34,7 @@ NAMES_NO_ONE = {
     *("reason", "end_reason", "fault_reason", "statement", "answer", "comment", "label", "rule", "excluded_because"),
     *("currency_code", "geojson", "zones_geojson", "destination_area", "description", "parameter", "source", "tag"),
     *("role", "method", "kind"),
-    *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids"),
+    *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids", "set_aside_job_ids"),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher import commands, policy
 from dispatcher.errors import NotFound, NotYours, WrongState
+from dispatcher.ids import market_of
 from dispatcher.market import Market
 from dispatcher.times import SECOND
 from gig.v1 import job_pb2, types_pb2
@@ -44,7 +45,7 @@ def test_a_rating_says_what_it_counts_and_what_the_score_was_and_is() -> None:
     assert rating.score_before == pytest.approx(before)
     assert rating.score_after == pytest.approx(score(bench))
     assert rating.score_after < before
-    assert rating.decision_id == f"score:{bench.log[-1].sequence}"
+    assert market_of(rating.decision_id) == "test"
 
 
 def test_each_side_rates_once_within_the_window_and_only_their_own_completed_job() -> None:
@@ -97,7 +98,7 @@ def test_a_tag_that_names_a_cause_outside_the_workers_control_excludes_the_ratin
     rating = rate(bench, 1, tags=(tag,))
     assert (rating.cause, score(bench)) == (cause, before)
     assert tag in rating.excluded_because
-    assert rating.decision_id.startswith("exclusion:")
+    assert market_of(rating.decision_id) == "test"
 
 
 def test_a_late_kitchen_is_seen_from_the_log_without_any_tag() -> None:

@@ -104,10 +104,11 @@ async def test_the_projections_show_jobs_history_and_pay(pool, store: LogStore) 
     assert [job for _, job in done] == [bench.job()]
     lines = await lookups.statement(pool, store.market_id, "bo", None, None, "")
     assert [line.minor_units for line in lines] == [line.minor_units for line in bench.job().pay.lines]
-    found = await lookups.decision(pool, store.market_id, "job.1")
+    offer_id = next(event.offer_made.offer.offer_id for event in bench.log if event.HasField("offer_made"))
+    found = await lookups.decision(pool, store.market_id, offer_id)
     assert found is not None
     assert (found.person_id, found.event.offer_made.offer.courier_id) == ("bo", "bo")
-    assert await lookups.decision(pool, store.market_id, "job.1", "somebody else") is None
+    assert await lookups.decision(pool, store.market_id, offer_id, "somebody else") is None
     assert await lookups.decision(pool, store.market_id, "job.2") is None
 
 

@@ -41,7 +41,7 @@ async def errors_of(town: Harmed) -> list[str]:
                 job_pb.CancelJobRequest(request_id="c", client_id="eve", job_id=placed.job.job_id), metadata=eve
             ),
             rights.ExplainDecision(
-                transparency_pb.ExplainDecisionRequest(decision_id=f"price:{placed.job.job_id}"), metadata=eve
+                transparency_pb.ExplainDecisionRequest(decision_id=placed.job.price_decision_id), metadata=eve
             ),
             rights.ExplainWait(transparency_pb.ExplainWaitRequest(job_id=placed.job.job_id), metadata=eve),
         ]

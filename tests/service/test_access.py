@@ -68,7 +68,7 @@ async def dealings(suite) -> dict[str, str]:
     """A client's job and a decision about them, for calls that name these alone."""
     async with signed_channel(suite.target) as channel:
         placed = (await job_rpc.JobServiceStub(channel).PlaceJob(place_request("theirs", (-30.0, -30.0)))).job
-    return {"job": placed.job_id, "decision": f"price:{placed.job_id}"}
+    return {"job": placed.job_id, "decision": placed.price_decision_id}
 
 
 def request_about(path: str, person: str, dealings: dict[str, str]) -> Any:

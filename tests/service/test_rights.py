@@ -95,7 +95,7 @@ async def test_every_decision_about_me_is_listed_and_explained(
     assert price.pay == job.pay
     assert offer.offer.reason.terms
     client = await transparency.ExplainDecision(
-        pb.ExplainDecisionRequest(decision_id=f"price:{job.job_id}"), metadata=caller("client", name)
+        pb.ExplainDecisionRequest(decision_id=job.price_decision_id), metadata=caller("client", name)
     )
     assert client.decision.fare.total == job.fare.total
 
@@ -227,7 +227,7 @@ async def test_a_reviewer_sees_the_side_of_the_one_who_contests(
     await bo.online(island)
     await bo.offer()
     contest = pb.ContestDecisionRequest(
-        request_id="c", person_id=name, decision_id=f"price:{placed.job_id}", statement="too much"
+        request_id="c", person_id=name, decision_id=placed.price_decision_id, statement="too much"
     )
     opened = await transparency.ContestDecision(contest, metadata=caller("client", name))
     reviewer = f"{name}-ria"
@@ -298,7 +298,8 @@ async def test_why_a_job_near_me_was_not_offered_to_me(jobs, transparency, conne
         assert all(one.verified for one in answer.rounds)
     told = answers[0].rounds[-1]
     mine = await listed(transparency, far.courier_id)
-    assert [decision.decision_id for decision in mine] == [f"not-offered:{offer.offer_id}"]
+    assert [decision.kind for decision in mine] == [pb.DECISION_KIND_OFFER]
+    assert mine[0].decision_id != offer.offer_id
     assert "it went to another courier, at" in mine[0].sentence
     assert {entry.name for entry in mine[0].inputs} >= {"cost", "cost_of_the_chosen", "cost.pickup_time"}
     assert told.chosen_cost < told.cost == sum(term.cost for term in told.terms)

@@ -187,7 +187,8 @@ def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress,
     elif step is Step.PICK_UP:
         _fill_picked_up(drafts.add().job_picked_up, state, job, now_us)
     elif step is Step.NO_SHOW:
-        drafts.add(job_cancelled=_no_show(state, job, progress.reason, now_us))
+        cancelled = drafts.add(job_cancelled=_no_show(state, job, progress.reason, now_us))
+        cancelled.job_cancelled.decision_id = drafts.new_id("cancellation", cancelled)
     else:
         completed = drafts.add().job_completed
         completed.job_id, completed.courier_id = job.job_id, job.courier_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dispatcher.commands import Command
+from dispatcher.ids import made_id
 from dispatcher.market.requests import signature
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
@@ -24,6 +25,10 @@ class Drafts:
         event = events_pb.Event(sequence=self._sequence + len(self.events) + 1, time=self._time, **body)
         self.events.append(event)
         return event
+
+    def new_id(self, kind: str, event: events_pb.Event, index: int = 0) -> str:
+        """Return the identifier of the ``index``-th thing of a kind that a draft makes."""
+        return made_id(self._state.market_id, self._state.secret, kind, event.sequence, index)
 
     def sign(self, command: Command, subject_id: str) -> None:
         """Name the request, and what a repetition of it should find."""

@@ -27,8 +27,10 @@ PAST_PICKUP_US = 60 * SECOND
 
 
 def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: Drafts) -> str:
-    job = drafts.add().job_quoted.job
+    event = drafts.add()
+    job = event.job_quoted.job
     _price(state, job, command, now_us)
+    _name_decisions(job, event, drafts)
     job.state = lifecycle.QUOTED
     job.quote_expire_time.CopyFrom(timestamp(now_us + span(state.policy.jobs.quote_validity)))
     return job.job_id
@@ -36,10 +38,18 @@ def quote(state: MarketState, command: commands.QuoteJob, now_us: int, drafts: D
 
 def place(state: MarketState, command: commands.PlaceJob, now_us: int, drafts: Drafts) -> str:
     # Filled in place: a copy of a whole job is the dearest part of this call.
-    job = drafts.add().job_placed.job
+    event = drafts.add()
+    job = event.job_placed.job
     _price(state, job, command, now_us)
+    _name_decisions(job, event, drafts)
     _place(state, job, now_us)
     return job.job_id
+
+
+def _name_decisions(job: job_pb.Job, event: events_pb.Event, drafts: Drafts) -> None:
+    job.price_decision_id = drafts.new_id("price", event)
+    if job.HasField("surge"):
+        job.surge_decision_id = drafts.new_id("surge", event)
 
 
 def take_quote(state: MarketState, command: commands.TakeQuote, now_us: int, drafts: Drafts) -> str:
@@ -81,7 +91,7 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
     found = cancellation.client_cancels(job, _expected_at_pickup(state, job), state.policy.jobs, now_us)
     row = cancellation.consequence(state.policy.cancellations, job, job_pb.ACTOR_CLIENT, found.fault)
     held = job.state in lifecycle.HELD
-    drafts.add(
+    cancelled = drafts.add(
         job_cancelled=events_pb.JobCancelled(
             job_id=job.job_id,
             by=job_pb.ACTOR_CLIENT,
@@ -93,6 +103,7 @@ def cancel(state: MarketState, command: commands.CancelJob, now_us: int, drafts:
             policy_version=state.policy.version,
         )
     )
+    cancelled.job_cancelled.decision_id = drafts.new_id("cancellation", cancelled)
     if job.state in lifecycle.HELD and ends_shift(state.courier(job.courier_id)):
         end_shift(
             state, job.courier_id, "closed after the job", drafts.events[-1].job_cancelled.postings, now_us, drafts

@@ -100,7 +100,7 @@ def _send(
             policy_version=state.policy.version,
         )
         event = drafts.add(nudge_sent=events_pb.NudgeSent(nudge=nudge))
-        event.nudge_sent.nudge.nudge_id = f"nudge:{event.sequence}"
+        event.nudge_sent.nudge.nudge_id = drafts.new_id("nudge", event)
 
 
 def _may_be_told(state: MarketState, told_before_us: int) -> list[str]:

@@ -51,7 +51,7 @@ def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Dra
         rating.score_after = book.score_with(rating.rated_id, rating.counted_stars, now_s, rules)
     event = drafts.add(job_rated=events_pb.JobRated(rating=rating))
     made = event.job_rated.rating
-    made.decision_id = f"{'exclusion' if found else 'score'}:{event.sequence}"
+    made.decision_id = drafts.new_id("rating", event)
     if found is not None:
         made.cause = policy_pb.ExclusionCause.Value(f"EXCLUSION_CAUSE_{found.cause.name}")
         made.excluded_because = found.reason
@@ -64,6 +64,7 @@ def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Dra
                     kind=transparency_pb.REVIEW_KIND_RATING,
                     subject_id=made.rated_id,
                     decision_id=made.decision_id,
+                    decision_kind=transparency_pb.DECISION_KIND_EXCLUSION,
                     job_id=job.job_id,
                     statement=found.reason,
                     rating=made,

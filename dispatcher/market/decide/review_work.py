@@ -152,7 +152,9 @@ def _end(state: MarketState, review: pb.Review, opinions: list[pb.ReviewOpinion]
     decided.decide_time.CopyFrom(timestamp(now_us))
     decided.compensation_minor_units = max(opinion.compensation_minor_units for opinion in agreeing)
     names = ", ".join(opinion.reviewer_id for opinion in agreeing)
-    drafts.add(review_decided=events_pb.ReviewDecided(review=decided, postings=_made_good(state, decided)))
+    event = drafts.add(review_decided=events_pb.ReviewDecided(review=decided, postings=_made_good(state, decided)))
+    if decided.kind == pb.REVIEW_KIND_CONTEST:
+        event.review_decided.decision_id = drafts.new_id("contest", event)
     _follow(state, decided, level, names, now_us, drafts)
 
 
@@ -206,4 +208,4 @@ def _revise(state: MarketState, review: pb.Review, names: str, now_us: int, draf
     else:
         rating.ClearField("cause")
         rating.ClearField("excluded_because")
-    rating.decision_id = f"{'exclusion' if counts_now else 'score'}:{event.sequence}"
+    rating.decision_id = drafts.new_id("rating", event)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-
+from dispatcher.ids import keyed_hash, pack
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.tariff import BASIS_POINTS
@@ -18,11 +17,16 @@ def open_review(
     """``review``: kind, subject, decision and statement; the rest is filled in. Returns it as it is on the log."""
     event = drafts.add(review_opened=events_pb.ReviewOpened(review=review))
     opened: transparency_pb.Review = event.review_opened.review
-    opened.review_id = f"review:{event.sequence}"
+    opened.review_id = drafts.new_id("review", event)
     opened.open_time.CopyFrom(timestamp(now_us))
     opened.answer_by_time.CopyFrom(timestamp(now_us + span(state.policy.reviews.answer_within)))
     opened.policy_version = state.policy.version
-    # Drawn by its id, so that nobody chooses which reviews are checked.
-    drawn = zlib.crc32(opened.review_id.encode()) % BASIS_POINTS < state.policy.reviews.second_opinion_basis_points
+    drawn = _draw(state, event.sequence) < state.policy.reviews.second_opinion_basis_points
     opened.opinions_needed = 2 if drawn else 1
     return opened
+
+
+def _draw(state: MarketState, sequence: int) -> int:
+    """Draw a number below BASIS_POINTS by the market's secret: nobody chooses or foresees which reviews are checked."""
+    data = keyed_hash(state.secret, pack(("second opinion", str(sequence))))
+    return int.from_bytes(data, "big") % BASIS_POINTS

@@ -30,6 +30,7 @@ def rule_decides(state: MarketState, person_id: str, now_us: int, drafts: Drafts
                 kind=transparency_pb.REVIEW_KIND_STANDING,
                 subject_id=person_id,
                 decision_id=decision_id,
+                decision_kind=transparency_pb.DECISION_KIND_STANDING,
                 statement=rule_sentence(change),
             ),
         )
@@ -49,7 +50,7 @@ def human_decides(state: MarketState, change: rating_pb.StandingChange, now_us: 
 
 def _change(state: MarketState, change: rating_pb.StandingChange, now_us: int, drafts: Drafts) -> str:
     event = drafts.add(standing_changed=events_pb.StandingChanged(change=change))
-    event.standing_changed.decision_id = f"standing:{event.sequence}"
+    event.standing_changed.decision_id = drafts.new_id("standing", event)
     until = timestamp(now_us + span(state.policy.standing.contest_within))
     event.standing_changed.contest_by_time.CopyFrom(until)
     return str(event.standing_changed.decision_id)

@@ -9,7 +9,7 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 
 from dispatcher.decisions.explain import explain
-from dispatcher.decisions.index import NOT_OFFERED, DecisionKey, decisions_of
+from dispatcher.decisions.index import DecisionKey, decisions_of
 from dispatcher.decisions.privacy import for_anyone
 from dispatcher.errors import NotFound
 from dispatcher.log import lookups
@@ -66,9 +66,9 @@ def _row(event: events_pb.Event, key: DecisionKey, standing: policy_pb.StandingP
 async def opened(host: MarketHost, decision_id: str) -> web.Response:
     """An offer, without the people. Raises NotFound, also for any other decision."""
     found = await lookups.decision(await host.projected(), host.market_id, decision_id)
-    if found is None or decision_id.startswith(NOT_OFFERED):
+    if found is None:
         raise NotFound("offer", decision_id)
     decision = explain(found.event, decision_id, found.person_id, host.market.state.policy.standing)
-    if decision.kind != pb.DECISION_KIND_OFFER:
+    if not decision.HasField("offer"):
         raise NotFound("offer", decision_id)
     return web.json_response(MessageToDict(for_anyone(decision)))
