@@ -132,6 +132,7 @@ RULES: Mapping[str, Rule] = {
         "a review, with the evidence", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND
     ),
     "OversightService/DecideReview": _own("a review", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND),
+    "OversightService/ListAttention": _all("jobs and people that need attention", OPERATOR, about=About.EVERYBODY),
 }
 
 

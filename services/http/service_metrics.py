@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric as Exposed
 from prometheus_client.registry import Collector
 
 from dispatcher.times import micros
+from services.host import attention
 from services.host.dispatch import Dispatch
 from services.host.market_host import MarketHost
 
@@ -45,6 +46,10 @@ class ServiceCollector(Collector):
         text = "Rounds decided by an earlier stage or greedily"
         yield self._counter("gig_solver_fallbacks", text, {"": self._dispatch.rounds_failed})
         yield self._gauge("gig_reviews_overdue", "Reviews that wait beyond their deadline", {"": self._overdue()})
+        text = "Items that ListAttention shows, by kind"
+        yield self._gauge("gig_attention_items", text, attention.counts(host), "kind")
+        text = "How often anything was set aside because it could not be computed, by the loop that met it"
+        yield self._counter("gig_set_aside", text, host.quarantine.counts, "loop")
         size, idle = self._pool.get_size(), self._pool.get_idle_size()
         connections = {"idle": idle, "busy": size - idle}
         yield self._gauge("gig_database_connections", "Connections of the pool", connections, "state")

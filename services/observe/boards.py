@@ -211,6 +211,18 @@ DISPATCH = Board(
                     Query(rate("gig_solver_fallbacks_total", "market")),
                 ),
                 lines(
+                    "Attention",
+                    "Items that ListAttention shows: set aside, and stuck.",
+                    "short",
+                    Query(of("gig_attention_items"), "{{kind}}"),
+                ),
+                lines(
+                    "Set aside",
+                    "A second, by the loop that met what it could not compute.",
+                    "reqps",
+                    Query(rate("gig_set_aside_total", "loop"), "{{loop}}"),
+                ),
+                lines(
                     "Deadhead share",
                     "Kilometres without a job aboard.",
                     "percentunit",

@@ -13,6 +13,7 @@ from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from services.auth import access
 from services.auth.caller import COURIER
+from services.host.attention import attention
 from services.host.market_host import MarketHost
 from services.rpc.market_view import market_view
 from services.rpc.requests import DEFAULT_PAGE, page_position, page_token, request_of
@@ -108,6 +109,13 @@ class OversightService:
             return pb.ListReviewsResponse(reviews=shown, next_page_token=more)
 
         return await self._host.read(view)
+
+    async def list_attention(self, call: pb.ListAttentionRequest) -> pb.ListAttentionResponse:
+        """What needs an operator's eye now, the oldest first."""
+        size, skip = call.page_size or DEFAULT_PAGE, page_position(call.page_token) or 0
+        found = [item for item in attention(self._host) if call.kind in (pb.ATTENTION_KIND_UNSPECIFIED, item.kind)]
+        more = page_token(skip + size) if len(found) > skip + size else ""
+        return pb.ListAttentionResponse(items=found[skip : skip + size], next_page_token=more)
 
     async def open_review(self, call: pb.OpenReviewRequest) -> pb.OpenReviewResponse:
         request = request_of(call)

@@ -118,6 +118,16 @@ FIRES: dict[str, tuple[int, list[str], list[str]]] = {
         [f"gig_solver_fallbacks_total{{{M}}} 0+1x300"],
         [f"gig_solver_fallbacks_total{{{M}}} 3+0x300"],
     ),
+    "ItemsSetAside": (
+        30,
+        [f'gig_attention_items{{{M}, kind="quarantined"}} 1+0x300'],
+        [f'gig_attention_items{{{M}, kind="quarantined"}} 0+0x300'],
+    ),
+    "JobsStuck": (
+        30,
+        [f'gig_attention_items{{{M}, kind="stuck_job"}} 1+0x300'],
+        [f'gig_attention_items{{{M}, kind="stuck_job"}} 0+0x300'],
+    ),
     "TablesLag": (
         30,
         [f"gig_projection_lag_events{{{M}}} 20001+0x300"],

@@ -1,0 +1,74 @@
+"""The operator's inbox: what needs a human's eye now, read from the market's state when somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from dispatcher.market.stuck import stuck_jobs
+from dispatcher.times import micros, timestamp
+from gig.v1 import oversight_service_pb2 as pb
+from gig.v1 import snapshot_pb2 as snapshot_pb
+from gig.v1 import types_pb2
+from services.host.market_host import MarketHost
+from services.host.quarantine import Incident
+
+QUARANTINED, STUCK_JOB = pb.ATTENTION_KIND_QUARANTINED, pb.ATTENTION_KIND_STUCK_JOB
+
+
+def attention(host: MarketHost) -> list[pb.AttentionItem]:
+    """All items, the oldest first."""
+    return sorted(_found(host), key=lambda item: (micros(item.since), item.id))
+
+
+def counts(host: MarketHost) -> dict[str, int]:
+    """How many items there are by the name of their kind, in lower case; every kind is named."""
+    found = Counter(item.kind for item in _found(host))
+    return {
+        name.removeprefix("ATTENTION_KIND_").lower(): found[number]
+        for name, number in pb.AttentionKind.items()
+        if number
+    }
+
+
+def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
+    for incident in host.quarantine.items():
+        yield _of_incident(incident)
+    for kept in host.market.state.quarantined.values():
+        yield _of_quarantined(kept)
+    for stuck in stuck_jobs(host.market.state, host.lonely, host.clock.now()):
+        yield pb.AttentionItem(
+            id=f"stuck-{stuck.job_id}",
+            kind=STUCK_JOB,
+            subject=stuck.job_id,
+            since=timestamp(stuck.since_us),
+            sentence=stuck.sentence,
+        )
+
+
+def _of_incident(incident: Incident) -> pb.AttentionItem:
+    return pb.AttentionItem(
+        id=incident.incident_id,
+        kind=QUARANTINED,
+        subject=incident.subject,
+        since=timestamp(incident.since_us),
+        sentence=incident.sentence(),
+    )
+
+
+def _of_quarantined(kept: snapshot_pb.QuarantinedSubject) -> pb.AttentionItem:
+    """A subject that `gig log repair` took out of the market."""
+    body = kept.quarantine
+    kind = types_pb2.SubjectKind.Name(body.kind).removeprefix("SUBJECT_KIND_").lower()
+    skipped = ", ".join(map(str, body.skipped_sequences[:5])) + (" and more" if len(body.skipped_sequences) > 5 else "")
+    return pb.AttentionItem(
+        id=f"repair-{kept.sequence}",
+        kind=QUARANTINED,
+        subject=body.subject_id,
+        since=kept.time,
+        sentence=(
+            f"The {kind} {body.subject_id} was taken out of the market by a repair of its log, because events "
+            f"{skipped} could not be applied. All others are served. Tell the people concerned; once the cause "
+            "is removed, the subject can take part again."
+        ),
+    )
