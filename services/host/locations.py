@@ -14,7 +14,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 
 LARGEST_BATCH = 1000
 # The years that the contract allows: 2000 to 2199, in Unix seconds. Later times would not fit the columns.
-FIRST_S, LAST_S = 946_684_800, 7_258_118_400
+FIRST_S, LAST_S, NANOS = 946_684_800, 7_258_118_400, 1_000_000_000
 # Drain at once when this many batches wait; else on the next tick.
 DRAIN_AT = 4096
 
@@ -118,8 +118,10 @@ def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
         return "locations.longitudes", f"must be as many as latitudes ({count}), not {len(batch.longitudes)}"
     if len(batch.offsets_ms) not in (0, count):
         return "locations.offsets_ms", f"must be none, or as many as latitudes ({count})"
-    if batch.HasField("start_time") and not FIRST_S <= batch.start_time.seconds < LAST_S:
-        return "locations.start_time", "must be at least 2000-01-01T00:00:00Z and below 2200-01-01T00:00:00Z"
+    if batch.HasField("start_time"):
+        start = batch.start_time
+        if not (FIRST_S <= start.seconds < LAST_S and 0 <= start.nanos < NANOS):
+            return "locations.start_time", "must be at least 2000-01-01T00:00:00Z and below 2200-01-01T00:00:00Z"
     return None
 
 

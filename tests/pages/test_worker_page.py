@@ -8,6 +8,7 @@ import aiohttp
 import grpc
 import pytest
 from playwright.async_api import expect
+from yarl import URL
 
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
@@ -69,12 +70,21 @@ async def test_without_a_token_there_is_nothing_to_see(town: Town, seen: Seen) -
         ("courier-1", "PayService/GetStatement", '{"workerId": ', 400, "not JSON"),
         ("courier-1", "PayService/GetStatement", '{"worker": "x"}', 400, "worker"),
         ("courier-1", "PayService/GetStatement", '{"workerId": "a b"}', 400, "worker_id"),
+        ("courier-1", "PayService/GetStatement", '{"workerId": "\\ud800"}', 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", '{"\\udfff": 1}', 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", "[" * 50_000, 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", '{"workerId": NaN}', 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", '{"workerId": ' + "9" * 5000 + "}", 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", b'{"workerId": "\xff"}', 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", '{"workerId": "courier-1\\n"}', 400, "worker_id"),
+        ("courier-1", "PayService/GetStatement", '{"startTime": "0001-01-01T00:00:00Z"}', 400, "start_time"),
+        ("courier-1", "PayService/GetStatement", '{"period": {"timeZone": "a\\u0000"}}', 400, "period.time_zone"),
         ("nobody", "TransparencyService/GetMyMeasures", '{"courierId": "nobody"}', 404, "nobody"),
         ("courier-1", "JobService/PlaceJob", "{}", 404, ""),
     ],
 )
 async def test_what_the_page_asks_is_checked_as_any_call_is(
-    town: Town, token: str, method: str, request_: str, status: int, text: str
+    town: Town, token: str, method: str, request_: str | bytes, status: int, text: str
 ) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         if token:
@@ -90,6 +100,13 @@ async def test_prices_and_scores_are_opened_to_nobody_who_has_not_said_who_they_
     price = seen.page.locator("#decisions button", has_text="The pay of").first
     decision_id = await price.get_attribute("data-decision", timeout=PATIENCE)
     async with aiohttp.ClientSession() as anybody, anybody.get(f"{town.url}/live/decisions/{decision_id}") as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize("decision_id", ["%00", "a%0A", "%ED%A0%80", "%FF", "x" * 2000, "a%2F..%2Fb"])
+async def test_an_id_that_cannot_be_is_not_found(town: Town, decision_id: str) -> None:
+    url = URL(f"{town.url}/live/decisions/{decision_id}", encoded=True)
+    async with aiohttp.ClientSession() as anybody, anybody.get(url) as answer:
         assert answer.status == 404
 
 

@@ -21,6 +21,12 @@ from tests.service.stream import go_online, place_request
 from tests.signing import caller
 
 
+def located_at(seconds: int, nanos: int = 0) -> pb.LocationBatch:
+    batch = pb.LocationBatch(latitudes=[1.0], longitudes=[1.0])
+    batch.start_time.seconds, batch.start_time.nanos = seconds, nanos
+    return batch
+
+
 async def test_a_job_goes_the_whole_way_from_request_to_paid(
     jobs, pay, ratings, transparency, connect, name, island
 ) -> None:
@@ -174,6 +180,14 @@ async def test_locations_decide_who_is_nearest(jobs, connect, name, island) -> N
         (pb.LocationBatch(latitudes=[1.0], longitudes=[181.0]), "locations.longitudes[0]"),
         (pb.LocationBatch(latitudes=[1.0] * 1001, longitudes=[1.0] * 1001), "locations.latitudes"),
         (pb.LocationBatch(latitudes=[1.0] * 2, longitudes=[1.0] * 2, offsets_ms=[5, 4]), "locations.offsets_ms[1]"),
+        (located_at(2**62), "locations.start_time"),
+        (located_at(-(2**63)), "locations.start_time"),
+        (located_at(9_300_000_000_000), "locations.start_time"),
+        (located_at(0), "locations.start_time"),
+        (located_at(1_700_000_000, nanos=-1), "locations.start_time"),
+        (located_at(1_700_000_000, nanos=2**31 - 1), "locations.start_time"),
+        (located_at(1_700_000_000), "locations.start_time"),
+        (located_at(7_258_118_399), "locations.start_time"),
     ],
 )
 async def test_a_faulty_location_batch_is_refused_by_field_and_the_stream_goes_on(
@@ -202,6 +216,46 @@ async def test_a_bad_message_is_refused_and_the_stream_goes_on(connect, name, is
     unknown = await bo.refused(progress=pb.Progress(job_id="none", step=pb.PROGRESS_STEP_ARRIVED))
     assert unknown.code == grpc.StatusCode.NOT_FOUND.value[0]
     await bo.done(go_online=go_online(island))
+
+
+async def test_every_message_of_a_stream_is_checked_and_the_stream_goes_on(connect, name, island) -> None:
+    bo = connect(f"{name}-bo")
+    await bo.hello()
+    for seconds in (2**62, 9_300_000_000_000, 0):
+        shift = go_online(island)
+        shift.shift_end.seconds = seconds
+        refused = await bo.refused(go_online=shift)
+        assert refused.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+        assert "go_online.shift_end" in refused.message
+    far = go_online(island)
+    far.shift_end.GetCurrentTime()
+    far.shift_end.seconds += 400 * 86_400
+    assert "online.shift_end: must be at most" in (await bo.refused(go_online=far)).message
+    for reason in ("\x1b[2J", "a\u202eb", "\x00", "x" * 201):
+        assert "go_offline.reason" in (await bo.refused(go_offline=pb.GoOffline(reason=reason))).message
+    numbered = bo.number
+    for number in (10**12 + 1, 2**63 - 1, 2**64 - 1):
+        bo.number = number - 1
+        assert "number: must be at most" in (await bo.refused(go_offline=pb.GoOffline())).message
+    bo.number = numbered
+    await bo.done(go_online=go_online(island))
+
+
+@pytest.mark.parametrize(
+    ("hello", "field"),
+    [
+        (pb.Hello(courier_id="bo\n"), "hello.courier_id"),
+        (pb.Hello(courier_id="bo", resume_token="a\0b"), "hello.resume_token"),
+        (pb.Hello(courier_id="bo", last_received=2**64 - 1), "hello.last_received"),
+    ],
+)
+async def test_a_hello_outside_of_its_bounds_ends_the_stream_by_name(couriers, hello, field) -> None:
+    call = couriers.Connect(metadata=caller("courier", "bo"))
+    await call.write(pb.ConnectRequest(hello=hello))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.read()
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in refused.value.details()
 
 
 async def test_a_stream_begins_with_hello(couriers) -> None:

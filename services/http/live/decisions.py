@@ -3,6 +3,7 @@ decisions by TransparencyService/ExplainDecision, as any client does."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from services.host.market_host import MarketHost
 EVENTS_BACK = 300
 LISTED = 24
 MINUTE_S = 60
+# As the contract spells ids.
+DECISION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 SEE_ALL = (OPERATOR, "reviewer")
 
 Recent = list[tuple[events_pb.Event, DecisionKey]]
@@ -65,6 +68,8 @@ def _row(event: events_pb.Event, key: DecisionKey, standing: policy_pb.StandingP
 
 async def opened(host: MarketHost, decision_id: str) -> web.Response:
     """An offer, without the people. Raises NotFound, also for any other decision."""
+    if not DECISION_ID.fullmatch(decision_id):
+        raise NotFound("offer", decision_id)
     found = await lookups.decision(await host.projected(), host.market_id, decision_id)
     if found is None:
         raise NotFound("offer", decision_id)
