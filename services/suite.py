@@ -46,6 +46,8 @@ from services.signals import Signals
 log = logging.getLogger(__name__)
 
 DRAIN_GRACE_S = 5.0
+# To the database: for the log and the tables, and for as many calls as read at a time.
+CONNECTIONS = 12
 LOOK_EVERY_S, RESPAWN_EVERY_S = 0.1, 0.5
 
 
@@ -145,7 +147,7 @@ class Suite:
         self, opening: Opening, tokens: Tokens, tls: Certificates | None, dsn: str, stop: asyncio.Event
     ) -> None:
         settings = self._settings
-        pool = await open_pool(dsn)
+        pool = await open_pool(dsn, CONNECTIONS)
         registry = CollectorRegistry()
         signals = Signals(registry)
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals, settings.snapshot_every)

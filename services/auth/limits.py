@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -13,14 +13,30 @@ from prometheus_client import Counter as Counted
 from throttled import MemoryStore, RateLimiterType, Throttled, per_sec
 
 from dispatcher.errors import Exhausted
+from services.auth.bulkheads import RETRY_S, Slot, bulkheads
 from services.auth.caller import Caller
 
 # Buckets that are kept; the ones that nobody has touched the longest go first, and they are full by then.
 BUCKETS = 200_000
 # Seconds of the rate that may come at once.
 CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
-RETRY_S = 1.0
-NAMES = ("calls", "pings", "capacity", "calls_in_flight", "streams", "streams_per_caller")
+NAMES = (
+    *("calls", "pings", "messages", "capacity", "calls_in_flight", "bulkhead", "bulkhead_per_caller"),
+    *("streams", "streams_per_caller"),
+)
+# Calls that bring to an end what is under way: they lighten the load, and have a larger bound of their own.
+UNDER_WAY = frozenset(
+    {
+        "JobService/CancelJob",
+        "CourierService/AnswerOffer",
+        "CourierService/ReportProgress",
+        "CourierService/GoOffline",
+    }
+)
+# As many of them at a time as this times `calls_in_flight`.
+UNDER_WAY_SHARE = 4
+# A message costs as many calls as it holds of these bytes, and one.
+BYTES_OF_A_CALL = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,9 @@ class Limits:
         self._calls = _buckets(quotas.calls_per_second, CALL_BURST_S)
         self._pings = _buckets(quotas.pings_per_second, PING_BURST_S)
         self._all = _buckets(quotas.capacity, CAPACITY_BURST_S)
-        self._in_flight = 0
+        self._in_flight = {False: 0, True: 0}
+        self._most_in_flight = {False: quotas.calls_in_flight, True: quotas.calls_in_flight * UNDER_WAY_SHARE}
+        self._bulkheads = bulkheads(self._count_refused)
         self._streams: Counter[str] = Counter()
         self._open_streams = 0
         self._refused = Counted(
@@ -53,10 +71,31 @@ class Limits:
 
     def call(self, caller: Caller) -> None:
         """Raises Exhausted where this caller calls too often."""
-        retry_s = _taken(self._calls, caller.principal, 1)
+        self._charge(caller, 1)
+
+    def size(self, caller: Caller, message: bytes) -> None:
+        """Charge a large message as several calls. Raises Exhausted where this caller sends too much."""
+        cost = len(message) // BYTES_OF_A_CALL
+        if cost:
+            self._charge(caller, cost)
+
+    def message_wait_s(self, caller: Caller, cost: int) -> float:
+        """Charge a message of a stream as so many calls; return 0, or, where the caller has too few left, the seconds
+        until it has them."""
+        wait_s = _taken(self._calls, caller.principal, self._payable(cost))
+        if wait_s:
+            self._count_refused("messages")
+        return wait_s
+
+    def _charge(self, caller: Caller, cost: int) -> None:
+        retry_s = _taken(self._calls, caller.principal, self._payable(cost))
         if retry_s:
             text = f"more than {self.quotas.calls_per_second} calls a second: wait before the next one"
             raise self._exhausted("calls", "TOO_MANY_CALLS", text, retry_s)
+
+    def _payable(self, cost: int) -> int:
+        """Of a bucket never more than half: the largest message can be sent by one who has waited."""
+        return min(cost, max(self.quotas.calls_per_second * CALL_BURST_S // 2, 1))
 
     def spent(self, caller: Caller) -> bool:
         """Whether the next call of this caller will be one too many."""
@@ -70,23 +109,39 @@ class Limits:
         return True
 
     def pings(self, courier_id: str, count: int) -> None:
-        """Raises Exhausted where this courier sends positions too often; none of the batch is taken."""
-        retry_s = _taken(self._pings, courier_id, count)
+        """Charge positions; an empty batch costs as much as one position.
+
+        Raises Exhausted where this courier sends positions too often; none of the batch is taken.
+        """
+        retry_s = _taken(self._pings, courier_id, max(count, 1))
         if retry_s:
             text = f"more than {self.quotas.pings_per_second} positions a second: send fewer"
             raise self._exhausted("pings", "TOO_MANY_PINGS", text, retry_s)
 
+    @asynccontextmanager
+    async def carrying_out(self, path: str, caller: Caller) -> AsyncIterator[Slot | None]:
+        """Hold a place for a call: in the bulkhead of its method, or among all calls in flight.
+
+        Raises Exhausted where there is none.
+        """
+        bulkhead = self._bulkheads.get(path)
+        if bulkhead is None:
+            with self._flying(path in UNDER_WAY):
+                yield None
+        else:
+            async with bulkhead.held(caller) as slot:
+                yield slot
+
     @contextmanager
-    def in_flight(self) -> Iterator[None]:
-        """Raises Exhausted where too many calls are being carried out: those in hand stay quick."""
-        if self._in_flight >= self.quotas.calls_in_flight:
-            text = "the service has as many calls in hand as it can serve quickly: come back later"
+    def _flying(self, under_way: bool) -> Iterator[None]:
+        if self._in_flight[under_way] >= self._most_in_flight[under_way]:
+            text = "the service carries out as many calls as it can serve quickly: come back later"
             raise self._exhausted("calls_in_flight", "OVERLOADED", text, RETRY_S)
-        self._in_flight += 1
+        self._in_flight[under_way] += 1
         try:
             yield
         finally:
-            self._in_flight -= 1
+            self._in_flight[under_way] -= 1
 
     @contextmanager
     def stream(self, caller: Caller) -> Iterator[None]:
@@ -108,8 +163,11 @@ class Limits:
             if not self._streams[name]:
                 del self._streams[name]
 
-    def _exhausted(self, limit: str, reason: str, text: str, retry_s: float) -> Exhausted:
+    def _count_refused(self, limit: str) -> None:
         self._refused.labels(limit).inc()
+
+    def _exhausted(self, limit: str, reason: str, text: str, retry_s: float) -> Exhausted:
+        self._count_refused(limit)
         return Exhausted(reason, text, retry_s)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -14,10 +17,16 @@ T = TypeVar("T")
 
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
-    """What it returns. Raises BrokenExecutor where the process dies."""
+    """Return what the work returns. A cancelled call ends the process at once. Raises BrokenExecutor where it dies."""
     process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
     try:
-        return await asyncio.wrap_future(process.submit(work, *arguments))
+        pid = await asyncio.wrap_future(process.submit(os.getpid))
+        try:
+            return await asyncio.wrap_future(process.submit(work, *arguments))
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
     finally:
         # Its end takes a while: nobody waits for it here.
         process.shutdown(wait=False)

@@ -125,6 +125,12 @@ def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
     return None
 
 
+def positions(batch: courier_pb.LocationBatch) -> int:
+    """Return how many positions a batch is charged as: its longest column, at least one, at most the largest batch."""
+    longest = max(len(batch.latitudes), len(batch.longitudes), len(batch.offsets_ms))
+    return min(max(longest, 1), LARGEST_BATCH)
+
+
 def value_fault(batch: courier_pb.LocationBatch, index: int, past: bool) -> tuple[str, str]:
     """(field, fault) of a position that cannot be; ``past``: its time lies before now."""
     if not abs(batch.latitudes[index]) <= 90:

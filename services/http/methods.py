@@ -46,7 +46,7 @@ def _handler(
 
     async def handle(request: web.Request) -> web.Response:
         call = gate.admit(path, caller_of(request))
-        with gate.limits.in_flight():
+        async with gate.limits.carrying_out(path, call.caller):
             return await answered(request, call)
 
     async def answered(request: web.Request, call: access.Call) -> web.Response:

@@ -11,7 +11,7 @@ from dispatcher.market import Market
 from dispatcher.messages import copied
 from gig.v1 import courier_service_pb2 as pb
 from services.auth.limits import Limits
-from services.host.locations import Waiting, shape_fault
+from services.host.locations import Waiting, positions, shape_fault
 from services.host.market_host import MarketHost
 from services.rpc.courier_stream import CourierStream
 from services.rpc.requests import request_of
@@ -66,6 +66,7 @@ class CourierService:
         return await self._host.submit(command, view)
 
     async def report_locations(self, call: pb.ReportLocationsRequest) -> pb.ReportLocationsResponse:
+        self._limits.pings(call.courier_id, positions(call.locations))
         fault = shape_fault(call.locations)
         if fault is not None:
             raise InvalidField(*fault)
@@ -73,7 +74,6 @@ class CourierService:
         courier = host.market.state.courier(call.courier_id)
         if courier.state == pb.COURIER_STATE_OFFLINE:
             raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=call.courier_id)
-        self._limits.pings(call.courier_id, len(call.locations.latitudes))
         refusals: list[tuple[str, str]] = []
         now_ms = host.clock.now() // 1000
         number = host.market.state.numbers[call.courier_id]

@@ -9,15 +9,17 @@ from google.rpc import status_pb2
 
 from dispatcher import commands
 from dispatcher.decisions.privacy import offer_for_courier
-from dispatcher.errors import DispatchError, Exhausted, WrongState
+from dispatcher.errors import DispatchError, Exhausted, InvalidField, WrongState
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
 from services.auth import access
-from services.auth.limits import RETRY_S, Limits
-from services.host.locations import LARGEST_BATCH, Waiting
+from services.auth.bulkheads import RETRY_S
+from services.auth.limits import BYTES_OF_A_CALL, Limits
+from services.host.locations import Waiting, positions
 from services.host.market_host import MarketHost
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
+from services.rpc.decoding import Malformed, decoder
 from services.rpc.requests import named_request
 
 # Locations are acknowledged together, this often.
@@ -25,13 +27,22 @@ ACK_EVERY_S = 0.05
 # As the contract has it. Locations, which come most often, are checked in columns and by this alone.
 LARGEST_NUMBER = 1_000_000_000_000
 SLOW_READER_GRACE_S = 10.0
+# A stream without a hello is ended.
+HELLO_LIMIT_S = 10.0
+# After a batch beyond the limit nothing is read for so long, twice as long after the next one, and so on.
+FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_DOUBLINGS = 0.1, 2.0, 5
+
+decode = decoder(pb.ConnectRequest)
 
 
 class CourierStream:
     def __init__(self, host: MarketHost, limits: Limits, context: grpc.aio.ServicerContext) -> None:
         self._host, self._limits = host, limits
         self._context = context
+        self._caller = access.current()
         self._ack_planned = False
+        # Batches beyond the limit in a row.
+        self._refusals = 0
         self._session: CourierSession
         self._stream = Stream()
         # The message that is being sent.
@@ -78,9 +89,13 @@ class CourierStream:
                 raise result
 
     async def _hello(self) -> pb.Hello:
-        request: pb.ConnectRequest = await self._context.read()
-        if not isinstance(request, pb.ConnectRequest) or not request.HasField("hello"):
-            await errors.abort(self._context, errors.invalid([("hello", "must be the first message")]))
+        try:
+            async with asyncio.timeout(HELLO_LIMIT_S):
+                request = decode(await self._context.read() or b"")
+        except TimeoutError:
+            raise InvalidField("hello", f"must be sent within {HELLO_LIMIT_S:g} s") from None
+        if isinstance(request, Malformed) or not request.HasField("hello"):
+            raise InvalidField("hello", "must be the first message")
         violations = errors.violations_of(request)
         if violations is not None:
             await errors.abort(self._context, violations)
@@ -124,30 +139,47 @@ class CourierStream:
 
     async def _read(self, hello: pb.Hello) -> None:
         await self._welcome(hello)
-        while (request := await self._context.read()) is not grpc.aio.EOF:
+        while (data := await self._context.read()) is not grpc.aio.EOF:
             if self._stream.overflow.is_set():
                 continue  # not handled, so not acknowledged: it will be sent again
-            if not isinstance(request, pb.ConnectRequest):
-                self._refuse(0, errors.invalid([], "the message is not a ConnectRequest"))
-                continue
+            if large := len(data) // BYTES_OF_A_CALL:
+                await self._afford(large)
+            request = decode(data)
             if self._stream.taken_over.is_set():
                 return
-            if request.number > LARGEST_NUMBER:
-                # Not counted as handled: no number above it could follow.
-                self._refuse(request.number, errors.invalid([("number", f"must be at most {LARGEST_NUMBER}")]))
-            elif request.HasField("locations") and request.number > self._session.handled:
-                self._locations(request)
+            if isinstance(request, Malformed):
+                await self._afford(1)
+                self._refuse(0, errors.invalid([], "the message is not a ConnectRequest"))
+            elif request.HasField("locations") and self._session.handled < request.number <= LARGEST_NUMBER:
+                if self._locations(request):
+                    self._refusals = 0
+                else:
+                    await self._pause()
             else:
+                await self._afford(1)
                 await self._message(request)
 
-    def _locations(self, request: pb.ConnectRequest) -> None:
+    async def _afford(self, cost: int) -> None:
+        """Charge a message as so many calls of the caller. Wait until there are as many: what is not read meanwhile
+        keeps the app from sending more."""
+        while wait_s := self._limits.message_wait_s(self._caller, cost):
+            await asyncio.sleep(min(wait_s, LONGEST_PAUSE_S))
+
+    async def _pause(self) -> None:
+        """Read nothing for a while after positions beyond the limit, longer each time in a row."""
+        await asyncio.sleep(min(FIRST_PAUSE_S * 2**self._refusals, LONGEST_PAUSE_S))
+        self._refusals = min(self._refusals + 1, MOST_DOUBLINGS)
+
+    def _locations(self, request: pb.ConnectRequest) -> bool:
+        """Take the positions in, or refuse the batch by its number; return whether the limit allows it."""
         host, courier_id = self._host, self._session.courier_id
         courier = host.market.state.couriers.get(courier_id)
-        if courier is None or courier.state == pb.COURIER_STATE_OFFLINE:
+        fault = self._too_many(request.locations)
+        if fault is not None:
+            self._refuse(request.number, errors.status_of(fault))
+        elif courier is None or courier.state == pb.COURIER_STATE_OFFLINE:
             text = "the courier is offline: locations are taken from couriers online only"
             self._refuse(request.number, errors.status(grpc.StatusCode.FAILED_PRECONDITION, text, []))
-        elif (fault := self._too_many(request.locations)) is not None:
-            self._refuse(request.number, errors.status_of(fault))
         else:
             number = request.number
 
@@ -159,10 +191,11 @@ class CourierStream:
             host.locations.add(Waiting(courier_number, request.locations, now_ms, refuse))
         self._session.handled = request.number
         self._plan_ack()
+        return fault is None
 
     def _too_many(self, batch: pb.LocationBatch) -> DispatchError | None:
         try:
-            self._limits.pings(self._session.courier_id, min(len(batch.latitudes), LARGEST_BATCH))
+            self._limits.pings(self._session.courier_id, positions(batch))
         except Exhausted as fault:
             return fault
         return None
@@ -170,6 +203,10 @@ class CourierStream:
     async def _message(self, request: pb.ConnectRequest) -> None:
         """Any message but locations: carried out and durable, or refused, before the next one is read."""
         session = self._session
+        if request.number > LARGEST_NUMBER:
+            # Not counted as handled: no number above it could follow.
+            self._refuse(request.number, errors.invalid([("number", f"must be at most {LARGEST_NUMBER}")]))
+            return
         if request.number == 0 or request.HasField("hello"):
             text = "hello comes once, and every other message has a number from 1 up"
             self._refuse(request.number, errors.invalid([("number", text)]))

@@ -13,33 +13,19 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
 from services.auth.gate import Gate
+from services.auth.limits import UNDER_WAY
 from services.rpc import errors
 from services.rpc.call_metrics import CallMetrics, MethodMetrics
+from services.rpc.decoding import Malformed, decoder
 from services.rpc.services import Service
 
-# Calls that bring to an end what is under way: they lighten the load.
-UNDER_WAY = frozenset(
-    {
-        "JobService/CancelJob",
-        "CourierService/AnswerOffer",
-        "CourierService/ReportProgress",
-        "CourierService/GoOffline",
-    }
-)
 RETRY_DELAYS_S = (0.5, 0.9, 1.3, 1.7, 0.7, 1.1, 1.5, 1.9)
-
-
-class Malformed:
-    """Stands for bytes that are no message of the type."""
-
-
-MALFORMED = Malformed()
 
 
 class Refused(Exception):
@@ -126,16 +112,6 @@ def path_of(method: MethodDescriptor) -> str:
     return path
 
 
-def decoder(message_class: type[Message]) -> Callable[[bytes], Message | Malformed]:
-    def decode(data: bytes) -> Message | Malformed:
-        try:
-            return message_class.FromString(data)
-        except DecodeError:
-            return MALFORMED
-
-    return decode
-
-
 class _Method:
     def __init__(self, method: MethodDescriptor, servicer: object, entrance: Entrance) -> None:
         self._method, self._path = method, path_of(method)
@@ -148,7 +124,7 @@ class _Method:
         """Requests of calls come as bytes: who may not call has nothing decoded."""
         encode = GetMessageClass(self._method.output_type).SerializeToString
         if self._method.client_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._streams, self._decode, encode)
+            return grpc.stream_stream_rpc_method_handler(self._streams, None, encode)
         if self._method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._unary_stream, None, encode)
         return grpc.unary_unary_rpc_method_handler(self._unary, None, encode)
@@ -156,7 +132,7 @@ class _Method:
     async def _unary(self, data: bytes, context: grpc.aio.ServicerContext) -> Message:
         async with self._told(context):
             call = self._admitted(context)
-            with self._gate.limits.in_flight():
+            async with self._gate.limits.carrying_out(self._path, call.caller):
                 answer: Message = await self._implementation(self._checked(call, data))
                 await self._audit(call)
                 return answer
@@ -165,10 +141,15 @@ class _Method:
     async def _unary_stream(self, data: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
         async with self._told(context):
             call = self._admitted(context)
-            with self._gate.limits.stream(call.caller):
-                answers = self._implementation(self._checked(call, data))
-                while (answer := await self._next(answers, call)) is not None:
-                    yield answer
+            limits = self._gate.limits
+            with limits.stream(call.caller):
+                async with limits.carrying_out(self._path, call.caller) as slot:
+                    answers = self._implementation(self._checked(call, data))
+                    while (answer := await self._next(answers, call)) is not None:
+                        if slot is not None:
+                            # What is expensive is done: a slow reader keeps nobody else from it.
+                            slot.release()
+                        yield answer
 
     async def _next(self, answers: AsyncIterator[Message], call: access.Call) -> Message | None:
         """Raises NoCaller where the caller's token expires meanwhile."""
@@ -182,7 +163,7 @@ class _Method:
         return answer
 
     async def _streams(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:
-        """Bidirectional streams check each message themselves: one bad message must not end a shift."""
+        """Bidirectional streams decode, charge and check each message themselves: a bad one must not end a shift."""
         async with self._told(context):
             call = self._admitted(context)
             with self._gate.limits.stream(call.caller):
@@ -196,7 +177,8 @@ class _Method:
         return self._gate.admit(self._path, self._gate.caller(context.invocation_metadata()))
 
     def _checked(self, call: access.Call, data: bytes) -> Message:
-        """The request. Raises Refused, or NotAllowed where it is about somebody else."""
+        """The request. Raises Refused, Exhausted, or NotAllowed where it is about somebody else."""
+        self._gate.limits.size(call.caller, data)
         request = self._decode(data)
         if isinstance(request, Malformed):
             raise Refused(errors.invalid([], "the request is not a message of this method's type"))

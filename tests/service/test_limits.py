@@ -21,6 +21,7 @@ from tests.service.stream import CourierClient, go_online, place_request
 from tests.signing import signed_channel
 
 HERE = (1.0, 1.0)
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 FLAGS = (
     *("--calls-per-second", "4", "--pings-per-second", "20", "--streams-per-caller", "2", "--streams", "5"),
     *("--message-bytes", "65536"),
@@ -100,6 +101,50 @@ async def test_positions_beyond_the_limit_are_refused_by_the_batch_and_the_shift
     await couriers.GoOnline(courier_pb.GoOnlineRequest(request_id="on", courier_id="bo", online=go_online(HERE)))
     report = courier_pb.ReportLocationsRequest(courier_id="bo", locations=batch)
     assert await exhausted(couriers.ReportLocations(report)) > 0
+
+
+async def test_repeated_and_broken_messages_of_a_stream_are_charged_as_calls_and_paced(small, channel) -> None:
+    cy = CourierClient(courier_rpc.CourierServiceStub(channel), "cy", small.wallet)
+    await cy.online(HERE)
+    raw = channel.stream_stream("/gig.v1.CourierService/Connect")
+    for again in (
+        courier_pb.ConnectRequest(number=1, go_offline=courier_pb.GoOffline()),  # handled already
+        courier_pb.ConnectRequest(number=0, go_offline=courier_pb.GoOffline()),
+        courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id="cy")),
+        courier_pb.ConnectRequest(number=1, locations=courier_pb.LocationBatch()),
+    ):
+        for _ in range(6):
+            await cy.call.write(again)
+    answers = [await cy.read() for _ in range(24)]
+    assert {one.WhichOneof("message") for one in answers} == {"ack", "refusal"}
+    before = await counted(small, "messages")
+    assert before > 0  # more than five seconds' worth of calls: the rest is read later
+    await cy.done(go_offline=courier_pb.GoOffline(reason="home"))
+    cy.cut()
+    # Bytes that are no message at all.
+    call = raw(metadata=small.wallet.courier("dee"))
+    await call.write(courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id="dee")).SerializeToString())
+    for _ in range(22):
+        await call.write(b"\xff\xff")
+    refusals = [courier_pb.ConnectResponse.FromString(await call.read()) for _ in range(23)]
+    assert [one.WhichOneof("message") for one in refusals] == ["welcome", *["refusal"] * 22]
+    assert await counted(small, "messages") > before
+    call.cancel()
+
+
+async def test_empty_batches_of_positions_cost_as_much_as_one_position(small, channel) -> None:
+    fay = CourierClient(courier_rpc.CourierServiceStub(channel), "fay", small.wallet)
+    await fay.online(HERE)
+    batch = courier_pb.LocationBatch(latitudes=[1.0] * 600, longitudes=[1.0] * 600)
+    for _ in range(2):  # a minute's worth
+        await fay.done(locations=batch)
+    before = await counted(small, "pings")
+    for _ in range(30):
+        await fay.send(locations=courier_pb.LocationBatch())
+    seen = await fay.until(lambda response: response.refusal.status.code == RESOURCE_EXHAUSTED)
+    assert all(response.WhichOneof("message") in ("ack", "refusal") for response in seen)
+    assert await counted(small, "pings") > before
+    fay.cut()
 
 
 async def test_streams_are_counted_by_caller_and_in_all_and_free_again_when_they_end(small, channel) -> None:

@@ -1,0 +1,28 @@
+"""Bytes to messages, without an exception for bytes that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+M = TypeVar("M", bound=Message)
+
+
+class Malformed:
+    """Stands for bytes that are no message of the type."""
+
+
+MALFORMED = Malformed()
+
+
+def decoder(message_class: type[M]) -> Callable[[bytes], M | Malformed]:
+    def decode(data: bytes) -> M | Malformed:
+        try:
+            found: M = message_class.FromString(data)
+        except DecodeError:
+            return MALFORMED
+        return found
+
+    return decode
