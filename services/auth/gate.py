@@ -32,13 +32,9 @@ class Gate:
         self.limits.call(caller)
         return call
 
-    def beyond_capacity(self, metadata: Iterable[tuple[str, Any]] | None) -> bool:
-        """Whether a call with this metadata is more than the service can do. Of those who will be refused for their own
-        sake nothing is counted: neither nobody nor one who calls too often takes from the others."""
-        try:
-            caller = self.caller(metadata)
-        except NoCaller:
-            return False
+    def beyond_capacity(self, caller: Caller) -> bool:
+        """Whether a call of this caller is more than the service can do. A call of one who calls too often, which will
+        be refused for their own sake, is not counted: it takes nothing from the others."""
         return not self.limits.spent(caller) and self.limits.beyond_capacity()
 
     def caller(self, metadata: Iterable[tuple[str, Any]] | None) -> Caller:

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.rpc import status_pb2
 
 from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
@@ -53,49 +54,60 @@ class Entrance:
 class Door(grpc.GenericRpcHandler):
     """All methods of a service. Raises at the start where the servicer lacks one, or nobody may call it.
 
-    Calls beyond the service's capacity are refused before anything of them is read: that costs a tenth of a
-    millisecond, and the calls in hand stay quick.
+    Calls without a valid token, and calls beyond the service's capacity, are refused before anything of them is read:
+    that costs a tenth of a millisecond and no memory, and the calls under way stay quick.
     """
 
     def __init__(self, service: Service, entrance: Entrance) -> None:
         name = service.descriptor.full_name
         methods = {method: _Method(method, service.servicer, entrance) for method in service.descriptor.methods}
         self._handlers = {f"/{name}/{method.name}": made.handler() for method, made in methods.items()}
+        self._refusals = {f"/{name}/{method.name}": _Refusals(made.metrics) for method, made in methods.items()}
         # Streams are bounded on their own; what is under way is brought to its end first.
-        self._refusals = {
-            f"/{name}/{method.name}": _Refusal(made.metrics).handler()
-            for method, made in methods.items()
-            if not (method.client_streaming or method.server_streaming or path_of(method) in UNDER_WAY)
-        }
+        self._unbounded = frozenset(
+            f"/{name}/{method.name}"
+            for method in methods
+            if method.client_streaming or method.server_streaming or path_of(method) in UNDER_WAY
+        )
         self._gate = entrance.gate
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         method = handler_call_details.method
-        refusal = self._refusals.get(method)
-        if refusal is not None and self._gate.beyond_capacity(handler_call_details.invocation_metadata):
-            return refusal
-        return self._handlers.get(method)
+        handler = self._handlers.get(method)
+        if handler is None:
+            return None
+        try:
+            caller = self._gate.caller(handler_call_details.invocation_metadata)
+        except NoCaller as fault:
+            return self._refusals[method].of(errors.status_of(fault))
+        if method not in self._unbounded and self._gate.beyond_capacity(caller):
+            return self._refusals[method].overloaded()
+        return handler
 
 
-class _Refusal:
-    """RESOURCE_EXHAUSTED, with delays that keep those who come back from coming all at once."""
+class _Refusals:
+    """Handlers that end a call unread. As streams: one that answers does not wait for the request."""
 
     def __init__(self, metrics: MethodMetrics) -> None:
         self._metrics = metrics
         text = "the service has as much to do as it can do well: come back later"
-        statuses = [errors.status_of(Exhausted("OVERLOADED", text, delay_s)) for delay_s in RETRY_DELAYS_S]
-        trailers = [((errors.DETAILS_KEY, status.SerializeToString()),) for status in statuses]
-        self._text, self._trailers = text, itertools.cycle(trailers)
+        # With delays that keep those who come back from coming all at once.
+        statuses = (errors.status_of(Exhausted("OVERLOADED", text, delay_s)) for delay_s in RETRY_DELAYS_S)
+        self._overloaded = itertools.cycle([self.of(status) for status in statuses])
 
-    def handler(self) -> grpc.RpcMethodHandler:
-        """As a stream: one that answers does not wait for the request."""
-        return grpc.stream_stream_rpc_method_handler(self._refuse)
+    def overloaded(self) -> grpc.RpcMethodHandler:
+        return next(self._overloaded)
 
-    async def _refuse(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:
-        context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
-        context.set_details(self._text)
-        context.set_trailing_metadata(next(self._trailers))
-        self._metrics.observe(grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0)
+    def of(self, status: status_pb2.Status) -> grpc.RpcMethodHandler:
+        code, trailing = errors.CODE_OF_NUMBER[status.code], ((errors.DETAILS_KEY, status.SerializeToString()),)
+
+        async def refuse(_requests: Any, context: grpc.aio.ServicerContext) -> None:
+            context.set_code(code)
+            context.set_details(status.message)
+            context.set_trailing_metadata(trailing)
+            self._metrics.observe(code, 0.0)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def implementation_of(method: MethodDescriptor, servicer: object) -> Callable[[Any], Any]:
