@@ -11,11 +11,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.pretty import pprint
+from rich.table import Table
 
 from dispatcher.log.files import read_log
 from dispatcher.policy import DEFAULT
 from load_tests.bench.bundle import bench_bundle
 from load_tests.bench.crash import bench_crash
+from load_tests.bench.hostile.attacks import ATTACKS
+from load_tests.bench.hostile.runner import Plan as HostilePlan
+from load_tests.bench.hostile.runner import bench_hostile
+from load_tests.bench.hostile.table import table_of
 from load_tests.bench.ingest import bench_ingest
 from load_tests.bench.instances import bench_instances
 from load_tests.bench.machine import machine
@@ -32,7 +37,7 @@ from load_tests.live.suite_process import SuiteFailed
 from load_tests.traces.command import faults_told
 from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import read_trace
-from services.cli.failures import FAILED, fail, reported
+from services.cli.failures import FAILED, USAGE, fail, reported
 
 bench = typer.Typer(
     help="Benchmarks on this machine: the service, the solvers, scores, surge and measures.", no_args_is_help=True
@@ -114,6 +119,28 @@ def poison(
     wrong = poison_faults(result)
     if wrong:
         fail("; ".join(wrong), FAILED)
+
+
+@bench.command()
+def hostile(
+    attack: Annotated[list[str] | None, typer.Option(help="Only this attack; repeatable.", show_default="all")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each attack, of which the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Measured seconds of each run, calm and attacked.")] = 10.0,
+    history: Annotated[int, typer.Option(min=1, help="Jobs of the client who is erased.")] = 40_000,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a server of its own over loopback, and measure what others notice: p99 latency, refusals, memory.
+
+    The attacker is a process of its own, bound to one core. Exit code 1 where the others' p99 is above twice the calm
+    one and more than 20 ms above it, a call of others is refused, or memory rises by more than 200 MiB.
+    """
+    unknown = [name for name in attack or [] if name not in ATTACKS]
+    if unknown:
+        fail(f"--attack: there is no {unknown[0]!r}; attacks are: {', '.join(ATTACKS)}", USAGE)
+    plan = HostilePlan(tuple(attack or ATTACKS), runs, seconds, history)
+    result = _run(lambda progress: bench_hostile(plan, progress), as_json, table_of)
+    if result["failed"]:
+        fail("; ".join(result["failed"]), FAILED)
 
 
 @bench.command()
@@ -210,19 +237,27 @@ def _measured(work: Callable[[Callable[[str], None]], dict[str, Any]], as_json: 
     return _shown(result, as_json)
 
 
-def _run(work: Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]], as_json: bool) -> dict[str, Any]:
+def _run(
+    work: Callable[[Callable[[str], None]], Awaitable[dict[str, Any]]],
+    as_json: bool,
+    table: Callable[[dict[str, Any]], Table] | None = None,
+) -> dict[str, Any]:
     with Console(stderr=True).status("starting") as status, reported():
         try:
             result = asyncio.run(_awaited(work(status.update)))
         except (SuiteFailed, RuntimeError) as fault:
             fail(str(fault), FAILED)
-    return _shown(result, as_json)
+    return _shown(result, as_json, table)
 
 
-def _shown(result: dict[str, Any], as_json: bool) -> dict[str, Any]:
+def _shown(
+    result: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any]], Table] | None = None
+) -> dict[str, Any]:
     result["machine"] = machine()
     if as_json:
         print(json.dumps(result))
+    elif table is not None:
+        Console().print(table(result))
     else:
         pprint(result, expand_all=True)
     return result
