@@ -15,26 +15,23 @@ from dispatcher.validation.structure import PATTERNS, Fault, in_columns, item_ru
 
 UNCHECKED = "could not be checked: use values within the bounds of docs/contract.md"
 
-_WORDS = (
-    (
-        re.compile(r"^(?:value )?must be greater than or equal to (.*) and less than or equal to (.*)"),
-        r"must be from \1 to \2",
-    ),
-    (
-        re.compile(r"^(?:value )?must be greater than or equal to (.*) and less than (.*)"),
-        r"must be at least \1 and below \2",
-    ),
-    (
-        re.compile(r"^(?:value )?must be greater than (.*) and less than or equal to (.*)"),
-        r"must be above \1 and at most \2",
-    ),
-    (re.compile(r"^(?:value )?must be less than or equal to (.*)"), r"must be at most \1"),
-    (re.compile(r"^(?:value )?must be greater than or equal to (.*)"), r"must be at least \1"),
-    (re.compile(r"^must contain at least (.*) item\(s\)"), r"must hold at least \1 items"),
-    (re.compile(r"^must contain no more than (.*) item\(s\)"), r"must hold at most \1 items"),
-    (re.compile(r"^value is required"), "is required"),
-    (re.compile(r"^repeated value must contain unique items"), "must not hold the same item twice"),
-    (re.compile(r"^exactly one field is required in oneof"), "exactly one of its fields is required"),
+# Sentences of the validator, and the same in plain words; the first that fits.
+_WORDS = tuple(
+    (re.compile(rf"\A(?:value )?{sentence}\Z"), words)
+    for sentence, words in (
+        (r"must be greater than or equal to (.*) and less than or equal to (.*)", r"must be from \1 to \2"),
+        (r"must be greater than or equal to (.*) and less than (.*)", r"must be at least \1 and below \2"),
+        (r"must be greater than (.*) and less than or equal to (.*)", r"must be above \1 and at most \2"),
+        (r"must be less than or equal to (.*)", r"must be at most \1"),
+        (r"must be greater than or equal to (.*)", r"must be at least \1"),
+        (r"must be at least 1 characters", "is required"),
+        (r"must contain at least 1 item\(s\)", "must hold at least 1 item"),
+        (r"must contain at least (.*) item\(s\)", r"must hold at least \1 items"),
+        (r"must contain no more than (.*) item\(s\)", r"must hold at most \1 items"),
+        (r"is required", "is required"),
+        (r"repeated value must contain unique items", "must not hold the same item twice"),
+        (r"exactly one field is required in oneof", "exactly one of its fields is required"),
+    )
 )
 
 
@@ -49,7 +46,7 @@ def rule_faults(message: Message) -> list[Fault]:
         return []
     found: dict[str, str] = {}
     for violation in violations:
-        found.setdefault(field_path(violation), _fault(message.DESCRIPTOR, violation))
+        found.setdefault(field_path(violation), _fault(message, violation))
     return list(found.items())
 
 
@@ -116,22 +113,32 @@ def _unchecked(message: Message, prefix: str) -> Iterator[Fault]:
                 yield from list(_unchecked(one, f"{path}.")) or [(path, UNCHECKED)]
 
 
-def _fault(descriptor: Descriptor, violation: protovalidate.Violation) -> str:
+def _fault(message: Message, violation: protovalidate.Violation) -> str:
     """A violation in plain words."""
-    rule, message = str(violation.proto.rule_id), str(violation.proto.message)
-    field = _field(descriptor, [element.field_name for element in _elements(violation)])
+    rule, sentence = str(violation.proto.rule_id), str(violation.proto.message)
+    field = _field(message.DESCRIPTOR, [element.field_name for element in _elements(violation)])
     if rule == "string.pattern":
-        return _pattern_words(message)
+        return _pattern_words(sentence) if _value(message, violation) else "is required"
     if rule.startswith("enum.") and field is not None and field.enum_type is not None:
         return f"must be one of {', '.join(_choices(field))}"
     for pattern, words in _WORDS:
-        if pattern.search(message):
-            return pattern.sub(words, message)
-    return message
+        if pattern.search(sentence):
+            return pattern.sub(words, sentence)
+    return sentence
 
 
-def _pattern_words(message: str) -> str:
-    pattern = message.partition("`")[2].rpartition("`")[0]
+def _value(message: Message, violation: protovalidate.Violation) -> Any:
+    """The value that a violation is about."""
+    value: Any = message
+    for element in _elements(violation):
+        value = getattr(value, element.field_name)
+        if element.subscript:
+            value = value[element.subscript.value]
+    return value
+
+
+def _pattern_words(sentence: str) -> str:
+    pattern = sentence.partition("`")[2].rpartition("`")[0]
     return PATTERNS.get(pattern, f"must match {pattern}")
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import date, time
+from typing import Any
+
 import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dispatcher import policy
 from dispatcher.errors import PolicyError
+from gig.v1 import policy_pb2 as policy_pb
+from load_tests.contract.fields import paths_of
 
 
 @pytest.mark.parametrize("name", policy.presets())
@@ -33,6 +42,28 @@ def test_a_wrong_value_is_refused_by_name(tmp_path, change, said) -> None:
     with pytest.raises(PolicyError) as refused:
         policy.load(str(path))
     assert said in str(refused.value)
+
+
+WEIRD = st.sampled_from(
+    [
+        *(date(1979, 5, 27), time(1, 2), float("nan"), float("inf"), -1, 2**63 - 1, 10**30, True, "x", "\0"),
+        *("9" * 50 + "s", "nans", "-1s", "1e5s", "0.0000000001s", [1], [[1]], {"a": 1}),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(path=st.sampled_from(list(paths_of(policy_pb.Policy.DESCRIPTOR))), value=WEIRD)
+def test_a_policy_file_with_any_value_is_read_or_refused(path, value) -> None:
+    document: dict[str, Any] = {"extends": "plain"}
+    table = document
+    for field in path.fields[:-1]:
+        inner: dict[str, Any] = {}
+        table[field.name] = [inner] if field.is_repeated else inner
+        table = inner
+    table[path.last.name] = [value] if path.last.is_repeated else value
+    with suppress(PolicyError):  # anything else that is raised is a failure
+        policy.parse(tomli_w.dumps(document), "a file")
 
 
 def test_an_unknown_policy_names_the_presets() -> None:

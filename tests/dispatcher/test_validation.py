@@ -320,7 +320,7 @@ def test_faults_are_in_plain_words_and_name_the_whole_path() -> None:
         "spec.dropoff_before": "must lie in the years 1 to 9999, with nanos from 0 to 999,999,999",
     }
     assert dict(faults_of(job_pb.PlaceJobRequest(client_id="a b"))) == {
-        "request_id": "must be 1 to 128 letters, digits or ._:@-",
+        "request_id": "is required",
         "client_id": "must be 1 to 128 letters, digits or ._:@-",
         "what": "exactly one of its fields is required",
     }
