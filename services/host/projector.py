@@ -99,7 +99,7 @@ class Projector:
         for item in self._quarantine.suspects(Loop.TABLES) & self._refused.keys():
             fault = await self._refusal([self._refused[item]], self._projections.sequence)
             if fault is None:
-                del self._refused[item]
+                self._refused.pop(item, None)
                 self._quarantine.release(Loop.TABLES, (item,))
             else:
                 self._quarantine.add(Loop.TABLES, item, fault, "writing rows")

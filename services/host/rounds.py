@@ -11,6 +11,7 @@ from dispatcher.market import Round
 from dispatcher.market.isolation import isolating_pairs
 from dispatcher.market.rounds import stranded, without_candidates
 from dispatcher.market.set_aside import SetAside
+from dispatcher.market.unfilled import Unfilled
 from dispatcher.times import SECOND, span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Jobs without any possible courier that the operator is shown.
 STRANDED_KEPT = 50
+# How often a round is solved again because offers could not be made.
+MOST_REPETITIONS = 4
 WAITING = (job_pb.JOB_STATE_QUEUED, job_pb.JOB_STATE_OFFERED)
 
 
@@ -58,6 +61,14 @@ class Rounds:
                 raise fault
             await self._serve(left_out)
 
+    async def _serve(self, left_out: frozenset[Item]) -> None:
+        """Solve, again where offers cannot be made: whose partner is set aside finds another in the same round."""
+        for last in (*(False,) * MOST_REPETITIONS, True):
+            unfilled = await self._serve_once(left_out, last=last)
+            if not unfilled or last:
+                return
+            left_out |= unfilled
+
     def _is_gone(self, item: Item) -> bool:
         state = self._host.market.state
         if item.kind is Kind.JOB:
@@ -70,7 +81,9 @@ class Rounds:
 
     # --- a round
 
-    async def _serve(self, left_out: frozenset[Item]) -> None:
+    async def _serve_once(self, left_out: frozenset[Item], *, last: bool) -> frozenset[Item]:
+        """One round. Returns what is set aside because its offers cannot be made; the round is then not settled, unless
+        it is the ``last`` try: it is settled without these offers."""
         host, tried = self._host, self._host.quarantine.suspects(Loop.ROUND) - left_out
         now = host.clock.now()
         round_ = self._opened(self._set_aside(left_out), now)
@@ -78,38 +91,45 @@ class Rounds:
             host.stranded = []
             waiting = [job_id for job_id in host.market.state.queue if job(job_id) not in left_out]
             host.lonely.after_round(waiting, now)
-            return
+            return frozenset()
         generation = host.generation
         assignment = await self._solve(round_)
         host.stranded = stranded(round_, assignment, STRANDED_KEPT)
         host.lonely.after_round(without_candidates(round_, assignment), now)
-        if host.generation == generation and host.accepting:
-            events = self._settled(round_, assignment)
-            host.take(events, Loop.ROUND, of_offer)
-            self._release(tried, events)
+        if host.generation != generation or not host.accepting:
+            return frozenset()
+        try:
+            events = host.market.settle(round_, assignment, host.clock.now())
+        except Exception:
+            broken = host.market.unfilled(round_, assignment, host.clock.now())
+            if not broken:
+                raise
+            unfilled = self._set_aside_causes(broken)
+            if not last:
+                return unfilled
+            edges = frozenset(one.edge for one in broken)
+            events = host.market.settle(round_, assignment, host.clock.now(), edges)
+        host.take(events, Loop.ROUND, of_offer)
+        self._release(tried, events)
+        return frozenset()
 
     def _opened(self, set_aside: SetAside, now: int) -> Round | None:
         host = self._host
         numbers = set_aside.present(host.market.state.columns.online_numbers())
         return host.market.problem(host.moved(numbers), now, set_aside)
 
-    def _settled(self, round_: Round, assignment: Assignment) -> list[events_pb.Event]:
-        """The round's events. Pairs whose offers cannot be made are left out, and their cause is set aside."""
-        market, now = self._host.market, self._host.clock.now()
-        try:
-            return market.settle(round_, assignment, now)
-        except Exception:
-            broken = market.unfilled(round_, assignment, now)
-            if not broken:
-                raise
-            for one in broken:
-                both = bool(one.jobs and one.couriers)
-                for item in (*map(job, one.jobs), *map(self._courier, one.couriers)):
-                    soon = both and item.kind is Kind.COURIER
-                    self._host.quarantine.add(
-                        Loop.ROUND, item, one.fault, "making its offer", soon=soon, needs_proof=True
-                    )
-            return market.settle(round_, assignment, now, frozenset(one.edge for one in broken))
+    def _set_aside_causes(self, broken: Iterable[Unfilled]) -> frozenset[Item]:
+        """The jobs and couriers whose offers cannot be made."""
+        found = set()
+        for one in broken:
+            both = bool(one.jobs and one.couriers)
+            for item in (*map(job, one.jobs), *map(self._courier, one.couriers)):
+                soon = both and item.kind is Kind.COURIER
+                self._host.quarantine.add(
+                    *(Loop.ROUND, item, one.fault, "making its offer"), soon=soon, needs_proof=True
+                )
+                found.add(item)
+        return frozenset(found)
 
     def _release(self, tried: frozenset[Item], events: Iterable[events_pb.Event]) -> None:
         """Items that were part of a round that worked; those that failed in an offer must have been offered."""
