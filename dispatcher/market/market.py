@@ -208,9 +208,9 @@ class Market:
         view.position.longitude = int(self.state.columns.longitude_e7[number]) / E7
         clock = self.state.clocks[courier_id]
         view.shift.CopyFrom(clock.view(view.state, max(self.state.time_us, clock.since_us)))
-        for zone, queue in self.state.zone_queues.items():
-            if courier_id in queue:
-                view.queue.CopyFrom(self.queue_place(zone, courier_id))
+        zone = self.state.queue_zone_of.get(courier_id)
+        if zone is not None:
+            view.queue.CopyFrom(self.queue_place(zone, courier_id))
         return view
 
     def queue_place(self, zone: str, courier_id: str) -> courier_pb.QueuePlace:

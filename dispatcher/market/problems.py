@@ -262,11 +262,17 @@ def _income_gap(state: MarketState, numbers: Ints, now_us: int) -> Floats:
 def _queue_places(state: MarketState, numbers: Ints) -> tuple[Ints, Ints]:
     """Shape (n,) each: index of the queue zone in which a courier stands, or NOBODY, and the rank there."""
     zone, rank = np.full(numbers.size, NOBODY, np.int64), np.zeros(numbers.size, np.int64)
-    for index, name in enumerate(state.zones.queue_names):
-        for place, courier_id in enumerate(state.zone_queues.get(name, ())):
-            at = int(np.searchsorted(numbers, state.numbers[courier_id]))
-            if at < numbers.size and numbers[at] == state.numbers[courier_id]:
-                zone[at], rank[at] = index, place
+    if not state.queue_zone_of or not numbers.size:
+        return zone, rank
+    found = [
+        (state.zones.queue_numbers.get(name, NOBODY), place, state.numbers[courier_id])
+        for name, queue in state.zone_queues.items()
+        for place, courier_id in enumerate(queue)
+    ]
+    index, place, number = np.array(found, np.int64).reshape(-1, 3).T
+    at = np.minimum(np.searchsorted(numbers, number), numbers.size - 1)
+    here = numbers[at] == number
+    zone[at[here]], rank[at[here]] = index[here], place[here]
     return zone, rank
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
 
 from dispatcher.times import EARLIEST_US, LATEST_US, LONGEST_US, micros, rounded_us, span
+from geo.units import Floats
 from geo.zones import ZoneSet
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -19,6 +23,8 @@ NEVER = 2**62
 
 JobRow = tuple[float, float, float, float, int, int, int, int, int, int, int, int, int, int, int]
 JOB_COLUMNS = 15
+# Columns before those that zones decide: barred vehicles and queue zone.
+ZONE_COLUMNS = 13
 # Name, least and greatest value of the whole numbers of a row, in their order. Times are as dispatcher.times has them,
 # or sums of one and two spans; loads are uint32 of the contract.
 _TIME, _LIMIT = (EARLIEST_US - 2 * LONGEST_US, LATEST_US + 2 * LONGEST_US), (-NEVER, NEVER)
@@ -49,15 +55,50 @@ class QueuedJob:
 
 
 def queued(job: job_pb.Job, policy: policy_pb.Policy, zones: ZoneSet) -> QueuedJob:
+    start, end = job.spec.pickup.position, job.spec.dropoff.position
+    barred, queue_zone = 0, -1
+    if zones.zones:
+        barred = zones.barred(start.latitude, start.longitude) | zones.barred(end.latitude, end.longitude)
+        queue_zone = zones.queue_index(start.latitude, start.longitude)
+    return _row(job, policy, barred, queue_zone)
+
+
+def all_queued(jobs: Sequence[job_pb.Job], policy: policy_pb.Policy, zones: ZoneSet) -> list[QueuedJob]:
+    """Return the rows of many jobs, as ``queued`` makes each; the zones of all places are looked up together."""
+    barred, queue_zone = _of_zones([job.spec for job in jobs], zones)
+    return [_row(job, policy, *columns) for job, *columns in zip(jobs, barred, queue_zone, strict=True)]
+
+
+def rezoned(rows: Sequence[QueuedJob], zones: ZoneSet) -> list[QueuedJob]:
+    """Return the rows with what these zones say of their places; all else stays."""
+    places = np.array([row.numbers[:4] for row in rows], np.float64).reshape(-1, 4).T
+    barred, queue_zone = _zone_columns(places, zones)
+    return [
+        row
+        if row.numbers[ZONE_COLUMNS:] == columns
+        else QueuedJob(cast(JobRow, row.numbers[:ZONE_COLUMNS] + columns), row.skills)
+        for row, columns in zip(rows, zip(barred, queue_zone, strict=True), strict=True)
+    ]
+
+
+def _of_zones(specs: Sequence[job_pb.JobSpec], zones: ZoneSet) -> tuple[list[int], list[int]]:
+    ends = ((spec.pickup.position, spec.dropoff.position) for spec in specs)
+    rows = [(start.latitude, start.longitude, end.latitude, end.longitude) for start, end in ends]
+    return _zone_columns(np.array(rows, np.float64).reshape(-1, 4).T, zones)
+
+
+def _zone_columns(places: Floats, zones: ZoneSet) -> tuple[list[int], list[int]]:
+    """Return the columns that zones decide. ``places``, shape (4, n): as the first four of a row."""
+    barred = zones.barred_of(*places[:2]) | zones.barred_of(*places[2:])
+    return barred.tolist(), zones.queue_of(*places[:2]).tolist()
+
+
+def _row(job: job_pb.Job, policy: policy_pb.Policy, barred: int, queue_zone: int) -> QueuedJob:
     spec, matching = job.spec, policy.matching
     placed = micros(job.place_time)
     ready = wanted_us(job)
     start, end = spec.pickup.position, spec.dropoff.position
     load = needed_load(spec)
-    barred, queue_zone = 0, -1
-    if zones.zones:
-        barred = zones.barred(start.latitude, start.longitude) | zones.barred(end.latitude, end.longitude)
-        queue_zone = zones.queue_index(start.latitude, start.longitude)
     return QueuedJob(
         (
             start.latitude,

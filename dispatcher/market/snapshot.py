@@ -14,7 +14,7 @@ from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pricing import surge
 from dispatcher.pricing.surge import field_of
 from dispatcher.times import micros, timestamp
-from geo.geojson import zones_from_geojson
+from geo.geojson import zones_of_log
 from geo.learned_travel import TripTimes
 from geo.travel import TravelTime
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -138,7 +138,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         policy=saved.policy,
         travel=travel,
         direct=set(saved.direct_job_ids),
-        zones=zones_from_geojson(saved.zones_geojson),
+        zones=zones_of_log(saved.zones_geojson),
         zones_geojson=saved.zones_geojson,
         jobs={job.job_id: job for job in saved.jobs},
         offers={offer.offer_id: offer for offer in saved.offers},
@@ -184,6 +184,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
             state.columns.set_plan(row.courier_number, *plans.end_of(state, courier))
     for member in saved.queue_members:
         queue = state.zone_queues.setdefault(member.zone, {})
+        state.queue_zone_of[member.courier_id] = member.zone
         ranks = tuple((micros(rank.time), rank.ahead) for rank in member.ranks)
         queue[member.courier_id] = QueuePlace(micros(member.join_time), member.no_shows, ranks)
     for pair in saved.blocked:

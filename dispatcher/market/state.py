@@ -111,6 +111,8 @@ class MarketState:
     exclusions: dict[str, dict[str, int]] = field(default_factory=dict)
     # zone name -> courier id -> place; in the order of rank
     zone_queues: dict[str, dict[str, QueuePlace]] = field(default_factory=dict)
+    # courier id -> zone in whose queue the courier stands; follows from zone_queues
+    queue_zone_of: dict[str, str] = field(default_factory=dict)
     # client id -> couriers whom they are not to meet
     blocked: dict[str, set[str]] = field(default_factory=dict)
     # By call_key, or by the textual key of an earlier version; in order of time

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dispatcher.measures.records import LiveJob
 from dispatcher.times import SECOND
 from geo.cells import AREA_RESOLUTION, cell_at, centre_of
-from geo.geojson import zones_from_geojson
+from geo.geojson import zones_of_log
 from geo.zones import ZoneSet
 
 # Fewer people are not told apart.
@@ -108,7 +108,7 @@ class Atlas:
     """Looks areas up; holds nothing that does not follow from the zones."""
 
     def __init__(self, geojson: str = "") -> None:
-        self._zones = zones_from_geojson(geojson) if geojson else ZoneSet()
+        self._zones = zones_of_log(geojson) if geojson else ZoneSet()
         self._classes: dict[int, str] = {}
 
     def cell(self, latitude: float, longitude: float, planar: bool) -> str:

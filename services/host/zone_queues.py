@@ -34,7 +34,7 @@ class ZoneQueues:
     def is_gone(self, item: Item) -> bool:
         state = self._host.market.state
         if item.kind is Kind.ZONE:
-            return item.name not in state.zones.queue_names
+            return item.name not in state.zones.queue_numbers
         return item.kind is Kind.COURIER and item.name not in state.numbers
 
     def observed(self, now_us: int, left_out: frozenset[Item] = frozenset()) -> list[events_pb.Event]:

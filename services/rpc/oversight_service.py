@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dispatcher import commands, policy
 from dispatcher.decisions.explain import explain
 from dispatcher.errors import NotFound
@@ -15,6 +17,7 @@ from services.auth import access
 from services.auth.caller import COURIER
 from services.host.attention import attention
 from services.host.market_host import MarketHost
+from services.host.zones import read_zones
 from services.rpc.market_view import market_view
 from services.rpc.requests import DEFAULT_PAGE, page_position, page_token, request_of
 from services.rpc.reviews import blind
@@ -23,6 +26,7 @@ from services.rpc.reviews import blind
 class OversightService:
     def __init__(self, host: MarketHost) -> None:
         self._host = host
+        self._reading_zones = asyncio.Lock()
 
     async def get_market(self, call: pb.GetMarketRequest) -> pb.GetMarketResponse:  # noqa: ARG002 - asks for all
         return pb.GetMarketResponse(market=market_view(self._host))
@@ -53,6 +57,9 @@ class OversightService:
 
     async def set_zones(self, call: pb.SetZonesRequest) -> pb.SetZonesResponse:
         request = request_of(call)
+        # One document at a time; the repetition of a request finds what was kept of it.
+        async with self._reading_zones:
+            await read_zones(call.geojson)
         command = commands.SetZones(request=request, geojson=call.geojson, operator_id=call.operator_id)
 
         def view(market: Market) -> pb.SetZonesResponse:
@@ -76,7 +83,7 @@ class OversightService:
         caller = access.current()
 
         def view(market: Market) -> pb.GetQueueResponse:
-            if call.zone not in market.state.zones.queue_names:
+            if call.zone not in market.state.zones.queue_numbers:
                 raise NotFound("queue zone", call.zone)
             queue = market.state.zone_queues.get(call.zone, {})
             places = [market.queue_place(call.zone, courier_id) for courier_id in queue]

@@ -6,6 +6,7 @@ import numpy as np
 
 from dispatcher import commands, policy
 from dispatcher.market import Market
+from dispatcher.market.queue import queued
 from dispatcher.times import SECOND, micros
 from gig.v1 import policy_pb2 as policy_pb
 from tests.geo.test_zones import collection, square
@@ -84,6 +85,54 @@ def test_after_so_many_offers_without_an_answer_one_goes_to_the_end() -> None:
     assert bench.line() == ["second", "first"]
     bench.round()
     assert bench.job("ride").courier_id == "second"
+
+
+def _rows(bench: Bench) -> dict:
+    """The queue as each job alone would be entered."""
+    state = bench.market.state
+    return {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in state.queue}
+
+
+def test_new_zones_and_a_new_policy_change_the_rows_of_all_jobs_as_of_each_alone() -> None:
+    bench = Airport()
+    for number in range(12):
+        place = (40.0 + number / 50, -74.0 + number / 50)
+        bench.place(f"job-{number}", pickup=place, dropoff=(40.2 - number / 50, -73.9))
+    assert bench.market.state.queue == _rows(bench)
+    bay = square(-74.0, 40.1, 0.2, name="bay", rule="queue")
+    closed = square(-74.0, 40.15, 0.1, name="closed", rule="no_entry", vehicles=["van", "car"])
+    for features in ([bay, closed], [closed, AIRPORT, bay], []):
+        before = dict(bench.market.state.queue)
+        bench.do(commands.SetZones(geojson=collection(*features), operator_id="op"))
+        assert bench.market.state.queue == _rows(bench)
+        assert bench.market.state.queue != before
+        bench.do(commands.SetPolicy(policy=queues(3), operator_id="op"))
+        assert bench.market.state.queue == _rows(bench)
+
+
+def test_a_zone_that_goes_takes_its_line_along() -> None:
+    bench = in_line("first", "second")
+    bench.do(commands.SetZones(geojson=collection(square(0, 0, 1, name="other", rule="queue")), operator_id="op"))
+    assert not bench.line()
+    assert not bench.market.state.queue_zone_of
+    assert not bench.market.courier_view("first").HasField("queue")
+    bench.seen(first=0, second=-1)
+    assert bench.market.courier_view("first").queue.zone == "other"
+
+
+def test_many_who_join_and_leave_in_one_moment_have_each_their_place() -> None:
+    bench = Airport()
+    names = [f"courier-{number}" for number in range(60)]
+    for name in names:
+        bench.online(name, CAR_PARK)
+    joined = bench.seen(**dict.fromkeys(names, 0))
+    assert [event.queue_joined.rank for event in joined] == list(range(60))
+    events = bench.seen(**{name: -1 if number % 2 else 0 for number, name in enumerate(names)})
+    assert [event.queue_left.rank for event in events] == list(range(1, 60, 2))
+    assert bench.line() == names[::2]
+    assert bench.market.state.queue_zone_of == dict.fromkeys(names[::2], "airport")
+    assert Market.restore(bench.market.snapshot()).state.queue_zone_of == bench.market.state.queue_zone_of
+    assert Market.fold(bench.log).snapshot() == bench.market.snapshot()
 
 
 def test_going_offline_leaves_the_line() -> None:

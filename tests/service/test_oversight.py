@@ -18,6 +18,7 @@ from gig.v1 import oversight_service_pb2_grpc as rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
 from load_tests.bench.running import UNLIMITED, running_suite
+from tests.geo.test_geojson import grid
 from tests.geo.test_zones import CITY, collection, square
 from tests.service.stream import CourierClient, place_request
 from tests.signing import signed_channel
@@ -56,6 +57,15 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
         assert (await oversight.SetZones(draw)).zones == 1
         with pytest.raises(grpc.aio.AioRpcError, match="outside the service area"):
             await jobs.PlaceJob(place_request("ann", (-5.0, -5.0), 2))
+        # A long document is read by a process of its own.
+        long = collection(CITY, *grid(200, rule="queue"))
+        with pytest.raises(grpc.aio.AioRpcError, match=r"geojson: feature 200: the name .* half characters"):
+            await oversight.SetZones(
+                pb.SetZonesRequest(request_id="y", operator_id="op", geojson=long.replace("z199", r"z\ud800"))
+            )
+        draw.request_id, draw.geojson = "x", long
+        assert [(await oversight.SetZones(draw)).zones for _ in range(2)] == [201, 201]
+        assert not (await oversight.GetQueue(pb.GetQueueRequest(zone="z199"))).places
         dearer.matching.candidates_per_job = 0
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await oversight.SetPolicy(pb.SetPolicyRequest(request_id="q", operator_id="op", policy=dearer))

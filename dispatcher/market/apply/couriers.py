@@ -96,6 +96,7 @@ def nudge_closed(state: MarketState, event: Event) -> None:
 def queue_joined(state: MarketState, event: Event) -> None:
     body = event.queue_joined
     queue = state.zone_queues.setdefault(body.zone, {})
+    state.queue_zone_of[body.courier_id] = body.zone
     queue[body.courier_id] = QueuePlace(state.time_us, ranks=((state.time_us, len(queue)),))
 
 
@@ -104,5 +105,6 @@ def queue_left(state: MarketState, event: Event) -> None:
     queue = state.zone_queues[body.zone]
     behind = list(queue).index(body.courier_id)
     queue.pop(body.courier_id)
+    state.queue_zone_of.pop(body.courier_id, None)
     for rank, (courier_id, place) in enumerate(list(queue.items())[behind:], start=behind):
         queue[courier_id] = replace(place, ranks=(*place.ranks, (state.time_us, rank)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dispatcher.market import lifecycle
 from dispatcher.market.apply.quarantine import release
 from dispatcher.market.apply.records import push_period, replan
-from dispatcher.market.queue import queued
+from dispatcher.market.queue import all_queued, rezoned
 from dispatcher.market.state import Due, MarketState
 from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pricing.surge import SurgeField, field_of
 from dispatcher.times import micros, span
-from geo.geojson import zones_from_geojson
+from geo.geojson import zones_of_log
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import types_pb2 as types_pb
@@ -56,17 +56,19 @@ def policy_set(state: MarketState, event: Event) -> None:
 
 def zones_set(state: MarketState, event: Event) -> None:
     state.zones_geojson = event.zones_set.geojson
-    state.zones = zones_from_geojson(state.zones_geojson)
+    state.zones = zones_of_log(state.zones_geojson)
     release(state, types_pb.SUBJECT_KIND_ZONES)
-    _requeue(state)
-    for zone in [name for name in state.zone_queues if name not in state.zones.queue_names]:
-        del state.zone_queues[zone]
+    rows = rezoned(list(state.queue.values()), state.zones)
+    state.queue.update(zip(list(state.queue), rows, strict=True))
+    for zone in [name for name in state.zone_queues if name not in state.zones.queue_numbers]:
+        for courier_id in state.zone_queues.pop(zone):
+            state.queue_zone_of.pop(courier_id, None)
 
 
 def _requeue(state: MarketState) -> None:
-    """The rows of all open jobs anew: they hold what policy and zones make of a job."""
-    for job_id in state.queue:
-        state.queue[job_id] = queued(state.jobs[job_id], state.policy, state.zones)
+    """Make the rows of all open jobs again: they hold what the policy makes of a job."""
+    rows = all_queued([state.jobs[job_id] for job_id in state.queue], state.policy, state.zones)
+    state.queue.update(zip(list(state.queue), rows, strict=True))
 
 
 def pair_blocked(state: MarketState, event: Event) -> None:

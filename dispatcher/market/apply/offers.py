@@ -85,11 +85,11 @@ def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Off
 
 def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
     """Silence counts against the place in a queue; an answer clears it."""
-    for queue in state.zone_queues.values():
-        place = queue.get(body.courier_id)
-        if place is not None:
-            silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
-            queue[body.courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
+    zone = state.queue_zone_of.get(body.courier_id)
+    if zone is not None:
+        queue = state.zone_queues[zone]
+        place, silent = queue[body.courier_id], body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
+        queue[body.courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
 
 
 def _count_answer(state: MarketState, body: events_pb.OfferAnswered, jobs: int) -> None:

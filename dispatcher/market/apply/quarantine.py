@@ -111,8 +111,9 @@ def _tidy_courier(state: MarketState, event: Event, courier_id: str, *, offline:
 def _remove(state: MarketState, body: events_pb.SubjectQuarantined) -> None:
     subject_id = body.subject_id
     if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_QUEUE_PLACE):
-        for queue in state.zone_queues.values():
-            queue.pop(subject_id, None)
+        zone = state.queue_zone_of.pop(subject_id, None)
+        if zone is not None:
+            state.zone_queues[zone].pop(subject_id)
     if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_NUDGE):
         state.nudges.pop(subject_id, None)
     if body.kind == types_pb.SUBJECT_KIND_REVIEW:

@@ -1,0 +1,30 @@
+"""Reading zones beside the event loop: the largest document takes longer than the calls of others may wait."""
+
+from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor
+
+from dispatcher.errors import InvalidField, MarketUnavailable
+from geo.geojson import keep_zones, zones_from_geojson
+from geo.zones import ZoneError, ZoneSet
+from services.host.child import in_child
+
+# Characters of a document that is read at once: a few milliseconds.
+SHORT = 20_000
+
+
+async def read_zones(text: str) -> ZoneSet:
+    """Read a GeoJSON document, a long one in a process of its own, and keep it for the command that sets it.
+
+    Raises InvalidField naming the feature and the fault, MarketUnavailable where the process dies.
+    """
+    try:
+        if len(text) <= SHORT:
+            return zones_from_geojson(text)
+        zones = await in_child(zones_from_geojson, text)
+    except ZoneError as fault:
+        raise InvalidField("geojson", str(fault), "ZONES_INVALID") from fault
+    except BrokenExecutor as fault:
+        raise MarketUnavailable("ZONES_UNREAD", "the zones could not be read: send the request again") from fault
+    keep_zones(text, zones)
+    return zones
