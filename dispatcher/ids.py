@@ -49,8 +49,12 @@ def id_of_token(market_id: str, token: bytes) -> str:
 
 def made_id(market_id: str, secret: bytes, kind: str, sequence: int, index: int = 0) -> str:
     """Return the identifier of the ``index``-th thing of a kind that the event with this sequence makes."""
-    data = pack((kind, str(sequence), str(index)))
-    return id_of_token(market_id, keyed_hash(secret, data, TOKEN_BYTES))
+    return derived_id(market_id, secret, kind, str(sequence), str(index))
+
+
+def derived_id(market_id: str, secret: bytes, *parts: str) -> str:
+    """Return the identifier that always belongs to these texts, and from which nobody can tell them."""
+    return id_of_token(market_id, keyed_hash(secret, pack(parts), TOKEN_BYTES))
 
 
 def market_of(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.deciders import deciders, set_deciders
 from dispatcher.decisions import sentences
 from dispatcher.decisions.index import DecisionKey, decisions_of
 from dispatcher.times import SECOND, micros, span, timestamp
@@ -132,7 +133,7 @@ def _rated(decision: pb.Decision, _key: DecisionKey, body: events_pb.JobRated) -
 
 def _revised(decision: pb.Decision, key: DecisionKey, body: events_pb.RatingRevised) -> None:
     decision.decider = pb.DECIDER_HUMAN
-    decision.decided_by = body.decided_by
+    set_deciders(decision, deciders(body))
     decision.rating.CopyFrom(body.rating)
     decision.policy_version = body.rating.policy_version
     decision.rule = f"review {body.review_id}"
@@ -153,7 +154,8 @@ def _standing(decision: pb.Decision, _key: DecisionKey, body: events_pb.Standing
     decision.contest_by_time.CopyFrom(body.contest_by_time)
     decision.rule = change.rule or (f"review {change.review_id}" if change.review_id else "")
     if change.decided_by:
-        decision.decider, decision.decided_by = pb.DECIDER_HUMAN, change.decided_by
+        decision.decider = pb.DECIDER_HUMAN
+        set_deciders(decision, deciders(change))
     if change.rule:
         _input(decision, "value", change.value, "")
         _input(decision, "threshold", change.threshold, "")
@@ -164,7 +166,7 @@ def _standing(decision: pb.Decision, _key: DecisionKey, body: events_pb.Standing
 def _answered(decision: pb.Decision, _key: DecisionKey, body: events_pb.ReviewDecided) -> None:
     review = body.review
     decision.decider = pb.DECIDER_HUMAN
-    decision.decided_by = ", ".join(dict.fromkeys(opinion.reviewer_id for opinion in review.opinions))
+    set_deciders(decision, (opinion.reviewer_id for opinion in review.opinions))
     decision.policy_version = review.policy_version
     decision.rule = "a human's review"
     decision.review.CopyFrom(review)

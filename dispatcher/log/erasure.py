@@ -36,6 +36,7 @@ NAMES_PEOPLE = frozenset(
         "holder_id",
         "subject_id",
         "decided_by",
+        "decided_by_ids",
         "claimed_by",
         # Of a request: actor:request_id.
         "key",
@@ -66,7 +67,9 @@ def severed(record: Record, erased: Erased) -> Record:
     for part in parts(record):
         severed(part, erased)
     for field, value in record.ListFields():
-        if field.name in NAMES_PEOPLE:
+        if field.name in NAMES_PEOPLE and field.is_repeated:
+            value[:] = [erased.pseudonym if name == erased.person_id else name for name in value]
+        elif field.name in NAMES_PEOPLE:
             setattr(record, field.name, _renamed(value, erased))
     return record
 

@@ -52,6 +52,8 @@ class Pseudonyms:
         for field, value in record.ListFields():
             if field.name == SECRET:
                 record.ClearField(field.name)
+            elif field.name in NAMES_PEOPLE and field.is_repeated:
+                value[:] = [self.name(person_id) for person_id in value]
             elif field.name in NAMES_PEOPLE:
                 setattr(record, field.name, self._renamed(field.name, value))
             elif field.name in WORDS and field.type == field.TYPE_STRING:
@@ -59,7 +61,6 @@ class Pseudonyms:
         return record
 
     def _renamed(self, field: str, text: str) -> str:
-        if field == "key":  # actor:request_id, and request ids may be anything
-            actor, _, request_id = text.partition(":")
-            return f"{self.name(actor)}:{self.name(request_id)}"
+        if field == "key":  # of a request: hides caller and request_id as one
+            return self.name(text)
         return ", ".join(map(self.name, text.split(", ")))

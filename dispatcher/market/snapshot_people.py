@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dispatcher.market.accounts import Account, level_of
 from dispatcher.market.clocks import Clock
@@ -47,18 +47,15 @@ def restore_book(saved: pb.RatingBook) -> RatingBook:
     )
 
 
-def save_given(rated: dict[str, tuple[int, int]]) -> list[pb.GivenRating]:
-    kept = []
-    for key, (stars, at_us) in rated.items():
-        job_id, _, side = key.rpartition("/")
-        kept.append(
-            pb.GivenRating(job_id=job_id, rater=job_pb.Actor.Name(int(side)), stars=stars, time=timestamp(at_us))
-        )
-    return kept
+def save_given(rated: Mapping[tuple[str, int], tuple[int, int]]) -> list[pb.GivenRating]:
+    return [
+        pb.GivenRating(job_id=job_id, rater=job_pb.Actor.Name(side), stars=stars, time=timestamp(at_us))
+        for (job_id, side), (stars, at_us) in rated.items()
+    ]
 
 
-def restore_given(saved: Iterable[pb.GivenRating]) -> dict[str, tuple[int, int]]:
-    return {f"{kept.job_id}/{kept.rater}": (kept.stars, micros(kept.time)) for kept in saved}
+def restore_given(saved: Iterable[pb.GivenRating]) -> dict[tuple[str, int], tuple[int, int]]:
+    return {(kept.job_id, kept.rater): (kept.stars, micros(kept.time)) for kept in saved}
 
 
 def save_account(person_id: str, account: Account) -> pb.PersonAccount:

@@ -120,8 +120,8 @@ class MarketState:
     ended: deque[tuple[int, str]] = field(default_factory=deque)
     ratings_of_couriers: RatingBook = field(default_factory=RatingBook)
     ratings_of_clients: RatingBook = field(default_factory=RatingBook)
-    # "job_id/actor" of ratings given lately -> (stars, market time); in order of time
-    rated: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+    # (job id, actor) of ratings given lately -> (stars, market time); in order of time
+    rated: OrderedDict[tuple[str, int], tuple[int, int]] = field(default_factory=OrderedDict)
     # (from, until) in market time, when the market was away; for as long as a job of then can be rated
     outages: deque[tuple[int, int]] = field(default_factory=deque)
     accounts: dict[str, Account] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dispatcher.deciders import deciders
 from dispatcher.measures.areas import SMALLEST_GROUP
 from dispatcher.measures.decisions import KINDS
 from dispatcher.measures.histogram import REPLY_EDGES_S, REVIEW_EDGES_S, Histogram
@@ -105,7 +106,7 @@ class ReviewWork:
         what a system proposes is no human intervention.
         """
         shown = self.claims.get(review.review_id, [])
-        authors = review.decided_by.split(", ")
+        authors = deciders(review)
         return bool(review.opinions) and all(
             opinion.reviewer_id in shown
             and span(opinion.time_spent) >= LEAST_S * SECOND

@@ -6,6 +6,8 @@ import re
 import time
 from dataclasses import dataclass
 
+from dispatcher.ids import pack
+
 ROLES = ("client", "courier", "reviewer", "operator", "researcher")
 CLIENT, COURIER, REVIEWER, OPERATOR, RESEARCHER = ROLES
 # As the contract spells ids of people. Always used with fullmatch: `$` would accept a trailing newline.
@@ -23,7 +25,7 @@ class Caller:
     @property
     def principal(self) -> str:
         """Names the caller in limits."""
-        return f"{self.role}:{self.person_id}"
+        return pack((self.role, self.person_id)).hex()
 
     def seconds_left(self) -> float:
         return self.expires_s - time.time()

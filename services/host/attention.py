@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from dispatcher.ids import derived_id
 from dispatcher.market.stuck import stuck_jobs
 from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
@@ -34,11 +35,12 @@ def counts(host: MarketHost) -> dict[str, int]:
 def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
     for incident in host.quarantine.items():
         yield _of_incident(incident)
-    for kept in host.market.state.quarantined.values():
+    state = host.market.state
+    for kept in state.quarantined.values():
         yield _of_quarantined(kept)
-    for stuck in stuck_jobs(host.market.state, host.lonely, host.clock.now()):
+    for stuck in stuck_jobs(state, host.lonely, host.clock.now()):
         yield pb.AttentionItem(
-            id=f"stuck-{stuck.job_id}",
+            id=derived_id(state.market_id, state.secret, "stuck job", stuck.job_id),
             kind=STUCK_JOB,
             subject=stuck.job_id,
             since=timestamp(stuck.since_us),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 from collections import deque
 from collections.abc import Iterator
 
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
+from dispatcher.ids import pack, unpack
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import HELD_JOB, Applied
@@ -74,7 +76,9 @@ class CourierSession:
 
     @property
     def token(self) -> str:
-        return f"1.{self.session_id}.{self.courier_id}"
+        """For Hello: the session and whose it is."""
+        packed = base64.urlsafe_b64encode(pack((self.session_id, self.courier_id)))
+        return f"2.{packed.decode().rstrip('=')}"
 
     def send(self, message: Message) -> None:
         """Down the stream, and into memory for a resume."""
@@ -151,10 +155,24 @@ class Sessions:
 
 def _session_id(token: str, courier_id: str) -> str | None:
     """The session in a resume token, or None where the token is not this courier's."""
-    parts = token.split(".", 2)
-    if len(parts) != 3 or parts[0] != "1" or parts[2] != courier_id or not parts[1].isalnum():
+    form, _, rest = token.partition(".")
+    try:
+        session_id, holder = _unpacked(rest) if form == "2" else _parts_of_earlier_token(form, rest)
+    except ValueError:
         return None
-    return parts[1]
+    return session_id if holder == courier_id and session_id.isalnum() else None
+
+
+def _unpacked(text: str) -> tuple[str, ...]:
+    return unpack(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def _parts_of_earlier_token(form: str, rest: str) -> tuple[str, str]:
+    """Of ``1.session.courier``, from a connection before an upgrade: a session has no dot. Raises ValueError."""
+    session_id, dot, holder = rest.partition(".")
+    if form != "1" or not dot:
+        raise ValueError("not a resume token")
+    return session_id, holder
 
 
 def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:

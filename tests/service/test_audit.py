@@ -101,8 +101,8 @@ async def dealings(jobs, couriers, oversight) -> AsyncIterator[dict[str, str]]:
     await bo.online(at_)
     job = (await jobs.PlaceJob(place_request("audited-ann", at_))).job.job_id
     await bo.accept((await bo.offer()).offer_id)
-    waiting = (await jobs.PlaceJob(place_request("audited-cy", far))).job.job_id
-    yield {"job": job, "waiting": waiting}
+    waiting = (await jobs.PlaceJob(place_request("audited-cy", far))).job
+    yield {"job": job, "waiting": waiting.job_id, "price": waiting.price_decision_id}
     bo.cut()
 
 
@@ -123,7 +123,7 @@ async def request_for(
         "JobService/ListJobs": {"client_id": "audited-ann"},
         "TransparencyService/ExplainWait": {"job_id": dealings["waiting"]},
         "TransparencyService/ExplainNoOffer": {"job_id": dealings["waiting"]},
-        "TransparencyService/ExplainDecision": {"decision_id": f"price:{dealings['waiting']}"},
+        "TransparencyService/ExplainDecision": {"decision_id": dealings["price"]},
         "OversightService/GetQueue": {"zone": "audited"},
         "OversightService/ClaimReview": {"reviewer_id": reader},
         "OversightService/DecideReview": {

@@ -23,7 +23,7 @@ COUNTS = policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
 
 def job_rated(state: MarketState, event: Event) -> None:
     rating = event.job_rated.rating
-    state.rated[f"{rating.job_id}/{rating.rater}"] = (rating.stars, state.time_us)
+    state.rated[rating.job_id, rating.rater] = (rating.stars, state.time_us)
     book = _book(state, rating)
     if rating.cause == COUNTS:
         book.add(rating.rated_id, rating.rater_id, rating.stars, state.time_us / SECOND, state.score_rules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher import commands
+from dispatcher.deciders import deciders, set_deciders
 from dispatcher.errors import NotYours, WrongState
 from dispatcher.market.accounts import level_of
 from dispatcher.market.decide.drafts import Drafts
@@ -43,8 +44,8 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
         decision_kind=decision.kind,
         job_id=decision.job_id,
         statement=command.statement,
-        decided_by=decision.decided_by,
     )
+    set_deciders(wanted, deciders(decision))
     if decision.HasField("rating"):
         wanted.rating.CopyFrom(decision.rating)
     return str(open_review(state, drafts, now_us, wanted).review_id)
@@ -59,11 +60,11 @@ def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: i
         person_id=command.subject_id,
         before=level_of(account.level),
         after=policy_pb.STANDING_LEVEL_UNDER_REVIEW,
-        decided_by=command.operator_id,
         reason=command.statement,
         policy_version=state.policy.version,
     )
-    before = account.change.decided_by if account.barred and account.change is not None else ""
+    set_deciders(change, [command.operator_id])
+    before = deciders(account.change) if account.barred and account.change is not None else []
     # Who is restricted or ended stays so while the question is open.
     decision_id = account.decision_id if account.barred else human_decides(state, change, now_us, drafts)
     wanted = pb.Review(
@@ -72,6 +73,6 @@ def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: i
         decision_id=decision_id,
         decision_kind=pb.DECISION_KIND_STANDING,
         statement=command.statement,
-        decided_by=", ".join(name for name in (command.operator_id, before) if name),
     )
+    set_deciders(wanted, [command.operator_id, *before])
     return str(open_review(state, drafts, now_us, wanted).review_id)

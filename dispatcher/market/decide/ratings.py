@@ -84,7 +84,7 @@ def ended_job(state: MarketState, job_id: str, past: commands.PastJob | None) ->
 
 
 def _stars_given(state: MarketState, job_id: str, side: job_pb.Actor, past: commands.PastJob | None) -> int | None:
-    given = state.rated.get(f"{job_id}/{side}")
+    given = state.rated.get((job_id, side))
     if given is not None:
         return given[0]
     return None if past is None else past.by_client if side == CLIENT else past.by_courier

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dispatcher import commands
+from dispatcher.deciders import deciders, set_deciders
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market.accounts import level_of
 from dispatcher.market.decide.drafts import Drafts
@@ -106,7 +107,7 @@ def _why_not(review: pb.Review, reviewer_id: str, now_us: int) -> WrongState | N
         return NotYours("OWN_CASE", "nobody decides a review about themselves", review_id=review.review_id)
     if any(opinion.reviewer_id == reviewer_id for opinion in review.opinions):
         return WrongState("DECIDED_BEFORE", "this reviewer has given their opinion", review_id=review.review_id)
-    if reviewer_id in review.decided_by.split(", "):
+    if reviewer_id in deciders(review):
         return NotYours("OWN_DECISION", "nobody reviews their own decision", review_id=review.review_id)
     if review.claimed_by and review.claimed_by != reviewer_id and now_us < micros(review.claim_expire_time):
         return WrongState("CLAIMED", "another reviewer has claimed it", review_id=review.review_id)
@@ -151,7 +152,7 @@ def _end(state: MarketState, review: pb.Review, opinions: list[pb.ReviewOpinion]
     decided.outcome, decided.answer = outcome, agreeing[0].reason
     decided.decide_time.CopyFrom(timestamp(now_us))
     decided.compensation_minor_units = max(opinion.compensation_minor_units for opinion in agreeing)
-    names = ", ".join(opinion.reviewer_id for opinion in agreeing)
+    names = [opinion.reviewer_id for opinion in agreeing]
     event = drafts.add(review_decided=events_pb.ReviewDecided(review=decided, postings=_made_good(state, decided)))
     if decided.kind == pb.REVIEW_KIND_CONTEST:
         event.review_decided.decision_id = drafts.new_id("contest", event)
@@ -165,7 +166,7 @@ def _made_good(state: MarketState, review: pb.Review) -> types_pb.Postings | Non
 
 
 def _follow(
-    state: MarketState, review: pb.Review, level: policy_pb.StandingLevel, names: str, now_us: int, drafts: Drafts
+    state: MarketState, review: pb.Review, level: policy_pb.StandingLevel, names: list[str], now_us: int, drafts: Drafts
 ) -> None:
     """What a decided review changes: the standing, or whether a rating counts."""
     account = state.account(review.subject_id)
@@ -177,24 +178,23 @@ def _follow(
             person_id=review.subject_id,
             before=level_of(account.level),
             after=level,
-            decided_by=names,
             reason=review.answer,
             review_id=review.review_id,
             policy_version=state.policy.version,
         )
+        set_deciders(change, names)
         human_decides(state, change, now_us, drafts)
     elif review.HasField("rating") and overturned:
         _revise(state, review, names, now_us, drafts)
 
 
-def _revise(state: MarketState, review: pb.Review, names: str, now_us: int, drafts: Drafts) -> None:
+def _revise(state: MarketState, review: pb.Review, names: list[str], now_us: int, drafts: Drafts) -> None:
     """A rating that counted does so no more, or the other way round."""
     counts_now = review.rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED
     event = drafts.add(
-        rating_revised=events_pb.RatingRevised(
-            rating=review.rating, review_id=review.review_id, decided_by=names, reason=review.answer
-        )
+        rating_revised=events_pb.RatingRevised(rating=review.rating, review_id=review.review_id, reason=review.answer)
     )
+    set_deciders(event.rating_revised, names)
     rating = event.rating_revised.rating
     by_client = rating.rater == job_pb.ACTOR_CLIENT
     book = state.ratings_of_couriers if by_client else state.ratings_of_clients
