@@ -138,10 +138,17 @@ class Day:
             self.refused.append(fault.reason)
             return []
 
-    def live(self) -> None:
+    def live(self, then: policy_pb.Policy | None = None) -> None:
+        """``then``: the policy of the day's second half, which begins with jobs in every state."""
         self._begin()
         for number in range(2):
             self._rounds()
+            if number and then is not None:
+                notice_s = self.bench.market.state.policy.notice_period.seconds
+                self.try_(commands.SetPolicy(policy=then, operator_id="olu"))
+                self.bench.wait(notice_s + 1)
+                assert self.bench.market.state.policy.version == 2 or "CAP_TOO_FAR" in self.refused
+                self._rounds()
             self._progress()
             self._rate(number)
             self._tick()
@@ -292,9 +299,18 @@ def _repairs() -> list[tuple[FieldPath, Any]]:
     return [(path, wanted[path.name]) for path in PATHS if path.name in wanted]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(picked=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=12))
 def test_values_at_the_ends_of_their_bounds_alone_and_together(picked) -> None:
     chosen = _checked(picked)
     assume(chosen is not None)
     Day(chosen).live()
+
+
+@settings(max_examples=25, deadline=None)
+@given(picked=st.lists(st.sampled_from(CHANGES), max_size=8), then=st.lists(st.sampled_from(CHANGES), max_size=8))
+def test_a_market_lives_on_when_its_policy_changes_to_any_other(picked, then) -> None:
+    before, after = _checked(picked), _checked(then)
+    assume(before is not None)
+    assume(after is not None)
+    Day(before).live(after)

@@ -240,6 +240,20 @@ def test_what_the_validator_cannot_check_is_refused_by_name(monkeypatch) -> None
     assert faults_of(oversight_pb.GetMarketRequest()) == [("", rules.UNCHECKED)]
 
 
+def test_a_rule_that_cannot_be_evaluated_is_a_fault_of_its_field() -> None:
+    """The validator raises for this policy: its rule compares two spans that are none."""
+    message = oversight_pb.SetPolicyRequest()
+    message.policy.privacy.expire_after.seconds = 2**62
+    message.policy.privacy.coarsen_after.seconds = -(2**63)
+    with pytest.raises(protovalidate.EvaluationError):
+        protovalidate.collect_violations(message)
+    assert rules.rule_faults(message) == [("policy.privacy", rules.UNCHECKED)]
+    status = errors.violations_of(message)
+    assert status is not None
+    assert status.code == 3
+    assert "policy.privacy.expire_after: must be at most 10,000 years" in status.message
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), request_type=st.sampled_from(REQUESTS))
 def test_no_bytes_make_validation_raise(data, request_type) -> None:
