@@ -95,10 +95,11 @@ class Reruns:
         answer = pb.NoOffer(round_sequence=event.sequence, time=event.time)
         body = event.round_settled
         moved, as_of = moved_of(market, body), micros(body.as_of)
+        opened = market.problem(moved, as_of, SetAside.of_round(body))
         if self.job_id in body.set_aside_job_ids:
+            answer.verified = opened is not None and digest(eligible_pairs(opened.problem)) == body.eligible_digest
             answer.sentence = "The job was left out of this round, because it could not be computed."
             return answer
-        opened = market.problem(moved, as_of, SetAside.of_round(body))
         if opened is None or self.job_id not in opened.job_ids:
             answer.sentence = "The job was being offered to another courier."
             return answer

@@ -56,6 +56,8 @@ class Dispatch:
             await self._pause(clock.wall_seconds(next_us - clock.now()))
             if not self._host.accepting or self._draining.is_set():
                 continue
+            if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
+                continue  # the last round failed, and nobody alone was the cause
             try:
                 self._host.locations.drain(clock.now() // 1000)
                 await self._one_round.once()

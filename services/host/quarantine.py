@@ -19,8 +19,6 @@ FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 300.0
 # What failed for one moment only is reported for so long after its last failure.
 REPORTED_FOR_S = 300.0
-# Items of one loop that are kept apart; further ones are counted as the loop's own.
-MOST_ITEMS = 1000
 # A loop that fails without a culprit is tried again at least so often: it serves everybody.
 LONGEST_LOOP_BACK_OFF_S = 10.0
 
@@ -55,6 +53,11 @@ class Kind(StrEnum):
     POLICY = "policy"
     # No single item is the cause.
     LOOP = "loop"
+
+
+# Incidents of one loop about events and callers, which come without end; further ones count as the loop's own.
+# Incidents about jobs, couriers and the like are as many as the market has of them.
+MOST_INCIDENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ class Quarantine:
     ) -> Incident:
         """Set an item aside, for longer each time. ``soon``: for half as long, where others are the likelier cause."""
         incidents = self._incidents[loop]
-        if item not in incidents and len(incidents) >= MOST_ITEMS:
+        endless = item.kind is Kind.EVENT or loop is Loop.COMMANDS
+        if endless and item not in incidents and len(incidents) >= MOST_INCIDENTS:
             item = loop_item(loop)
         incident = incidents.get(item)
         if incident is None:
@@ -160,13 +164,25 @@ class Quarantine:
                 *(incident.incident_id, item.kind.value, loop.value, stage, where(fault)),
             )
         incident.stage, incident.error, incident.needs_proof = stage, type(fault).__name__, needs_proof
-        longest = LONGEST_LOOP_BACK_OFF_S if item.kind is Kind.LOOP else LONGEST_BACK_OFF_S
+        incident.retry_s = self._wall_s() + self._pause_s(incident) / (2 if soon else 1)
+        self.counts[loop.value] += 1
+        return incident
+
+    def postpone(self, loop: Loop, items: Iterable[Item]) -> None:
+        """Items that failed before, and for which there was no time now: they wait for longer too."""
+        incidents = self._incidents[loop]
+        for item in items:
+            if item in incidents:
+                incidents[item].retry_s = self._wall_s() + self._pause_s(incidents[item])
+
+    @staticmethod
+    def _pause_s(incident: Incident) -> float:
+        """The next pause, which is twice the one before."""
+        longest = LONGEST_LOOP_BACK_OFF_S if incident.item.kind is Kind.LOOP else LONGEST_BACK_OFF_S
         # The exponent is bounded: a float overflows after a thousand failures.
         pause = min(FIRST_BACK_OFF_S * 2.0 ** min(incident.attempts, 30), longest)
         incident.attempts += 1
-        incident.retry_s = self._wall_s() + (pause / 2 if soon else pause)
-        self.counts[loop.value] += 1
-        return incident
+        return pause
 
     def held(self, loop: Loop) -> frozenset[Item]:
         """Items that must not be tried now."""

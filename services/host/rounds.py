@@ -196,6 +196,7 @@ class Rounds:
         for item, fault in found.failed.items():
             host.quarantine.add(Loop.ROUND, item, fault, "computing a round")
         if found.undecided:
+            host.quarantine.postpone(Loop.ROUND, suspects.intersection(found.undecided))
             log.error("a round is served without %d items that were not checked in time", len(found.undecided))
         return held.union(found.failed, found.undecided)
 

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # Market seconds between looks for silent couriers.
 SILENCE_CHECK_S = 5
 
+# Wall seconds: the other loops of the tick wait for it.
+TICK_SEARCH_LIMIT_S = 1.0
+
 # Events of a loop without the items given; raises where they cannot be decided.
 Decide = Callable[[frozenset[Item]], list[events_pb.Event]]
 
@@ -84,10 +87,11 @@ class Ticks:
         async def attempt(kept: tuple[Item, ...]) -> None:
             decide(held.union(everything).difference(kept))
 
-        found = await isolated(isolating(everything, suspects, in_time=time_limit()), attempt)
+        found = await isolated(isolating(everything, suspects, in_time=time_limit(TICK_SEARCH_LIMIT_S)), attempt)
         for item, fault in found.failed.items():
             quarantine.add(loop, item, fault, stage)
         if found.undecided:
+            quarantine.postpone(loop, suspects.intersection(found.undecided))
             log.error("%s goes on without %d items that were not checked in time", loop.value, len(found.undecided))
         left_out = held.union(found.failed, found.undecided)
         return decide(left_out), (suspects - left_out) & frozenset(served)

@@ -6,11 +6,13 @@ import pytest
 
 from dispatcher import commands, policy
 from dispatcher.decisions.no_offer import Reruns
-from dispatcher.market import Market
+from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.set_aside import SetAside
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
 from gig.v1 import types_pb2
+from matching.solve import solve
 from tests.kit import HERE, Bench
 
 NEAR, FAR, AWAY = (40.751, -73.981), (40.77, -73.97), (41.5, -73.98)
@@ -168,3 +170,33 @@ def test_many_rounds_are_summed_up() -> None:
     answer = why(bench, "bo")
     assert answer.rounds_in_all == 5
     assert "offered it in 1, kept out by the gate declined in 4" in answer.sentence
+
+
+@pytest.mark.parametrize("name", ["plain", "shared"])
+def test_a_round_that_left_out_a_job_and_a_courier_is_run_anew_without_them(name) -> None:
+    bench = Bench(policy.load(name))
+    for courier_id in ("near", "left-out", "far"):
+        bench.online(courier_id, FAR if courier_id == "far" else NEAR)
+    for job_id in ("job", "left-out", "other"):
+        bench.place(job_id)
+    number = bench.market.state.numbers["left-out"]
+    set_aside = SetAside(frozenset({"left-out"}), frozenset({number}))
+    opened = bench.market.problem(MovedCouriers.none(), bench.now, set_aside)
+    events = bench.take(bench.market.settle(opened, solve(opened.problem), bench.now))
+    logged = events[0].round_settled
+    assert (logged.set_aside_job_ids, logged.set_aside_numbers) == (["left-out"], [number])
+    assert "The job was left out of this round" in why(bench, "near", "left-out").sentence
+    assert "you were left out of this round" in why(bench, "left-out").sentence
+    assert why(bench, "near").rounds[0].verified
+    assert {bench.state("job"), bench.state("other")} == {"OFFERED"}
+    assert bench.state("left-out") == "QUEUED"
+
+
+def test_a_round_without_anything_set_aside_is_logged_as_before() -> None:
+    bench = Bench()
+    bench.online()
+    bench.place()
+    logged = bench.round()[0].round_settled
+    assert not logged.set_aside_job_ids
+    assert not logged.set_aside_numbers
+    assert not logged.unfilled
