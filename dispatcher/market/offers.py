@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
+from dispatcher.pricing.amounts import saturated
 from dispatcher.pricing.job_price import waiting_terms
 from dispatcher.times import SECOND, rounded_us, set_span, set_time, span
 from geo.cells import area_cell
@@ -42,7 +43,7 @@ def fill_offer(
     for job in jobs:
         _fill_offered(offer.jobs.add(), state, job)
     offer.courier_id = state.columns.ids[int(round_.numbers[int(candidates.courier[edge])])]
-    offer.pay.minor_units = sum(job.pay.total.minor_units for job in jobs)
+    offer.pay.minor_units = saturated(sum(job.pay.total.minor_units for job in jobs))
     offer.pay.currency_code = jobs[0].pay.total.currency_code
     offer.pickup_distance_metres = round(min(float(candidates.metres[edge]), LONGEST_WAY_M))
     set_span(offer.pickup_duration, rounded_us(float(candidates.seconds[edge]) * SECOND))
@@ -53,8 +54,8 @@ def fill_offer(
     offer.round_sequence = round_sequence
     _fill_reason(offer.reason, state, round_, assignment, edge)
     offer.stops = 2 * len(jobs)
-    offer.surge_minor_units = sum(
-        line.minor_units for job in jobs for line in job.pay.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE
+    offer.surge_minor_units = saturated(
+        sum(line.minor_units for job in jobs for line in job.pay.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE)
     )
     offer.time_to_answer.CopyFrom(policy.offers.time_to_answer)
 

@@ -251,7 +251,7 @@ def _income_gap(state: MarketState, numbers: Ints, now_us: int) -> Floats:
     if not state.policy.matching.weights.income_gap:
         return np.zeros(numbers.size)
     hours = np.maximum(now_us - columns.online_us[numbers], SECOND) / (3600 * SECOND)
-    pay = columns.shift_pay[numbers]
+    pay = columns.shift_pay[numbers].astype(np.float64)
     market = pay.sum() / hours.sum()
     if market <= 0:
         return np.zeros(numbers.size)

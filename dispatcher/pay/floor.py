@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dispatcher.pricing.amounts import capped
 from dispatcher.pricing.tariff import BASIS_POINTS, rounded
 from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
@@ -65,7 +66,8 @@ def period_start(floor: policy_pb.EngagedFloor, at_us: int) -> int:
 def _line(guaranteed: int, earned: int, rule: str) -> types_pb.PriceLine | None:
     if guaranteed <= earned:
         return None
-    return types_pb.PriceLine(kind=types_pb.PRICE_LINE_KIND_TOP_UP, minor_units=guaranteed - earned, rule=rule)
+    amount, rule = capped(guaranteed - earned, rule)
+    return types_pb.PriceLine(kind=types_pb.PRICE_LINE_KIND_TOP_UP, minor_units=amount, rule=rule)
 
 
 def _nearest(amount: Fraction) -> int:

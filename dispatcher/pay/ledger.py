@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dispatcher.pricing.amounts import saturated
 from dispatcher.pricing.tariff import BASIS_POINTS, rounded
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -121,15 +122,15 @@ def settle(job: job_pb.Job, postings: types_pb.Postings) -> None:
         if account == COURIER and leg.line == types_pb.PRICE_LINE_KIND_SURGE:
             surge_paid += amount
     money = job.money
-    money.fare_minor_units, money.pay_minor_units = -sums[CLIENT], sums[COURIER]
-    money.tax_minor_units, money.platform_minor_units = sums[TAX], sums[PLATFORM]
+    money.fare_minor_units, money.pay_minor_units = saturated(-sums[CLIENT]), saturated(sums[COURIER])
+    money.tax_minor_units, money.platform_minor_units = saturated(sums[TAX]), saturated(sums[PLATFORM])
     charged = sums[CLIENT] != 0 and job.state == job_pb.JOB_STATE_COMPLETED
     money.surge_charged_minor_units = _surge(job.fare) if charged else 0
-    money.surge_paid_minor_units = surge_paid
+    money.surge_paid_minor_units = saturated(surge_paid)
 
 
 def _surge(price: types_pb.Price) -> int:
-    return sum(line.minor_units for line in price.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE)
+    return saturated(sum(line.minor_units for line in price.lines if line.kind == types_pb.PRICE_LINE_KIND_SURGE))
 
 
 def tax_inside(fare: int, basis_points: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dispatcher.pricing.amounts import capped
 from dispatcher.pricing.surge import NONE_PERCENT
 from dispatcher.pricing.tariff import BASIS_POINTS, add_line, price, rounded
 from dispatcher.times import SECOND, micros, span
@@ -87,6 +88,7 @@ def waiting(tariff: policy_pb.Tariff | None, from_us: int, until_us: int) -> typ
     if not amount:
         return None
     rule = f"{seconds} s of waiting beyond {span(tariff.waiting_free) // SECOND} x {tariff.waiting_per_minute} a minute"
+    amount, rule = capped(amount, rule)
     return types_pb.PriceLine(kind=WAITING, minor_units=amount, rule=rule)
 
 

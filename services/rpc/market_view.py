@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from dispatcher.measures import Measures
 from dispatcher.measures.histogram import Histogram
 from dispatcher.measures.records import P1, P2, P2W, P3
+from dispatcher.pricing.amounts import saturated
 from dispatcher.pricing.surge import NONE_PERCENT, SCALE
 from dispatcher.times import SECOND, duration, timestamp
 from geo.cells import cell_name
@@ -101,7 +102,7 @@ def _surge(host: MarketHost) -> list[pb.CellSurge]:
 
 
 def _money(host: MarketHost, minor_units: int) -> types_pb.Money:
-    return types_pb.Money(minor_units=minor_units, currency_code=host.measures.currency)
+    return types_pb.Money(minor_units=saturated(minor_units), currency_code=host.measures.currency)
 
 
 def _decisions(measures: Measures) -> list[pb.DecisionCount]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from dispatcher.log.lookups import Opinion, PayLine
 from dispatcher.market import lifecycle
 from dispatcher.pay.ledger import WORKERS
+from dispatcher.pricing.amounts import saturated
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pb
@@ -114,7 +115,7 @@ def _job_task(job: job_pb.Job, earned: int) -> pb.StatementTask:
         outcome=lifecycle.state_name(job.state),
         pickup_distance_metres=job.pickup_distance_metres,
         trip_distance_metres=job.trip_distance_metres,
-        earned_minor_units=earned,
+        earned_minor_units=saturated(earned),
     )
     for name, moment in (
         ("accept_time", "assign_time"),
@@ -131,7 +132,7 @@ def _job_task(job: job_pb.Job, earned: int) -> pb.StatementTask:
 
 def _review_task(opinion: Opinion, earned: int) -> pb.StatementTask:
     outcome = transparency_pb.ReviewOutcome.Name(opinion.outcome).removeprefix("REVIEW_OUTCOME_").lower()
-    task = pb.StatementTask(review_id=opinion.review_id, outcome=outcome, earned_minor_units=earned)
+    task = pb.StatementTask(review_id=opinion.review_id, outcome=outcome, earned_minor_units=saturated(earned))
     task.end_time.FromDatetime(opinion.time)
     task.time_spent.FromTimedelta(opinion.spent)
     return task
@@ -147,4 +148,4 @@ def _hourly(minor_units: int, spent: timedelta) -> int:
 
 
 def _money(minor_units: int, currency: str) -> types_pb.Money:
-    return types_pb.Money(minor_units=minor_units, currency_code=currency)
+    return types_pb.Money(minor_units=saturated(minor_units), currency_code=currency)

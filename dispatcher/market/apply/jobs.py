@@ -8,6 +8,7 @@ from dispatcher.market.apply.records import advance, changed, end_job, enqueue, 
 from dispatcher.market.state import Due, MarketState
 from dispatcher.messages import copied
 from dispatcher.pay import ledger
+from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, rounded_us
 from geo.learned_travel import LearnedTravel
 from gig.v1 import events_pb2 as events_pb
@@ -87,7 +88,7 @@ def job_picked_up(state: MarketState, event: Event) -> None:
     for price, line in ((job.fare, body.fare_waiting), (job.pay, body.pay_waiting)):
         if line.minor_units:
             price.lines.append(line)
-            price.total.minor_units += line.minor_units
+            price.total.minor_units = saturated(price.total.minor_units + line.minor_units)
     assert state.travel is not None, "a market is opened with its policy"
     service_us = rounded_us(state.travel.half_pickup_service_s * SECOND)
     advance(state, job, job.spec.pickup.position, state.time_us + service_us)
@@ -100,7 +101,7 @@ def job_completed(state: MarketState, event: Event) -> None:
     job = end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
     if body.HasField("top_up"):
         job.pay.lines.append(body.top_up)
-        job.pay.total.minor_units += body.top_up.minor_units
+        job.pay.total.minor_units = saturated(job.pay.total.minor_units + body.top_up.minor_units)
     state.couriers[body.courier_id].jobs_completed += 1
     _learn(state, state.jobs[body.job_id])
     settle(state, job, body.courier_id, body.postings)

@@ -6,6 +6,7 @@ from dispatcher.market import lifecycle, plans
 from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
 from dispatcher.pay.ledger import courier_amount
+from dispatcher.pricing.amounts import saturated
 from dispatcher.times import span
 from geo.cells import cell_at
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -112,9 +113,10 @@ def hand_back(
 def pay(state: MarketState, courier_id: str, postings: types_pb.Postings) -> None:
     courier = state.couriers[courier_id]
     amount = courier_amount(postings, courier_id)
-    courier.shift_pay_minor_units += amount
+    courier.shift_pay_minor_units = saturated(courier.shift_pay_minor_units + amount)
     open_period(state, courier_id)
-    state.clocks[courier_id].earned += amount
+    clock = state.clocks[courier_id]
+    clock.earned = saturated(clock.earned + amount)
     state.columns.shift_pay[state.numbers[courier_id]] = courier.shift_pay_minor_units
 
 

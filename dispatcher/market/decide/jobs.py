@@ -14,6 +14,7 @@ from dispatcher.market.limits import check_at_most, dropoff_horizon_us, longest_
 from dispatcher.market.queue import promised_us
 from dispatcher.market.state import MarketState
 from dispatcher.pay import cancellation, ledger
+from dispatcher.pricing.amounts import MOST
 from dispatcher.pricing.job_price import price_job
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -143,6 +144,8 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     start = spec.pickup.position
     surge = surge_at(state, start.latitude, start.longitude, now_us)
     price_job(job, fare, pay, policy, metres, seconds, surge)
+    if max(job.fare.total.minor_units, job.pay.total.minor_units) > MOST:
+        raise InvalidField("spec.dropoff.position", f"the trip would cost more than {MOST} minor units", "TOO_DEAR")
     job.trip_distance_metres = metres
     job.trip_duration.seconds = seconds
     job.policy_version = policy.version
