@@ -97,6 +97,28 @@ class Settings(BaseModel):
     calls_in_flight: int = Field(
         256, ge=1, description="calls that are carried out at a time; more are told to come back"
     )
+    grpc_connections: int = Field(
+        20_000, ge=1, description="connections to the gRPC port; fewer where the system allows fewer open files"
+    )
+    http_connections: int = Field(
+        1024, ge=1, description="connections to the HTTP port; beyond it the one that waits longest is closed"
+    )
+    http_connections_per_address: int = Field(
+        256, ge=1, description="connections of one address to the HTTP port; behind a proxy give as many as for all"
+    )
+    http_header_seconds: float = Field(10, gt=0, description="seconds until the headers of a request must be whole")
+    http_body_seconds: float = Field(10, gt=0, description="seconds until the body of a request must be whole")
+    http_idle_seconds: float = Field(75, gt=0, description="seconds that a connection may wait for its next request")
+    http_request_seconds: float = Field(
+        60, gt=0, description="seconds that a request with its answer may take, live feeds aside"
+    )
+    anonymous_viewers: int = Field(100, ge=0, description="live feeds of viewers without a token")
+    anonymous_viewers_per_address: int = Field(
+        50, ge=0, description="live feeds of viewers without a token from one address"
+    )
+    viewers: int = Field(
+        300, ge=1, description="live feeds of clients and couriers; 100 more are reserved for the operator's people"
+    )
     snapshot_every: int = Field(
         50_000, ge=100, description="events between snapshots: what a restart has to fold, at most about twice as many"
     )

@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +20,7 @@ from dispatcher.log.store import open_pool
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from matching.solver_processes import SolverProcesses
+from services import open_files
 from services.auth.gate import Gate
 from services.auth.issuing import JWKS_FILE, development_issuer
 from services.auth.keys import KeyFile, KeysError
@@ -31,6 +33,8 @@ from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.retention import Retention
 from services.host.snapshots import Snapshots
+from services.http.connections import HttpLimits
+from services.http.live.seats import Plan, Row
 from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
@@ -110,6 +114,25 @@ class Suite:
             streams=settings.streams,
         )
 
+    def _connections(self) -> tuple[HttpLimits, int]:
+        """What the HTTP port allows, and how many connections the gRPC port takes."""
+        settings = self._settings
+        http, grpc = open_files.shares(open_files.raise_limit(), settings.http_connections, settings.grpc_connections)
+        limits = HttpLimits(
+            connections=http,
+            per_address=min(settings.http_connections_per_address, http),
+            header_s=settings.http_header_seconds,
+            body_s=settings.http_body_seconds,
+            idle_s=settings.http_idle_seconds,
+            request_s=settings.http_request_seconds,
+        )
+        return limits, grpc
+
+    def _seats(self) -> Plan:
+        settings = self._settings
+        anonymous = Row(settings.anonymous_viewers, settings.anonymous_viewers_per_address)
+        return replace(Plan(), anonymous=anonymous, people=replace(Plan().people, seats=settings.viewers))
+
     def _certificates(self) -> Certificates | None:
         settings = self._settings
         if settings.tls_certificate is None or settings.tls_key is None:
@@ -156,6 +179,7 @@ class Suite:
         entrance = Entrance(gate, CallMetrics(registry), host.note_access)
         measures = MeasureText(lambda: {host.market_id: host.reading()})
         registry.register(ServiceCollector(host, dispatch, pool))
+        http_limits, grpc_connections = self._connections()
         services = services_of(host, NoOffers(dsn, opening.networks), gate.limits)
         rpc = RpcServer(
             services,
@@ -164,8 +188,9 @@ class Suite:
             settings.message_bytes,
             tls.grpc_credentials() if tls is not None else None,
             self._guarded(),
+            grpc_connections,
         )
-        http = HttpServer(host, services, measures, registry, entrance, self._guarded())
+        http = HttpServer(host, services, measures, registry, entrance, self._guarded(), http_limits, self._seats())
         chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())

@@ -22,8 +22,10 @@ BUCKETS = 200_000
 CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
 NAMES = (
     *("calls", "pings", "messages", "capacity", "calls_in_flight", "bulkhead", "bulkhead_per_caller"),
-    *("streams", "streams_per_caller"),
+    *("streams", "streams_per_caller", "requests", "connections", "connections_per_address", "feeds"),
 )
+# Requests a second of one address to the HTTP port, by callers without a token.
+REQUESTS_PER_SECOND = 100
 # Calls that bring to an end what is under way: they lighten the load, and have a larger bound of their own.
 UNDER_WAY = frozenset(
     {
@@ -57,10 +59,11 @@ class Limits:
         self.quotas = quotas
         self._calls = _buckets(quotas.calls_per_second, CALL_BURST_S)
         self._pings = _buckets(quotas.pings_per_second, PING_BURST_S)
+        self._addresses = _buckets(REQUESTS_PER_SECOND, CALL_BURST_S)
         self._all = _buckets(quotas.capacity, CAPACITY_BURST_S)
         self._in_flight = {False: 0, True: 0}
         self._most_in_flight = {False: quotas.calls_in_flight, True: quotas.calls_in_flight * UNDER_WAY_SHARE}
-        self._bulkheads = bulkheads(self._count_refused)
+        self._bulkheads = bulkheads(self.count_refused)
         self._streams: Counter[str] = Counter()
         self._open_streams = 0
         self._refused = Counted(
@@ -84,8 +87,15 @@ class Limits:
         until it has them."""
         wait_s = _taken(self._calls, caller.principal, self._payable(cost))
         if wait_s:
-            self._count_refused("messages")
+            self.count_refused("messages")
         return wait_s
+
+    def request(self, address: str) -> None:
+        """Charge a request without a token. Raises Exhausted where its address sends too many."""
+        retry_s = _taken(self._addresses, address, 1)
+        if retry_s:
+            text = f"more than {REQUESTS_PER_SECOND} requests a second without a token: wait, or sign in"
+            raise self._exhausted("requests", "TOO_MANY_CALLS", text, retry_s)
 
     def _charge(self, caller: Caller, cost: int) -> None:
         retry_s = _taken(self._calls, caller.principal, self._payable(cost))
@@ -163,11 +173,11 @@ class Limits:
             if not self._streams[name]:
                 del self._streams[name]
 
-    def _count_refused(self, limit: str) -> None:
+    def count_refused(self, limit: str) -> None:
         self._refused.labels(limit).inc()
 
     def _exhausted(self, limit: str, reason: str, text: str, retry_s: float) -> Exhausted:
-        self._count_refused(limit)
+        self.count_refused(limit)
         return Exhausted(reason, text, retry_s)
 
 

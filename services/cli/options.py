@@ -43,6 +43,20 @@ StreamsPerCaller = Annotated[int | None, typer.Option(help=_help("streams_per_ca
 Streams = Annotated[int | None, typer.Option(help=_help("streams"), show_default="20,000")]
 Capacity = Annotated[int | None, typer.Option(help=_help("capacity"), show_default="1,000")]
 CallsInFlight = Annotated[int | None, typer.Option(help=_help("calls_in_flight"), show_default="256")]
+GrpcConnections = Annotated[int | None, typer.Option(help=_help("grpc_connections"), show_default="20,000")]
+HttpConnections = Annotated[int | None, typer.Option(help=_help("http_connections"), show_default="1,024")]
+HttpConnectionsPerAddress = Annotated[
+    int | None, typer.Option(help=_help("http_connections_per_address"), show_default="256")
+]
+HttpHeaderSeconds = Annotated[float | None, typer.Option(help=_help("http_header_seconds"), show_default="10")]
+HttpBodySeconds = Annotated[float | None, typer.Option(help=_help("http_body_seconds"), show_default="10")]
+HttpIdleSeconds = Annotated[float | None, typer.Option(help=_help("http_idle_seconds"), show_default="75")]
+HttpRequestSeconds = Annotated[float | None, typer.Option(help=_help("http_request_seconds"), show_default="60")]
+AnonymousViewers = Annotated[int | None, typer.Option(help=_help("anonymous_viewers"), show_default="100")]
+AnonymousViewersPerAddress = Annotated[
+    int | None, typer.Option(help=_help("anonymous_viewers_per_address"), show_default="50")
+]
+Viewers = Annotated[int | None, typer.Option(help=_help("viewers"), show_default="300")]
 SnapshotEvery = Annotated[int | None, typer.Option(help=_help("snapshot_every"), show_default="50,000")]
 TakeOver = Annotated[bool | None, typer.Option("--take-over", help=_help("take_over"), show_default="off")]
 ReadyFile = Annotated[Path | None, typer.Option(help=_help("ready_file"), show_default="none")]

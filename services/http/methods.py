@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToJson, Parse
 from google.protobuf.message_factory import GetMessageClass
 
 from services.auth import access
+from services.http.bodies import body_of
 from services.http.failures import refused
 from services.http.viewer import caller_of
 from services.rpc import errors
@@ -18,6 +19,8 @@ from services.rpc.methods import Entrance, implementation_of, path_of
 from services.rpc.services import Service
 
 LONGEST_REASON = 200
+# Bytes of a request as JSON: ids, times and a statement.
+LARGEST_BODY = 64 * 1024
 FOR_PAGES = (
     "PayService/GetStatement",
     "RatingService/GetStanding",
@@ -52,7 +55,7 @@ def _handler(
     async def answered(request: web.Request, call: access.Call) -> web.Response:
         if request.content_type != "application/json":
             return refused(errors.invalid([("content-type", "must be application/json")]))
-        body = await request.read()
+        body = await body_of(request, LARGEST_BODY)
         try:
             asked = Parse(body.decode("utf-8"), request_class())
         # The parser raises errors of many classes for bad input; none of them is a fault of the service.

@@ -11,10 +11,13 @@ from prometheus_client.exposition import choose_encoder
 
 from services.auth import access
 from services.host.market_host import MarketHost
-from services.http import assets, failures, methods, viewer
+from services.http import assets, bodies, failures, methods, viewer
+from services.http.connections import Connections, HttpLimits, Phase, entry_of
+from services.http.listener import Listener
 from services.http.live import decisions
 from services.http.live.feed import LiveFeed
 from services.http.live.reference import Reference
+from services.http.live.seats import Plan, Seats
 from services.http.metrics import MeasureText
 from services.rpc.methods import Entrance
 from services.rpc.server import PortTaken
@@ -33,15 +36,20 @@ class HttpServer:
         registry: CollectorRegistry,
         entrance: Entrance,
         guarded: frozenset[str],
+        limits: HttpLimits,
+        seats: Plan,
     ) -> None:
+        self._limits = entrance.gate.limits
+        self._connections = Connections(limits, self._limits.count_refused)
         self._guarded = guarded
         self._host = host
         self._measures = measures
         self._registry = registry
-        self._feed = LiveFeed(host, entrance.audit)
+        self._feed = LiveFeed(host, entrance.audit, Seats(seats, self._limits.count_refused))
         reference = Reference(host)
-        app = web.Application(middlewares=[assets.guarded, failures.telling_why, self._asking_for_tokens])
+        app = web.Application(middlewares=[assets.guarded, failures.telling_why, self._admitting])
         app[viewer.GATE] = entrance.gate
+        app[bodies.LIMIT_S] = limits.body_s
         app.add_routes(
             [
                 web.get("/metrics", self._metrics),
@@ -60,29 +68,45 @@ class HttpServer:
             ]
         )
         check_pages(app)
-        self._runner = web.AppRunner(app, access_log=None)
+        # A request whose client has gone is not worked on any more.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._listener: Listener | None = None
         self.port = 0
 
     async def start(self, address: str, tls: ssl.SSLContext | None = None) -> None:
         """Raises PortTaken where the address cannot be listened on."""
         host, _, port = address.rpartition(":")
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host.strip("[]") or None, int(port), ssl_context=tls)
+        assert self._runner.server is not None, "set up above"
+        self._listener = Listener(self._runner.server, self._connections, tls)
         try:
-            await site.start()
+            self.port = await self._listener.start(host.strip("[]") or None, int(port))
         except OSError as fault:
             raise PortTaken(f"cannot listen on {address} for HTTP: choose another with --http-address") from fault
         self._feed.start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
+        if self._listener is not None:
+            await self._listener.stop()
         await self._feed.stop()
         await self._runner.cleanup()
 
     @web.middleware
-    async def _asking_for_tokens(self, request: web.Request, handler: failures.Handler) -> web.StreamResponse:
-        rule = access.PAGES.get(page_of(request.match_info.route.resource))
-        if rule is not None and GUARDED.get(request.path[1:].partition("/")[0]) in self._guarded:
+    async def _admitting(self, request: web.Request, handler: failures.Handler) -> web.StreamResponse:
+        """Charge each request to its caller or its address, and ask for a token where the settings say so.
+
+        Methods of the contract charge their callers themselves.
+        """
+        path = page_of(request.match_info.route.resource)
+        looking, entry = viewer.viewer_of(request), entry_of(request)
+        entry.known = looking is not None
+        entry.enter(Phase.SERVING)
+        if looking is None:
+            self._limits.request(request.remote or "")
+        elif path in access.PAGES:
+            self._limits.call(looking)
+        rule = access.PAGES.get(path)
+        if rule is not None and GUARDED.get(path.partition("/")[0]) in self._guarded:
             viewer.check_role(request, rule.all)
         return await handler(request)
 

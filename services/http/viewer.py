@@ -10,6 +10,7 @@ from dispatcher.errors import DispatchError, NoCaller, NotAllowed
 from services.auth.caller import OPERATOR, Caller
 from services.auth.gate import KEY, Gate
 from services.auth.tokens import LONGEST_TOKEN
+from services.http.bodies import body_of
 
 COOKIE = "gig-token"
 GATE = web.AppKey("gate", Gate)
@@ -57,7 +58,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
     Raises NoCaller where it is no valid token.
     """
-    token = (await request.content.read(LONGEST_TOKEN + 1)).decode("utf-8", "replace").strip()
+    token = (await body_of(request, LONGEST_TOKEN + 2)).decode("utf-8", "replace").strip()
     viewer = request.app[GATE].tokens.caller(token)
     response = told(viewer)
     response.set_cookie(

@@ -54,11 +54,13 @@ class RpcServer:
         largest_message: int,
         credentials: grpc.ServerCredentials | None = None,
         guarded: frozenset[str] = frozenset(),
+        connections: int = 20_000,
     ) -> None:
         options = (
             *OPTIONS,
             ("grpc.max_receive_message_length", largest_message),
             ("grpc.max_metadata_size", LARGEST_METADATA),
+            ("grpc.max_allowed_incoming_connections", connections),
             # Of one connection: a gateway may bring all streams that there may be, and calls beside them, also those
             # that are only told to come back.
             ("grpc.max_concurrent_streams", entrance.gate.limits.quotas.streams + CALLS_OF_A_CONNECTION),

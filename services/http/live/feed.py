@@ -20,14 +20,17 @@ from services.auth.access import Call
 from services.auth.caller import Caller
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
+from services.http.connections import Phase, entry_of
 from services.http.live import decisions, picture
+from services.http.live.seats import Seats
 from services.http.viewer import caller_of, is_operator, viewer_of
 from services.telling import where
 
 EVERY_S = 1.0
 # Of the event loop's time, drawing takes a twentieth at most: pictures of a large market come more rarely.
 LARGEST_SHARE = 1 / 20
-MOST_VIEWERS = 200
+# A viewer who does not read is sent away.
+SEND_LIMIT_S = 10.0
 # A worker's page asks anew at the latest after so many seconds.
 WORKER_EVERY_S = 5.0
 
@@ -47,13 +50,12 @@ class Frame:
 class LiveFeed:
     """Whoever reads slowly misses pictures, never the newest; nothing is queued for anybody."""
 
-    def __init__(self, host: MarketHost, audit: Callable[[Call], Awaitable[None]]) -> None:
-        self._host, self._audit = host, audit
+    def __init__(self, host: MarketHost, audit: Callable[[Call], Awaitable[None]], seats: Seats) -> None:
+        self._host, self._audit, self._seats = host, audit, seats
         self._frame = Frame()
         self._drawn = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._viewers = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -69,8 +71,6 @@ class LiveFeed:
     async def market(self, request: web.Request) -> web.StreamResponse:
         """GET /live/feed: ``shapes`` of cells that this viewer has not had, then the ``picture``."""
         viewer, known = viewer_of(request), set[str]()
-        if viewer is not None:
-            await self._audit(Call("live/feed", viewer))
 
         async def send(stream: EventSourceResponse, frame: Frame) -> None:
             named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
@@ -80,7 +80,8 @@ class LiveFeed:
             valid = viewer is not None and viewer.seconds_left() > 0
             await stream.send(self._text(frame, viewer if valid else None), event="picture")
 
-        return await self._stream(request, send)
+        call = None if viewer is None else Call("live/feed", viewer)
+        return await self._stream(request, viewer, send, call)
 
     async def worker(self, request: web.Request) -> web.StreamResponse:
         """GET /me/feed: ``changed`` when something about the worker has, and now and then, for the page to ask what."""
@@ -96,24 +97,31 @@ class LiveFeed:
                 told = state, now_s
                 await stream.send(json.dumps({"time": frame.shown["time"]}), event="changed")
 
-        return await self._stream(request, send)
+        return await self._stream(request, viewer, send)
 
     async def _stream(
-        self, request: web.Request, send: Callable[[EventSourceResponse, Frame], Awaitable[None]]
+        self,
+        request: web.Request,
+        viewer: Caller | None,
+        send: Callable[[EventSourceResponse, Frame], Awaitable[None]],
+        call: Call | None = None,
     ) -> web.StreamResponse:
-        """Each newest frame until the suite stops or the viewer goes."""
-        if self._viewers >= MOST_VIEWERS or self._stopping.is_set():
-            raise web.HTTPServiceUnavailable(text="too many viewers; try again later", headers={"Retry-After": "5"})
-        self._viewers += 1
-        self._wanted.set()
-        try:
-            async with sse_response(request) as stream:
-                async for frame in self._frames():
-                    await send(stream, frame)
-        except ConnectionError:
-            log.debug("a viewer went")
-        finally:
-            self._viewers -= 1
+        """Each newest frame until the server stops or the viewer goes. A privileged ``call`` is noted first."""
+        if self._stopping.is_set():
+            raise web.HTTPServiceUnavailable(text="the server is stopping\n", headers={"Retry-After": "5"})
+        with self._seats.taken(viewer, request.remote or ""):
+            if call is not None:
+                await self._audit(call)
+            entry_of(request).enter(Phase.FEED)
+            self._wanted.set()
+            try:
+                async with sse_response(request) as stream:
+                    async for frame in self._frames():
+                        async with asyncio.timeout(SEND_LIMIT_S):
+                            await send(stream, frame)
+            except (ConnectionError, TimeoutError):
+                log.debug("a viewer went, or does not read")
+                entry_of(request).end()
         return stream
 
     async def _frames(self) -> AsyncIterator[Frame]:
@@ -131,7 +139,7 @@ class LiveFeed:
         while not self._stopping.is_set():
             await self._wanted.wait()
             began = perf_counter()
-            if self._viewers:
+            if len(self._seats):
                 try:
                     await self._draw_once()
                 except Exception as fault:  # a page that cannot be drawn must not stop the market

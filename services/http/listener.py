@@ -1,0 +1,117 @@
+"""Accepts the HTTP port's connections, no faster than they can be served, and never out of files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from time import monotonic
+
+from aiohttp import web
+
+from services.http.connections import Connection, Connections, Entry
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 512
+SWEEP_EVERY_S = 1.0
+# The system has no file or memory left for a connection.
+OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+ACCEPT_AGAIN_S, LOG_EVERY_S = 0.1, 1.0
+HANDSHAKE_S = 10.0
+
+
+class Listener:
+    def __init__(self, server: web.Server, connections: Connections, tls: ssl.SSLContext | None) -> None:
+        self._server, self._connections, self._tls = server, connections, tls
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._logged_s = float("-inf")
+
+    async def start(self, host: str | None, port: int) -> int:
+        """Listen; return the port. Raises OSError where it cannot be listened on."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, kind, proto, _, address in dict.fromkeys(found):
+                sock = socket.socket(family, kind, proto)
+                self._sockets.append(sock)
+                sock.setblocking(False)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.bind((address[0], port, *address[2:]))
+                sock.listen(BACKLOG)
+                port = sock.getsockname()[1]
+        except OSError:
+            self._close()
+            raise
+        for sock in self._sockets:
+            self._spawn(self._accept(sock))
+        self._spawn(self._sweep())
+        return port
+
+    async def stop(self) -> None:
+        """Accept nothing more; the connections that there are stay."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close()
+
+    def _close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+    def _spawn(self, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _accept(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                taken, peer = await loop.sock_accept(sock)
+            except OSError as fault:
+                self._report(fault)
+                if fault.errno in OUT_OF:
+                    self._connections.make_room()
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            entry = self._connections.admit(str(peer[0]))
+            if entry is None:
+                taken.close()
+            else:
+                entry.end = self._spawn(self._take(taken, entry)).cancel
+            # A flood of connections must not keep the others' requests waiting.
+            await asyncio.sleep(0)
+
+    async def _take(self, taken: socket.socket, entry: Entry) -> None:
+        """Make the connection, by TLS where there is a certificate."""
+        loop = asyncio.get_running_loop()
+        connection = Connection(entry, self._connections, self._server, loop)
+        limit_s = HANDSHAKE_S if self._tls is not None else None
+        try:
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: connection, taken, ssl=self._tls, ssl_handshake_timeout=limit_s
+            )
+        except (OSError, ssl.SSLError, asyncio.CancelledError):
+            self._connections.forget(entry)
+            with contextlib.suppress(OSError):
+                taken.close()
+            return
+        entry.end = transport.abort
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            self._connections.sweep()
+
+    def _report(self, fault: OSError) -> None:
+        if monotonic() >= self._logged_s + LOG_EVERY_S:
+            self._logged_s = monotonic()
+            log.error("a connection cannot be accepted: %s; %d are open", fault.strerror, len(self._connections))
