@@ -66,14 +66,14 @@ class Connections:
 
     def admit(self, address: str) -> Entry | None:
         """Return the entry of a new connection, or None where nobody can make room for it."""
-        for limit, full, own in (
-            ("connections_per_address", self._addresses[address] >= self.limits.per_address, address),
-            ("connections", len(self._entries) >= self.limits.connections, None),
-        ):
-            if full:
-                self._count_refused(limit)
-                if not self.make_room(own):
-                    return None
+        if self._addresses[address] >= self.limits.per_address:
+            self._count_refused("connections_per_address")
+            if not self.make_room(address):
+                return None
+        if len(self._entries) >= self.limits.connections:
+            self._count_refused("connections")
+            if not self.make_room():
+                return None
         entry = Entry(address)
         self._entries[entry] = None
         self._addresses[address] += 1

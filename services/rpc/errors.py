@@ -41,6 +41,7 @@ _CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
     (errors.NoCaller, grpc.StatusCode.UNAUTHENTICATED),
     (errors.NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
     (errors.Exhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.MarketHeld, grpc.StatusCode.UNAVAILABLE),
     (errors.RestoreUnfinished, grpc.StatusCode.UNAVAILABLE),
     (errors.RequestReused, grpc.StatusCode.ALREADY_EXISTS),
     (errors.MarketUnavailable, grpc.StatusCode.UNAVAILABLE),
