@@ -7,15 +7,20 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from dispatcher import commands
+from dispatcher import commands, policy
 from dispatcher.errors import RequestReused
-from dispatcher.ids import pack, unpack
+from dispatcher.ids import SECRET_BYTES, pack, unpack
 from dispatcher.market import Market, requests
 from dispatcher.market.market import Event
+from gig.v1 import job_pb2
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from load_tests.bench.busy_market import BusyMarket
+from services.clock import MarketClock
+from services.host.market_host import MarketHost, Opening
 from services.rpc.services import SERVICERS
+from services.signals import Signals
 from tests.kit import START, Bench, call_by, spec
 
 # Identifiers that the contract allows, and that look like parts of one another.
@@ -202,3 +207,40 @@ def test_a_call_is_done_once_whoever_else_calls_under_whichever_name(calls) -> N
         )
         assert bool(bench.do(cancel)) == bool(events)
         assert bench.state(job.job_id) == "CANCELLED"
+
+
+async def test_a_service_recognises_the_requests_of_an_earlier_versions_snapshot(pool) -> None:
+    """Snapshot and log are rewritten as the earlier version left them, between two lives of a market."""
+    opening = Opening("upgraded", policy.load("plain"))
+    host = MarketHost(pool, opening, MarketClock(), Signals(CollectorRegistry()))
+    await host.start()
+    signed = call_by("ann", "1", 7)
+    await host.submit(commands.PlaceJob(request=signed, job_id="job", client_id="ann", spec=spec()), Market.snapshot)
+    await host.stop()
+    for event in as_earlier_version_wrote([event async for event in host.store.read()], signed):
+        body = event.SerializeToString()
+        await pool.execute(
+            "UPDATE event SET body = $3 WHERE market_id = $1 AND sequence = $2", "upgraded", event.sequence, body
+        )
+    saved, measures = await host.store.latest_snapshot() or (None, "")
+    assert saved is not None
+    saved.ClearField("secret")
+    for kept in saved.requests:
+        kept.request.ClearField("call_key")
+        kept.request.key, kept.request.digest = "ann:1", 7
+        kept.ClearField("kind")
+        kept.ClearField("sequence")
+    await pool.execute("DELETE FROM snapshot WHERE market_id = 'upgraded'")
+    await host.store.save_snapshot(saved.SerializeToString(), measures, saved.sequence)
+    left, _ = await host.store.latest_snapshot() or (None, "")
+    assert left == saved
+    again = MarketHost(pool, opening, MarketClock(), Signals(CollectorRegistry()))
+    await again.start()
+    assert len(again.market.state.secret) == SECRET_BYTES
+    assert again.market.subject(signed) == "job"
+    placed = [event.sequence async for event in again.store.read() if event.HasField("job_placed")]
+    assert [again.market.sequence_of(signed)] == placed
+    cancel = commands.CancelJob(request=call_by("ann", "1", 7, "JobService/CancelJob"), job_id="job", client_id="ann")
+    await again.submit(cancel, Market.snapshot)
+    assert again.market.state.jobs["job"].ended_by == job_pb2.ACTOR_CLIENT
+    await again.stop()

@@ -22,12 +22,14 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
+from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
 from load_tests.bench.running import scratch_directory
 from load_tests.live.suite_process import SuiteProcess
 from services.cli.main import app
 from tests.kit import HERE
 from tests.service.stream import place_request
-from tests.signing import plant, signed_channel
+from tests.signing import caller, plant, signed_channel
 
 # Made by the code of the commit before the schema changed: one for each schema that a database may have.
 LOGS = sorted((Path(__file__).parents[1] / "dispatcher/logs").glob("schema-*.log.gz"))
@@ -74,9 +76,13 @@ async def test_a_database_of_any_schema_is_migrated_and_served_on(path: Path) ->
         await suite.start()
         async with signed_channel(suite.target) as channel:
             jobs, pay = job_rpc.JobServiceStub(channel), pay_rpc.PayServiceStub(channel)
+            transparency = transparency_rpc.TransparencyServiceStub(channel)
             for number in range(3):
                 listed = await jobs.ListJobs(job_pb.ListJobsRequest(client_id=f"client-{number}"))
                 assert [job.state for job in listed.jobs] == [job_pb2.JOB_STATE_COMPLETED]
+                ask = transparency_pb.ExplainDecisionRequest(decision_id=f"price:{listed.jobs[0].job_id}")
+                told = await transparency.ExplainDecision(ask, metadata=caller("client", f"client-{number}"))
+                assert told.decision.fare == listed.jobs[0].fare
             both = await jobs.ListJobs(job_pb.ListJobsRequest(client_id="client-9"))
             states = {job.job_id: job.state for job in both.jobs}
             assert states["cancelled"] == job_pb2.JOB_STATE_CANCELLED
