@@ -106,9 +106,10 @@ def test_a_trip_that_costs_too_much_is_refused_by_its_field() -> None:
     chosen = policy.load("plain")
     for fare in chosen.fares:
         fare.per_km = fare.per_minute = GREATEST
-    bench = Bench(chosen, collection(TENFOLD))
+    bench = Bench(chosen)
+    bench.place(pickup=CENTRE, dropoff=(1.0, 0.0))
     with pytest.raises(InvalidField) as refused:
-        bench.place(pickup=CENTRE, dropoff=(1.0, 0.0))
+        bench.place("farther", pickup=CENTRE, dropoff=(2.5, 0.0))
     assert (refused.value.field, refused.value.reason) == ("spec.dropoff.position", "TOO_DEAR")
 
 
