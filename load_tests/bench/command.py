@@ -105,7 +105,7 @@ def restart(
 
 @bench.command()
 def poison(
-    attempts: Annotated[int, typer.Option(min=2, help="Messages, half of them just inside their bounds.")] = 1200,
+    attempts: Annotated[int, typer.Option(min=2, help="Messages, half of them just inside their bounds.")] = 1640,
     seed: Annotated[int, typer.Option(help="Of the battery's order and its pairs.")] = 1,
     as_json: AsJson = False,
 ) -> None:

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from load_tests.fuzz.exchange import Exchange
-from load_tests.fuzz.findings import CUT
+from load_tests.fuzz.findings import CUT, STALE
 from load_tests.fuzz.sound import Sound
 from load_tests.fuzz.streams import stream
 from services.rpc.methods import path_of
@@ -68,6 +68,8 @@ class Caller:
                     await asyncio.sleep(AWAY_RETRY_S)
                     continue
                 exchange.findings.note(path, code, f"{reason_of(fault)} {fault.details()}", data)
+                if code in STALE:
+                    exchange.world.doubt(request.job_id, request.person_id)
             except asyncio.CancelledError:
                 if exchange.restarted_since(life):
                     exchange.findings.note(path, CUT)

@@ -20,6 +20,8 @@ CLEAR = frozenset(
 )
 # How a call ends when the server restarts, or a stream when another one of the same courier takes its place.
 CUT = "CUT"
+# Codes which say that something is no longer as the caller knew it.
+STALE = frozenset({"FAILED_PRECONDITION", "NOT_FOUND"})
 # Faults that are kept with their text, and of one method and code; more are counted.
 KEPT, KEPT_ALIKE = 20, 3
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +25,14 @@ from load_tests.fuzz.callers import LIMIT_S, Caller
 from load_tests.fuzz.exchange import Exchange
 from load_tests.fuzz.findings import Findings
 from load_tests.fuzz.lives import Lives
-from load_tests.fuzz.sound import Sound, fuzzed_policy
+from load_tests.fuzz.sound import SKILL, Sound, fuzzed_policy
 from load_tests.fuzz.steward import Steward
-from load_tests.fuzz.world import World
+from load_tests.fuzz.world import PEOPLE, World
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from load_tests.live.town import RECONNECT
+from load_tests.ordinary import city
 from load_tests.ordinary.population import Population
+from services.auth.caller import CLIENT
 from services.cli.stored_log import stored_log
 from services.rpc.services import SERVICERS
 from services.settings import resolve
@@ -40,6 +44,8 @@ LEAST_ACCEPTED = 0.2
 KEPT = 50
 # Ordinary couriers, and jobs that ordinary clients place in a second.
 COURIERS, JOBS_PER_SECOND = 12, 2.0
+# Jobs a second of the fuzzer's clients; each is looked at when so many more have been placed.
+JOBS_FOR_FUZZED, LOOKED_AT_AFTER = 8.0, 16
 # After a restart so many jobs must be served within so many seconds.
 SERVED_AFTER, SERVED_LIMIT_S = 3, 30.0
 # Market seconds in a second.
@@ -105,12 +111,15 @@ class _Run:
         kept = await self._place_kept()
         await self._steward.settle()
         await self._population.open(JOBS_PER_SECOND)
+        placing = asyncio.create_task(self._place_for_fuzzed())
         helpers = [asyncio.create_task(self._steward.run()), asyncio.create_task(self._restart_on_time())]
         began = time.perf_counter()
         for service, _ in SERVICERS:
             if service.name in self._plan.services:
                 await self._fuzz(service)
         seconds = time.perf_counter() - began
+        placing.cancel()
+        await asyncio.gather(placing, return_exceptions=True)
         await self._finish_helpers(helpers)
         await self._look_up(kept)
         await self._population.close()
@@ -180,6 +189,33 @@ class _Run:
                 {"kind": "placed", "client_id": "kept", "request_id": request.request_id, "job_id": job.job_id}
             )
         return lines
+
+    async def _place_for_fuzzed(self) -> None:
+        """Clients of the fuzzer place jobs, so that its couriers have offers to answer and there are jobs to rate."""
+        rng, placed = np.random.default_rng([self._plan.seed, 3]), deque[tuple[str, str]]()
+        while True:
+            await self._lives.serving.wait()
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                placed.append(await self._place_one(rng))
+                if len(placed) > LOOKED_AT_AFTER:
+                    await self._see(*placed.popleft())
+            await asyncio.sleep(1.0 / JOBS_FOR_FUZZED)
+
+    async def _place_one(self, rng: np.random.Generator) -> tuple[str, str]:
+        """The id and the client of a job for the fuzzer's couriers, or for ordinary ones, who complete it."""
+        client_id = PEOPLE[CLIENT][int(rng.integers(len(PEOPLE[CLIENT])))]
+        spec = city.job(rng, SKILL if rng.random() < 0.5 else city.SKILL)
+        request = job_pb.PlaceJobRequest(request_id=f"for-{int(rng.integers(1 << 60))}", client_id=client_id, spec=spec)
+        place = rpc.JobServiceStub(self._channel).PlaceJob
+        placed = await place(request, metadata=self._server.wallet.client(client_id), timeout=LIMIT_S)
+        return placed.job.job_id, client_id
+
+    async def _see(self, job_id: str, client_id: str) -> None:
+        """Let the callers know of a job as it is now."""
+        get = rpc.JobServiceStub(self._channel).GetJob
+        metadata = self._server.wallet.client(client_id)
+        found = await get(job_pb.GetJobRequest(job_id=job_id), metadata=metadata, timeout=LIMIT_S)
+        self._exchange.world.learn("JobService/GetJob", client_id, found)
 
     async def _look_up(self, placed: Iterable[Line]) -> None:
         """Note a fault for each acknowledged job that the server does not know."""

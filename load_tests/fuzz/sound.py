@@ -22,6 +22,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
+from gig.v1 import types_pb2 as types_pb
 from load_tests.contract.fields import FieldPath, paths_of, set_time
 from load_tests.contract.rules import SECOND_NS, counts_of, is_required, is_required_oneof, range_of, time_type
 from load_tests.fuzz.values import EXTREME_SHARE, value_of
@@ -36,6 +37,10 @@ OPTIONAL_SHARE, ITEMS, DEEPEST = 0.25, 2, 6
 # Policies with a notice period come into force so late that the next announcement takes their place before.
 ANNOUNCED_S = 30 * 86_400
 REPEATED_REQUEST_SHARE = 0.02
+# A courier who asks about a job is the one who holds it this often.
+HOLDER_SHARE = 0.9
+# Couriers of the fuzzer hold it; jobs that ask for it are theirs alone.
+SKILL = "fuzz"
 # Called by couriers who have an offer.
 ANSWERING = "CourierService/AnswerOffer"
 LIVE = frozenset({job_pb.JOB_STATE_QUEUED, job_pb.JOB_STATE_SCHEDULED, job_pb.JOB_STATE_OFFERED})
@@ -60,11 +65,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``role`` and ``person_id``: who sends it."""
+    """``role`` and ``person_id``: who sends it. ``job_id``: the job that it is about, if it is about one."""
 
     message: Message
     role: str
     person_id: str
+    job_id: str
 
 
 class Sound:
@@ -87,6 +93,7 @@ class Sound:
         self._templates: Mapping[str, Callable[[Scene], Message]] = {
             "gig.v1.Position": lambda _: city.position(rng),
             "gig.v1.JobSpec": lambda _: city.job(rng, ""),
+            "gig.v1.CourierProfile": lambda _: self._profile(),
             "gig.v1.LocationBatch": self._locations,
             "gig.v1.Policy": lambda _: self._policy(),
             "gig.v1.CalendarPeriod": self._period,
@@ -102,7 +109,7 @@ class Sound:
         tune = _TUNED.get(message.DESCRIPTOR.full_name)
         if tune is not None:
             tune(message, scene, self._rng)
-        return Request(message, scene.role, scene.person_id)
+        return Request(message, scene.role, scene.person_id, scene.job.job_id if scene.job is not None else "")
 
     def streamed(self, message_class: type[Message], courier_id: str, arm: str) -> Any:
         """Draw a message of a courier's stream, of this kind."""
@@ -136,7 +143,7 @@ class Sound:
         person_id = self._one_of(PEOPLE[role])
         if job is not None and role == CLIENT:
             person_id = job.client_id
-        elif job is not None and role == COURIER and job.courier_id and self._rng.random() < 0.7:
+        elif job is not None and role == COURIER and job.courier_id and self._rng.random() < HOLDER_SHARE:
             person_id = job.courier_id
         if path == ANSWERING and self._world.offers:
             person_id = self._one_of([*self._world.offers])
@@ -235,6 +242,11 @@ class Sound:
         return value_of(self._rng, one, scene.now_ns, EXTREME_SHARE * self._variety)
 
     # --- templates
+
+    def _profile(self) -> Message:
+        """A courier who may do the jobs that are placed for the fuzzer's couriers."""
+        vehicle = self._one_of((types_pb.VEHICLE_TYPE_CAR, types_pb.VEHICLE_TYPE_BICYCLE, types_pb.VEHICLE_TYPE_VAN))
+        return courier_pb.CourierProfile(vehicle_type=vehicle, skills=[SKILL])
 
     def _locations(self, scene: Scene) -> Message:
         count = int(self._rng.integers(1, 6)) if self._variety else 1

@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gig.v1 import courier_service_pb2 as pb
 from load_tests.fuzz.exchange import Exchange
-from load_tests.fuzz.findings import CUT
+from load_tests.fuzz.findings import CUT, STALE
 from load_tests.fuzz.sound import Sound
 from load_tests.fuzz.world import PEOPLE
 from load_tests.fuzz.wrong import wrong
@@ -128,6 +128,9 @@ class _Stream:
                     refused = self._waiting.get(response.refusal.number) or [b""]
                     code = _CODES.get(response.refusal.status.code, "no code")
                     note(self._path, code, response.refusal.status.message, refused.pop(0))
+                    if code in STALE:
+                        held = self._exchange.world.held_job(self._courier_id)
+                        self._exchange.world.doubt(held.job_id if held is not None else "", self._courier_id)
                 case "ack":
                     for number in [number for number in self._waiting if 0 < number <= response.ack.number]:
                         for _ in self._waiting.pop(number):

@@ -18,7 +18,7 @@ PEOPLE: Mapping[str, tuple[str, ...]] = {
     CLIENT: tuple(f"fuzz-client-{number}" for number in range(8)),
     COURIER: tuple(f"fuzz-courier-{number}" for number in range(16)),
     REVIEWER: tuple(f"fuzz-reviewer-{number}" for number in range(4)),
-    OPERATOR: ("fuzz-operator-0", "fuzz-operator-1"),
+    OPERATOR: tuple(f"fuzz-operator-{number}" for number in range(12)),
     RESEARCHER: ("fuzz-researcher-0",),
 }
 EVERYBODY = frozenset(person for people in PEOPLE.values() for person in people)
@@ -84,6 +84,11 @@ class World:
             pairs.clear()
             pairs.extend(kept)
         self.page_tokens = {key: token for key, token in self.page_tokens.items() if key[1] != person_id}
+
+    def doubt(self, job_id: str, person_id: str) -> None:
+        """Drop a job and an offer that turned out to be in another state than was known."""
+        self.jobs.pop(job_id, None)
+        self.offers.pop(person_id, None)
 
     def job(self, rng: np.random.Generator, states: frozenset[int] = frozenset()) -> KnownJob | None:
         """Draw a known job, in one of these states where there is one."""

@@ -16,14 +16,19 @@ from load_tests.ordinary.tally import Tally
 
 CALL_LIMIT_S, RETRY_S = 30.0, 0.2
 # Answers to a client while a server restarts or reloads: ask again.
-_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED)
+_AGAIN = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
 
 
 class OrdinaryClients:
     """``limit_s``: how long a client asks again before a call counts as refused."""
 
     def __init__(
-        self, prefix: str, channel: grpc.aio.Channel, wallet: Wallet, tally: Tally, seed: int, limit_s: float = 60.0
+        self, prefix: str, channel: grpc.aio.Channel, wallet: Wallet, tally: Tally, seed: int, limit_s: float = 120.0
     ) -> None:
         self._prefix, self._stub, self._wallet, self._tally = prefix, rpc.JobServiceStub(channel), wallet, tally
         self._rng, self._limit_s, self._placed = np.random.default_rng(seed), limit_s, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from pathlib import Path
 from textwrap import dedent
@@ -20,7 +19,7 @@ COUNTS = ("markets_stopped", "restarts_failed", "others_unserved", "unnamed_refu
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return battery(np.random.default_rng(1), time.time_ns(), 1200)
+    return battery(np.random.default_rng(1), 1200)
 
 
 def test_half_of_the_battery_is_inside_the_bounds_and_half_outside(cases: list[Case]) -> None:
@@ -32,7 +31,7 @@ def test_the_battery_has_single_changes_and_pairs(cases: list[Case]) -> None:
 
 
 def test_the_battery_reaches_every_mutating_method_and_stream_message() -> None:
-    every = battery(np.random.default_rng(1), time.time_ns(), 100_000)
+    every = battery(np.random.default_rng(1), 100_000)
     reached = {case.path for case in every}
     assert {"OversightService/SetPolicy", "OversightService/SetZones", "CourierService/ReportLocations"} <= reached
     assert {"CourierService/Connect/hello", "CourierService/Connect/locations", "JobService/PlaceJob"} <= reached
@@ -63,7 +62,7 @@ async def test_a_server_that_exits_is_found(tmp_path: Path, monkeypatch: pytest.
     """
     (tmp_path / "sitecustomize.py").write_text(dedent(planted), "utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    every = battery(np.random.default_rng(1), time.time_ns(), 100_000)
+    every = battery(np.random.default_rng(1), 100_000)
     zones = [case for case in every if case.path.endswith("/SetZones") and case.inside and len(case.changes) == 1]
     monkeypatch.setattr("load_tests.bench.poison.runner.battery", lambda *_: zones[:1])
     found = await bench_poison(1, seed=1, progress=lambda _text: None)

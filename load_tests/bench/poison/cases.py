@@ -36,6 +36,11 @@ class Case:
         return all(change.inside for change in self.changes)
 
     @property
+    def needs_policy(self) -> bool:
+        """Whether the bounds are those of the ordinary policy."""
+        return any(change.from_now for change in self.changes)
+
+    @property
     def path(self) -> str:
         return f"{path_of(self.method)}/{self.arm}" if self.arm else path_of(self.method)
 
@@ -43,20 +48,24 @@ class Case:
         return f"{self.path}: {' and '.join(map(str, self.changes))}"
 
 
-def battery(rng: np.random.Generator, now_ns: int, attempts: int) -> list[Case]:
-    """Return so many cases, half of them inside and half of them outside, in an order of chance.
+def battery(rng: np.random.Generator, attempts: int) -> list[Case]:
+    """Return so many cases in an order of chance: half of them inside and half outside, a quarter of them pairs.
 
-    Every single change comes before any pair is left out.
+    With fewer attempts than there are cases, those are left out that chance names.
     """
-    cases = [case for method, arm in _targets() for case in _cases(rng, method, arm, now_ns)]
+    cases = [case for method, arm in _targets() for case in _cases(rng, method, arm)]
     half = attempts // 2
     chosen = []
-    for inside in (True, False):
-        found = [case for case in cases if case.inside is inside]
-        order = rng.permutation(len(found)).tolist()
-        order.sort(key=lambda index: len(found[index].changes))
-        chosen += [found[index] for index in order[: half if inside else attempts - half]]
-    return [chosen[index] for index in rng.permutation(len(chosen)).tolist()]
+    for inside, wanted in ((True, half), (False, attempts - half)):
+        pairs = _some(rng, [case for case in cases if case.inside is inside and len(case.changes) > 1], wanted // 4)
+        singles = [case for case in cases if case.inside is inside and len(case.changes) == 1]
+        chosen += [*pairs, *_some(rng, singles, wanted - len(pairs))]
+    return _some(rng, chosen, len(chosen))
+
+
+def _some(rng: np.random.Generator, cases: Sequence[Case], count: int) -> list[Case]:
+    """So many of the cases, in an order of chance."""
+    return [cases[index] for index in rng.permutation(len(cases))[:count].tolist()]
 
 
 def _targets() -> Iterator[tuple[MethodDescriptor, str]]:
@@ -69,8 +78,8 @@ def _targets() -> Iterator[tuple[MethodDescriptor, str]]:
                 yield method, ""
 
 
-def _cases(rng: np.random.Generator, method: MethodDescriptor, arm: str, now_ns: int) -> Iterator[Case]:
-    changes = [change for path in _paths(method.input_type, arm) for change in _changes(path, now_ns)]
+def _cases(rng: np.random.Generator, method: MethodDescriptor, arm: str) -> Iterator[Case]:
+    changes = [change for path in _paths(method.input_type, arm) for change in _changes(path)]
     yield from (Case(method, arm, (change,)) for change in changes)
     for inside in (True, False):
         yield from _pairs(rng, method, arm, [change for change in changes if change.inside is inside])
@@ -98,11 +107,11 @@ def _paths(descriptor: Descriptor, arm: str) -> Iterator[FieldPath]:
             yield path
 
 
-def _changes(path: FieldPath, now_ns: int) -> Iterator[Change]:
+def _changes(path: FieldPath) -> Iterator[Change]:
     if path.last.name in DOCUMENTS:
         yield from (Change(path, text, inside) for text, inside in documents())
     else:
-        yield from changes_of(path, now_ns)
+        yield from changes_of(path)
 
 
 def names_of(case: Case) -> Sequence[Any]:

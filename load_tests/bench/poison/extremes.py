@@ -9,9 +9,11 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from dispatcher.market.limits import dropoff_horizon_us, longest_shift_us
 from load_tests.contract.fields import FieldPath
 from load_tests.contract.patterns import longest, parts_of, shortest
 from load_tests.contract.rules import (
+    SECOND_NS,
     TIMESTAMP,
     Range,
     Text,
@@ -22,6 +24,7 @@ from load_tests.contract.rules import (
     text_of,
     time_type,
 )
+from load_tests.fuzz.sound import fuzzed_policy
 
 # What a text must not hold, wherever it stands.
 CONTROLS = ("\x00", "\x1b", "\x7f", "\u0085")
@@ -30,6 +33,15 @@ WIDE = "\U0001f6b2"
 UNBOUNDED_TEXT = 100_000
 # Just beyond what nanoseconds may be, on either side.
 BAD_NANOS = (10**9, -1)
+# Limits of times from the market's time on, under the policy that ordinary people are served by.
+_POLICY = fuzzed_policy()
+FROM_NOW = {
+    "gig.v1.JobSpec.pickup_after": _POLICY.jobs.schedule_horizon.ToNanoseconds(),
+    "gig.v1.JobSpec.dropoff_before": dropoff_horizon_us(_POLICY) * 1000,
+    "gig.v1.GoOnline.shift_end": longest_shift_us(_POLICY) * 1000,
+}
+# The market's clock is known about so well.
+MARGIN_NS = 1800 * SECOND_NS
 _TYPE_RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
@@ -43,15 +55,20 @@ class Change:
     """A field and the value that it gets.
 
     ``inside``: the contract allows the value. ``nanos``: of a time or a span, set beside the seconds that it has.
+    ``from_now``: the value is so many nanoseconds after the market's time when the message is sent.
     """
 
     path: FieldPath
     value: Any
     inside: bool
     nanos: int | None = None
+    from_now: bool = False
 
-    def apply(self, message: Message) -> None:
-        if self.nanos is not None:
+    def apply(self, message: Message, now_ns: int) -> None:
+        """Set the field in place."""
+        if self.from_now:
+            self.path.set(message, now_ns + self.value)
+        elif self.nanos is not None:
             time = getattr(self.path.holder(message), self.path.last.name)
             time.SetInParent()
             time.nanos = self.nanos
@@ -60,10 +77,12 @@ class Change:
 
     def __str__(self) -> str:
         value = repr(self.value) if self.nanos is None else f"nanos {self.nanos}"
+        if self.from_now:
+            value = f"now + {self.value / SECOND_NS:g} s"
         return f"{self.path.name} = {value if len(value) <= 60 else f'{value[:40]}… ({len(value)} characters)'}"
 
 
-def changes_of(path: FieldPath, now_ns: int) -> Iterator[Change]:
+def changes_of(path: FieldPath) -> Iterator[Change]:
     """Yield the changes of one field, those inside its bounds first."""
     field = path.last
     if field.is_repeated:
@@ -71,7 +90,7 @@ def changes_of(path: FieldPath, now_ns: int) -> Iterator[Change]:
         return
     limits, text = range_of(field), text_of(field)
     if limits is not None:
-        yield from _times(path, limits, now_ns) if time_type(field) else _numbers(path, limits)
+        yield from _times(path, limits) if time_type(field) else _numbers(path, limits)
     elif text is not None:
         yield from (Change(path, value, inside) for value, inside in texts(text))
     elif field.enum_type is not None:
@@ -96,15 +115,24 @@ def _numbers(path: FieldPath, limits: Range) -> Iterator[Change]:
         yield from (Change(path, value, False) for value in (float("nan"), float("inf"), -float("inf")))
 
 
-def _times(path: FieldPath, limits: Range, now_ns: int) -> Iterator[Change]:
+def _times(path: FieldPath, limits: Range) -> Iterator[Change]:
     """Ends that the type sets are extremes too; a value beyond them cannot be meant."""
     yield Change(path, limits.low, True)
     yield Change(path, limits.high, True)
     if time_type(path.last) == TIMESTAMP:
-        yield Change(path, now_ns, True)
+        yield Change(path, 0, True, from_now=True)
+        yield from _about_the_limit(path)
     yield Change(path, int(limits.low) - 1, False)
     yield Change(path, int(limits.high) + 1, False)
     yield from (Change(path, None, False, nanos) for nanos in BAD_NANOS)
+
+
+def _about_the_limit(path: FieldPath) -> Iterator[Change]:
+    """Times at the limit that the policy sets from the market's time on."""
+    limit_ns = FROM_NOW.get(path.last.full_name)
+    if limit_ns is not None:
+        yield Change(path, limit_ns - MARGIN_NS, True, from_now=True)
+        yield Change(path, limit_ns + MARGIN_NS, False, from_now=True)
 
 
 def texts(limits: Text) -> Iterator[tuple[str, bool]]:

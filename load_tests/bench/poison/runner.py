@@ -84,7 +84,7 @@ async def bench_poison(attempts: int, seed: int, progress: Callable[[str], None]
     bounds that were not refused by INVALID_ARGUMENT with the field's name.
     """
     run = _Run(seed, progress)
-    cases = battery(np.random.default_rng(seed), time.time_ns(), attempts)
+    cases = battery(np.random.default_rng(seed), attempts)
     began = time.perf_counter()
     await run.open()
     try:
@@ -129,6 +129,8 @@ class _Run:
     async def batch(self, cases: Sequence[Case], total: int) -> None:
         """Send a batch, then see that the market is alive and serves; at intervals restart it."""
         for case in cases:
+            if case.needs_policy:
+                await self._market.reset()
             answer = await self._sender.send(case, self._now_ns())
             self.score.note(case, answer)
             if answer.code == "OK" and path_of(case.method) == SET_POLICY:

@@ -50,7 +50,7 @@ class Sender:
         """Send a sound message with the case's changes, and return the answer."""
         try:
             if case.arm:
-                return await self._streamed(case)
+                return await self._streamed(case, now_ns)
             return await self._called(case, now_ns)
         except grpc.aio.AioRpcError as fault:
             status = _status(fault)
@@ -62,7 +62,7 @@ class Sender:
         await self._preparing.call(path, request.message, request.person_id)
         for change in case.changes:
             self._sound.complete(request.message, change.path)
-            change.apply(request.message)
+            change.apply(request.message, now_ns)
         if "policy" in method.input_type.fields_by_name:
             delay_if_noticed(request.message, now_ns)
         rule, person_id = RULES[path], request.person_id
@@ -77,12 +77,12 @@ class Sender:
         self._world.learn(path, person_id, answer)
         return Answer("OK")
 
-    async def _streamed(self, case: Case) -> Answer:
+    async def _streamed(self, case: Case, now_ns: int) -> Answer:
         """On a stream of its own: hello, online, the message; or the hello itself."""
         self._streams += 1
         courier_id = COURIERS[self._streams % len(COURIERS)]
         method = case.method
-        message = await self._message(case, courier_id)
+        message = await self._message(case, courier_id, now_ns)
         named = message.hello.courier_id if case.arm == "hello" else courier_id
         caller = named if PERSON_ID.fullmatch(named) else courier_id
         call = self._channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}")(
@@ -99,7 +99,7 @@ class Sender:
         finally:
             call.cancel()
 
-    async def _message(self, case: Case, courier_id: str) -> Any:
+    async def _message(self, case: Case, courier_id: str, now_ns: int) -> Any:
         message_class: Any = GetMessageClass(case.method.input_type)
         if case.arm == "hello":
             message = message_class(hello=courier_pb.Hello(courier_id=courier_id))
@@ -109,7 +109,7 @@ class Sender:
             await self._preparing.streamed(case.arm, message, courier_id)
         for change in case.changes:
             self._sound.complete(message, change.path)
-            change.apply(message)
+            change.apply(message, now_ns)
         return message
 
     def _setting_up(self, courier_id: str, arm: str) -> list[Any]:
