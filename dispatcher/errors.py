@@ -76,8 +76,8 @@ class MarketHeld(DispatchError):
     def __init__(self, market_id: str, holder: str) -> None:
         super().__init__(
             "MARKET_HELD",
-            f"market {market_id!r} is held by {holder}: stop that process first, or start this server with --take-over "
-            "to end it",
+            f"market {market_id!r} is held by {holder}: stop that process first, or end it by starting gig serve with "
+            "--take-over",
             market_id=market_id,
         )
 
@@ -98,6 +98,19 @@ class RestoreUnfinished(DispatchError):
             "RESTORE_UNFINISHED",
             f"market {market_id!r} is not wholly restored: wait for the restore, or repeat it in an empty database",
             market_id=market_id,
+        )
+
+
+class UnfoldableLog(DispatchError):
+    """An event on the log that cannot be applied; an operator must repair the log before the market can be served."""
+
+    def __init__(self, market_id: str, sequence: int, kind: str, where: str) -> None:
+        super().__init__(
+            "LOG_UNFOLDABLE",
+            f"event {sequence} ({kind}) on the log of market {market_id!r} cannot be applied ({where}): "
+            "see what a repair would do with gig log repair --dry-run, then repair the log with gig log repair",
+            market_id=market_id,
+            sequence=str(sequence),
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dispatcher.log.files import LogFileError, open_log, read_log_part, write_event
+from dispatcher.log.files import LogFileError, open_log, read_log_part, skipped_in, write_event
 from gig.v1 import events_pb2 as events_pb
 
 _NAME = re.compile(r"(?P<market>[A-Za-z0-9._-]{1,64})-(?P<first>[0-9]{12})-(?P<last>[0-9]{12})\.log\.gz")
@@ -73,10 +73,11 @@ async def write_part(
 
 def events_of(parts: list[Part]) -> Iterator[events_pb.Event]:
     """All events of a backup, in order. Raises BackupError where a file is damaged, or is not what its name says."""
+    skipped = skipped_in(part.path for part in parts)
     for part in parts:
         sequence = part.first - 1
         try:
-            for event in read_log_part(part.path, sequence):
+            for event in read_log_part(part.path, sequence, skipped):
                 sequence = event.sequence
                 yield event
         except LogFileError as fault:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -15,6 +16,10 @@ from gig.v1 import events_pb2 as events_pb
 
 # Bytes. A round with ten thousand couriers has some hundred thousand.
 LARGEST_EVENT = 256 << 20
+# Sequences that are skipped, with what skips them.
+Skipped = Mapping[int, events_pb.SubjectQuarantined]
+NOTHING_SKIPPED: Skipped = {}
+QUARANTINE = events_pb.Event.SUBJECT_QUARANTINED_FIELD_NUMBER
 
 
 class LogFileError(ValueError):
@@ -52,12 +57,14 @@ def write_log(path: Path, events: Iterable[events_pb.Event]) -> int:
 
 
 def read_log(path: Path) -> Iterator[events_pb.Event]:
-    """The events of a file, in order. Raises LogFileError where it is damaged."""
-    return read_log_part(path, 0)
+    """The events of a file, in order; those that a quarantine further on skips are skipped ones. Raises LogFileError
+    where the file is damaged."""
+    # A pipe can be read once only; an export holds skipped events as such already.
+    return read_log_part(path, 0, skipped_in([path]) if path.is_file() else {})
 
 
-def read_log_part(path: Path, after: int) -> Iterator[events_pb.Event]:
-    """Of a file that begins behind the event ``after``."""
+def read_log_part(path: Path, after: int, skipped: Skipped = NOTHING_SKIPPED) -> Iterator[events_pb.Event]:
+    """Of a file that begins behind the event ``after``; ``skipped``: of skipped_in."""
     last = after
     with open_log(path, "rb") as opened:
         file = cast(BinaryIO, _Bounded(opened))
@@ -71,4 +78,77 @@ def read_log_part(path: Path, after: int) -> Iterator[events_pb.Event]:
             if event.sequence != last + 1:
                 raise LogFileError(f"{path}: event {event.sequence} follows event {last}")
             last = event.sequence
-            yield event
+            yield put_aside(event, skipped[last]) if last in skipped else event
+
+
+def put_aside(event: events_pb.Event, quarantine: events_pb.SubjectQuarantined) -> events_pb.Event:
+    """What stands in the place of an event that is skipped, as `gig log repair` writes it."""
+    if event.HasField("event_skipped"):
+        return event
+    skipped = events_pb.EventSkipped(kind=quarantine.kind, subject_id=quarantine.subject_id, original=event)
+    return events_pb.Event(sequence=event.sequence, time=event.time, event_skipped=skipped)
+
+
+def skipped_in(paths: Iterable[Path]) -> Skipped:
+    """The quarantine of each sequence that files skip: it comes later than what it skips, so this looks ahead.
+
+    Only the outermost tags of each event are looked at. A damaged file ends the look: reading it will say where.
+    """
+    found: dict[int, events_pb.SubjectQuarantined] = {}
+    for path in paths:
+        with (
+            open_log(path, "rb") as opened,
+            suppress(DecodeError, ValueError, IndexError, EOFError, OSError, zlib.error),
+        ):
+            file = _Bounded(opened)
+            while (size := _length(opened)) is not None:
+                body = file.read(size)
+                if _has_field(body, QUARANTINE):
+                    quarantine = events_pb.Event.FromString(body).subject_quarantined
+                    found.update(dict.fromkeys(quarantine.skipped_sequences, quarantine))
+    return found
+
+
+def _length(file: BinaryIO) -> int | None:
+    """The next varint of a file; None at its end."""
+    size = shift = 0
+    while byte := file.read(1):
+        size |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            return size
+    return None
+
+
+def _has_field(body: bytes, number: int) -> bool:
+    """Whether a serialized message has this field of its own."""
+    place = 0
+    while place < len(body):
+        tag, place = _varint(body, place)
+        if tag >> 3 == number:
+            return True
+        match tag & 7:
+            case 0:
+                _, place = _varint(body, place)
+            case 1:
+                place += 8
+            case 2:
+                size, place = _varint(body, place)
+                place += size
+            case 5:
+                place += 4
+            case _:
+                return False
+    return False
+
+
+def _varint(body: bytes, place: int) -> tuple[int, int]:
+    """The number at a place, and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = body[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7

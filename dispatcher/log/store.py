@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+from google.protobuf.message import DecodeError
 
-from dispatcher.errors import NotFound, RestoreUnfinished, StaleWriter
+from dispatcher.errors import NotFound, RestoreUnfinished, StaleWriter, UnfoldableLog
 from dispatcher.log.sql import migrations, query
 from dispatcher.times import SECOND, micros
 from gig.v1 import events_pb2 as events_pb
@@ -87,10 +88,13 @@ class LogStore:
     async def end_restore(self) -> None:
         self.epoch = await self.pool.fetchval(query("set_epoch"), self.market_id, self.epoch, 1)
 
-    async def append(self, events: Sequence[events_pb.Event]) -> None:
-        """Durable when it returns. Raises StaleWriter where another process has acquired the market."""
+    async def append(
+        self, events: Sequence[events_pb.Event], connection: asyncpg.pool.PoolConnectionProxy | None = None
+    ) -> None:
+        """Durable when it returns; with a ``connection``, when its transaction ends. Raises StaleWriter where another
+        process has acquired the market."""
         first, last = events[0].sequence, events[-1].sequence
-        status = await self.pool.execute(
+        status = await (connection or self.pool).execute(
             query("append"),
             self.market_id,
             self.epoch,
@@ -108,11 +112,34 @@ class LogStore:
         while True:
             rows = await self.pool.fetch(query("read"), self.market_id, after, READ_BATCH)
             for row in rows:
-                event = events_pb.Event.FromString(row["body"])
-                after = event.sequence
-                yield event
+                after = row["sequence"]
+                yield self._event(after, row["body"])
             if len(rows) < READ_BATCH:
                 return
+
+    def _event(self, sequence: int, body: bytes) -> events_pb.Event:
+        """Raises UnfoldableLog where the bytes are not the event of this sequence."""
+        try:
+            event: events_pb.Event = events_pb.Event.FromString(body)
+        except DecodeError as fault:
+            raise UnfoldableLog(self.market_id, sequence, "unreadable", "its bytes are no event") from fault
+        if event.sequence != sequence:
+            raise UnfoldableLog(self.market_id, sequence, "unreadable", f"its bytes are of event {event.sequence}")
+        return event
+
+    async def read_rows(self, after: int = 0) -> AsyncIterator[tuple[int, bytes | None]]:
+        """(sequence, bytes) of each event, unread; None for bytes where a row is missing."""
+        while True:
+            rows = await self.pool.fetch(query("read"), self.market_id, after, READ_BATCH)
+            for row in rows:
+                for missing in range(after + 1, row["sequence"]):
+                    yield missing, None
+                after = row["sequence"]
+                yield after, row["body"]
+            if len(rows) < READ_BATCH:
+                break
+        for missing in range(after + 1, await self.length() + 1):
+            yield missing, None
 
     async def event(self, sequence: int) -> events_pb.Event:
         """The event with this sequence. Raises NotFound."""

@@ -11,6 +11,8 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import types_pb2 as types_pb
 
 OPEN_ENDED = np.iinfo(np.int64).max
+# Numbers are dense; a gap is as large as the couriers whose first event a repair of the log skipped.
+MOST_NEW_ROWS = 1 << 20
 NOWHERE = np.iinfo(np.int64).min
 
 
@@ -63,10 +65,16 @@ class CourierColumns:
             column[: before.size] = before
             setattr(self, name, column)
 
-    def enter(self, number: int, courier: courier_pb.Courier) -> None:
-        """A courier comes online, or is restored from a snapshot."""
+    def cover(self, number: int) -> None:
+        """Make rows for this number. Raises ValueError for one that no market comes to by counting its couriers."""
+        if number > self.latitude_e7.size + MOST_NEW_ROWS:
+            raise ValueError(f"courier number {number} does not follow those before it")
         while number >= self.latitude_e7.size:
             self._grow(2 * self.latitude_e7.size)
+
+    def enter(self, number: int, courier: courier_pb.Courier) -> None:
+        """A courier comes online, or is restored from a snapshot."""
+        self.cover(number)
         while len(self.ids) <= number:
             self.ids.append("")
         self.ids[number] = courier.courier_id

@@ -62,13 +62,16 @@ class Whereabouts:
     def enter(self, number: int, latitude_e7: int, longitude_e7: int) -> None:
         """A courier comes online there."""
         self.fold()
+        self._cover(number)
+        self.logged[:, number] = self.at[:, number] = latitude_e7, longitude_e7
+        self.busy[number] = False
+
+    def _cover(self, number: int) -> None:
         while number >= self.metres.size:
             self.logged = np.concatenate([self.logged, np.zeros_like(self.logged)], axis=1)
             self.at = np.concatenate([self.at, np.full_like(self.at, np.nan)], axis=1)
             self.metres = np.concatenate([self.metres, np.zeros_like(self.metres)])
             self.busy = np.concatenate([self.busy, np.zeros_like(self.busy)])
-        self.logged[:, number] = self.at[:, number] = latitude_e7, longitude_e7
-        self.busy[number] = False
 
     def move(self, body: events_pb.RoundSettled) -> int:
         """Note a round's positions. Returns how many couriers moved."""
@@ -101,6 +104,7 @@ class Whereabouts:
         if not self.notes.kinds:
             return
         numbers = np.array(self.notes.numbers, np.int64)
+        self._cover(int(numbers.max()))
         order = np.argsort(numbers, kind="stable")
         numbers, kinds = numbers[order], np.array(self.notes.kinds, np.int8)[order]
         given = np.array([self.notes.north, self.notes.east])[:, order]

@@ -27,13 +27,15 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from services.cli import options
 from services.cli.failures import USAGE, fail, reported, tell_faults
+from services.cli.repair import repair
 from services.cli.stored_log import events_of, length_of, stored_log
 from services.settings import Settings, resolve
 
 log_app = typer.Typer(
-    help="The event log of a market: export it, show it as text, prove it, list who did what by office.",
+    help="The event log of a market: export it, show it as text, prove it, list who did what by office, repair it.",
     no_args_is_help=True,
 )
+log_app.command()(repair)
 
 Out = Annotated[Path, typer.Argument(help="The file to write; .gz compresses it.")]
 Source = Annotated[

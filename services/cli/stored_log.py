@@ -19,6 +19,8 @@ from dispatcher.log.store import LogStore, markets, open_pool
 from gig.v1 import events_pb2 as events_pb
 from services.settings import Settings
 
+CONNECT_LIMIT_S = 10.0
+
 
 @asynccontextmanager
 async def database(dsn: str, data_dir: Path, size: int) -> AsyncIterator[asyncpg.Pool]:
@@ -39,15 +41,27 @@ async def database(dsn: str, data_dir: Path, size: int) -> AsyncIterator[asyncpg
 
 
 @asynccontextmanager
-async def stored_log(settings: Settings) -> AsyncIterator[LogStore]:
-    """The market's log, from a running database, or from an embedded one that runs for this command alone."""
-    running, dsn = settings.data_dir / "database.url", settings.database_url
-    if not dsn and running.exists():
-        dsn = running.read_text("utf-8")
+async def stored_log(settings: Settings, size: int = 1) -> AsyncIterator[LogStore]:
+    """The market's log, from a running database, or from an embedded one that runs for this command alone, with
+    ``size`` connections."""
+    dsn = settings.database_url or await _running(settings.data_dir / "database.url")
     if not dsn and not (settings.data_dir / "postgres").exists():
         raise NotFound("log", str(settings.data_dir))
-    async with database(dsn, settings.data_dir, size=1) as pool:
+    async with database(dsn, settings.data_dir, size) as pool:
         yield LogStore(pool, settings.market)
+
+
+async def _running(file: Path) -> str:
+    """The address in the file, if a database answers there: a server that was killed leaves the file behind."""
+    if not file.exists():
+        return ""
+    dsn = file.read_text("utf-8")
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_LIMIT_S)
+    except OSError:
+        return ""
+    await connection.close()
+    return dsn
 
 
 async def prove_stored(settings: Settings, promised: Iterable[Line]) -> LogProof:

@@ -14,7 +14,7 @@ import asyncpg
 import numpy as np
 
 from dispatcher import commands
-from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, StaleWriter
+from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, PolicyError, StaleWriter
 from dispatcher.ids import SECRET_BYTES
 from dispatcher.log.erasure import Erased, rewrite, severed
 from dispatcher.log.ownership import MarketLock
@@ -39,6 +39,7 @@ from services.host.log_writer import STORE_FAULTS, LogWriter
 from services.host.projector import Projector
 from services.host.publication import INCOMPLETE, Publication, fold_measures
 from services.host.quarantine import Item, Kind, Loop, Quarantine, loop_item
+from services.host.repair import unfoldable
 from services.host.sessions import Sessions
 from services.host.subjects import author_of
 from services.host.watches import JobWatches
@@ -125,7 +126,11 @@ class MarketHost:
         """
         self.lost = asyncio.get_running_loop().create_future()
         await self._lock.acquire(take_over=take_over)
-        await self._load()
+        try:
+            await self._load()
+        except BaseException:
+            await self._lock.release()
+            raise
         self._tasks = [self.supervised(self._keep_writing()), self.supervised(self._keep_owning())]
         if not self.market.sequence:
             opening = self._opening
@@ -188,9 +193,15 @@ class MarketHost:
         await self._projections.load()
         self.projector = Projector(self._projections, self.quarantine)
         async for event in self._store.read(self.market.sequence):
-            self.market.apply([event])
-            fold_measures(self.measures, event, self.quarantine)
-            self.projector.add([applied(self.market, event)])
+            try:
+                self.market.apply([event])
+                fold_measures(self.measures, event, self.quarantine)
+                self.projector.add([applied(self.market, event)])
+            except PolicyError:
+                raise
+            except Exception as fault:
+                log.error("event %d cannot be applied: %s", event.sequence, where(fault))
+                raise unfoldable(self.market_id, event, fault) from None
             # However often we are killed before a snapshot is made: what was folded once is not folded again. The
             # tables have come as far, and are followed from it on.
             if event.sequence == self._projections.sequence >= self.snapshot_sequence + self.snapshot_every:

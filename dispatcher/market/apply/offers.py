@@ -23,6 +23,9 @@ Event = events_pb.Event
 def round_settled(state: MarketState, event: Event) -> None:
     body = event.round_settled
     numbers = np.cumsum(np.array(body.moved_number_deltas, np.int64))
+    if numbers.size:
+        # Also of couriers whose first event a repair of the log skipped: the positions of the others count.
+        state.columns.cover(int(numbers[-1]))
     state.columns.latitude_e7[numbers] += np.array(body.moved_latitude_e7_deltas, np.int64)
     state.columns.longitude_e7[numbers] += np.array(body.moved_longitude_e7_deltas, np.int64)
     in_ms = np.array(body.moved_in_ms, np.int64) if body.moved_in_ms else 0
