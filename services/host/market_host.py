@@ -200,7 +200,6 @@ class MarketHost:
             except PolicyError:
                 raise
             except Exception as fault:
-                log.error("event %d cannot be applied: %s", event.sequence, where(fault))
                 raise unfoldable(self.market_id, event, fault) from None
             # However often we are killed before a snapshot is made: what was folded once is not folded again. The
             # tables have come as far, and are followed from it on.

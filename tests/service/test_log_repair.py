@@ -40,7 +40,17 @@ TABLES = ("job", "job_history", "pay_line", "courier_phase", "rating", "decision
 # An empty body of these can be applied, and changes what others do.
 APPLICABLE = {
     *("policy_set", "market_resumed", "market_opened", "zones_set", "courier_online"),
-    *("job_quoted", "review_opened", "policy_announced", "pair_blocked", "data_accessed", "person_erased", "tip_added"),
+    *(
+        "job_quoted",
+        "review_opened",
+        "policy_announced",
+        "pair_blocked",
+        "data_accessed",
+        "person_erased",
+        "tip_added",
+        "job_rated",
+        "rating_revised",
+    ),
 }
 LIVE = {job.job_id: job.state for job in DAY.market.state.jobs.values() if job.state not in TERMINAL}
 _numbers = itertools.count()
@@ -231,3 +241,4 @@ async def test_a_server_that_finds_such_a_log_ends_with_one_clear_line(pool, pos
     assert "event 10 (job_queued) on the log of market" in said
     assert "gig log repair" in said
     assert "Traceback" not in said
+    assert "File " not in said
