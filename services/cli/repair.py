@@ -141,10 +141,12 @@ def _show(found: Repair) -> None:
         subject = f"{one.subject.kind_name} {one.subject.id}".strip()
         table.add_row(str(one.sequence), one.kind, subject, one.where)
     Console().print(table)
+    out = Table("quarantined", "id", "skipped events", "jobs that end", "jobs that wait again")
     for row in _quarantined(found):
-        jobs = ", ".join(f"{job['job_id']} {'ends' if job['ended'] else 'waits again'}" for job in row["jobs"])
-        sequences = ", ".join(map(str, row["skipped_sequences"]))
-        typer.echo(f"{row['subject_kind']} {row['subject_id']}: skip {sequences}" + (f"; jobs: {jobs}" if jobs else ""))
+        ends = sum(job["ended"] for job in row["jobs"])
+        skipped = ", ".join(map(str, row["skipped_sequences"]))
+        out.add_row(row["subject_kind"], row["subject_id"], skipped, str(ends), str(len(row["jobs"]) - ends))
+    Console().print(out)
 
 
 def _quarantined(found: Repair) -> list[dict[str, Any]]:
