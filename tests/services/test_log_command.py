@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dispatcher import commands
+from dispatcher.deciders import set_deciders
+from dispatcher.log.audit import acts_of
 from dispatcher.log.files import read_log, write_log
 from dispatcher.log.invariants import violations
 from dispatcher.log.journal import write_journal
@@ -19,6 +21,7 @@ from dispatcher.market import Market
 from dispatcher.messages import copied
 from dispatcher.pay.ledger_check import check_ledger
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from services.cli.main import app
 from tests.kit import SECRET, Bench, call_by, spec
@@ -161,6 +164,22 @@ def test_what_people_did_by_office_is_listed(tmp_path) -> None:
         ("olu", "looked by CourierService/GetCourier"),
     ]
     assert "bo-the-courier" in log_command(tmp_path, "audit", worked().log, "--person", "olu").stdout
+
+
+def test_announced_policies_and_each_human_of_a_decision_are_acts() -> None:
+    announced = events_pb.Event()
+    announced.policy_announced.operator_id = "olu"
+    announced.policy_announced.policy.name = "dearer"
+    decided = events_pb.Event()
+    decided.standing_changed.change.person_id = "bo"
+    decided.standing_changed.change.after = policy_pb.STANDING_LEVEL_WATCH
+    set_deciders(decided.standing_changed.change, ["ria", "ria:tia"])
+    blocked = events_pb.Event()
+    blocked.pair_blocked.client_id, blocked.pair_blocked.courier_id = "a:b", "b"
+    found = [act for event in (announced, decided, blocked) for act in acts_of(event)]
+    assert [act.person_id for act in found] == ["olu", "ria", "ria:tia", ""]
+    assert [act.about for act in found] == ["dearer", "bo", "bo", "a:b, b"]
+    assert found[-1].people == ("a:b", "b")
 
 
 def pseudonymised(bench: Bench, key: bytes = KEY) -> list[events_pb.Event]:
