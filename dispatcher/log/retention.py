@@ -76,6 +76,8 @@ class Rewriter:
             self._round(event)
         elif kind == "courier_online":
             self._online(event)
+        elif kind == "event_skipped":
+            _forget_moves(event.event_skipped.original)
         _rewrite_places(event, self.rounding)
 
     def make_up(self, event: events_pb.Event) -> bool:
@@ -150,6 +152,16 @@ def _numbers(body: events_pb.RoundSettled) -> Ints:
 def _add(body: events_pb.RoundSettled, place: int, off: np.ndarray) -> None:
     body.moved_latitude_e7_deltas[place] += int(off[0])
     body.moved_longitude_e7_deltas[place] += int(off[1])
+
+
+def _forget_moves(skipped: events_pb.Event) -> None:
+    """Remove positions that are no Position message; no fold needs those of a skipped event."""
+    if skipped.HasField("round_settled"):
+        for name in ("number_deltas", "latitude_e7_deltas", "longitude_e7_deltas", "in_ms"):
+            skipped.round_settled.ClearField(f"moved_{name}")
+    if skipped.HasField("courier_online"):
+        skipped.courier_online.ClearField("latitude_e7")
+        skipped.courier_online.ClearField("longitude_e7")
 
 
 def _rewrite_places(record: Message, rounding: Rounding) -> None:

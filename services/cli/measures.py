@@ -19,6 +19,7 @@ from dispatcher.measures.catalogue.report import as_data
 from services.cli import options
 from services.cli.failures import reported
 from services.cli.stored_log import events_of
+from services.host.repair import unfoldable
 from services.settings import Settings, resolve
 
 Source = Annotated[
@@ -60,7 +61,10 @@ def measures(
 async def _read(source: Path | None, settings: Settings) -> Reading:
     folded = Measures()
     async for event in events_of(source, settings, "measuring"):
-        folded.fold(event)
+        try:
+            folded.fold(event)
+        except Exception as fault:
+            raise unfoldable(settings.market, event, fault) from fault
     folded.bring_to(folded.time_us)
     return Reading(folded, figures(folded))
 

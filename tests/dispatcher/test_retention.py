@@ -154,3 +154,20 @@ async def test_the_suites_job_does_it_by_the_policy_in_force(stored, postgres) -
     before = host.clock.now() - 3600 * SECOND
     assert exact([event for event in await all_of(stored) if micros(event.time) < before]) == 0
     await host.stop()
+
+
+def test_the_positions_of_a_skipped_event_are_removed_and_nobody_else_moves(log) -> None:
+    """A repair of the log keeps the event as it was; its positions get old like all others."""
+    place = next(number for number, event in enumerate(log) if len(event.round_settled.moved_number_deltas) > 1)
+    online = next(number for number, event in enumerate(log) if event.HasField("courier_online"))
+    for number in (place, online):
+        original = copies(log)[number]
+        event = events_pb.Event(sequence=original.sequence, time=original.time)
+        event.event_skipped.original.CopyFrom(original)
+        rewriter = Rewriter(coarse(2), Places())
+        rewriter.rewrite(event)
+        kept = event.event_skipped.original
+        assert not kept.round_settled.moved_latitude_e7_deltas
+        assert not kept.round_settled.moved_number_deltas
+        assert not kept.courier_online.latitude_e7
+        assert not rewriter.pending

@@ -12,6 +12,7 @@ import pytest
 from dispatcher.log.files import write_log
 from dispatcher.measures.catalogue import CATALOGUE
 from dispatcher.measures.catalogue.page import page
+from gig.v1 import events_pb2 as events_pb
 from load_tests.bench.busy_market import BusyMarket
 
 GIG = str(Path(sys.executable).with_name("gig"))
@@ -52,6 +53,15 @@ def test_a_log_that_is_not_there_is_a_clear_error(tmp_path) -> None:
     done = gig("measures", str(tmp_path / "no.log.gz"))
     assert done.returncode != 0
     assert "no.log.gz" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_log_that_cannot_be_folded_is_a_clear_error(tmp_path) -> None:
+    path = tmp_path / "broken.log"
+    write_log(path, [events_pb.Event(sequence=1, job_queued=events_pb.JobQueued(job_id="ghost"))])
+    done = gig("measures", str(path))
+    assert done.returncode == 1
+    assert "event 1 (job_queued)" in done.stderr
     assert "Traceback" not in done.stderr
 
 
