@@ -334,7 +334,10 @@ class MarketHost:
         now_s = monotonic()
         if self._reading is None or now_s >= self._read_s + FIGURES_EVERY_S:
             idle = self._writer.durable_sequence == self.market.sequence == self.measures.sequence
-            self.measures.bring_to(self.clock.now() if idle else self.measures.time_us)
+            try:
+                self.measures.bring_to(self.clock.now() if idle else self.measures.time_us)
+            except Exception as fault:
+                self.quarantine.add(Loop.MEASURES, loop_item(Loop.MEASURES), fault, "bringing the measures up to now")
             self._reading, self._read_s = Reading(self.measures, figures(self.measures)), now_s
         return self._reading
 
