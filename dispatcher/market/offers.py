@@ -138,7 +138,7 @@ def _fill_reason(
         if removed:
             reason.gates.add(gate=GATE_NUMBERS[gate], removed=removed)
     reason.couriers_considered = int(round_.numbers.size)
-    reason.couriers_eligible = int(round_.numbers.size) - sum(gates)
+    reason.couriers_eligible = max(int(round_.numbers.size) - sum(gates), 0)
     reason.courier_price = int(assignment.price[int(candidates.courier[edge])])
     reason.binding_gate = GATE_NUMBERS[gates.index(most)] if most else offer_pb.GATE_UNSPECIFIED
 

@@ -150,7 +150,8 @@ def _kept(before: SurgeField, policy: policy_pb.SurgePolicy, now_us: int) -> flo
     """Share of the smoothed counts that is still the old."""
     if not policy.HasField("half_life") or not before.time_us:
         return 0.0
-    return float(0.5 ** ((now_us - before.time_us) / max(span(policy.half_life), 1)))
+    # A clock that has gone back counts as one that stands still.
+    return float(0.5 ** (max(now_us - before.time_us, 0) / max(span(policy.half_life), 1)))
 
 
 def _at(cells: Ints, known: Ints, values: Ints, missing: int = 0) -> Ints:
@@ -177,5 +178,7 @@ def _percent(demand: Ints, supply: Ints, before: Ints, policy: policy_pb.SurgePo
     bounded = np.clip(stepped, policy.floor_percent, policy.cap_percent)
     slow = np.clip(bounded, before - policy.max_change_percent, before + policy.max_change_percent)
     # A cap that a new policy lowers binds at once, whatever the limit of change.
-    percent: Ints = np.clip(slow, policy.floor_percent, policy.cap_percent).astype(np.int64)
+    bound = np.clip(slow, policy.floor_percent, policy.cap_percent)
+    # What is not a number (nobody and no prior, or a policy without bounds) is no surge.
+    percent: Ints = np.nan_to_num(bound, nan=NONE_PERCENT).astype(np.int64)
     return percent

@@ -64,6 +64,16 @@ def test_a_cap_that_is_lowered_binds_at_the_next_tick() -> None:
     assert lowered.percent_of(int(CELLS[0])) == 120
 
 
+@pytest.mark.parametrize("half_life_s", [1, 60])
+def test_a_clock_that_goes_back_keeps_the_counts(half_life_s: int) -> None:
+    rules, grid = surge_policy(spread_basis_points=0), CellGrid()
+    rules.half_life.seconds = half_life_s
+    crowd = counted(np.repeat(CELLS[:1], 9))
+    field = field_of(tick(SurgeField(), crowd, nobody(), rules, 10**15, grid), 10**15, 1)
+    event = tick(field, nobody(), nobody(), rules, 1, grid)
+    assert list(event.smoothed_demand) == field.demand.tolist()
+
+
 @given(COUNTS, COUNTS)
 def test_spreading_moves_demand_between_neighbours_and_loses_none(demand, supply) -> None:
     rules = surge_policy()
