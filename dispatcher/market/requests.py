@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dispatcher.commands import Request
 from dispatcher.errors import RequestReused
@@ -63,7 +64,10 @@ class Signature:
     digest: int
 
 
+# A call is looked up, signed and looked up again for its answer, one after the other.
+@lru_cache(maxsize=64)
 def signature(secret: bytes, request: Request) -> Signature:
+    """Hash a request as the log of the market with this secret keeps it."""
     key = keyed_hash(secret, pack((request.role, request.caller_id, request.method, *request.name)))
     digest = keyed_hash(secret, key + request.digest.to_bytes(8, "big"), 8)
     return Signature(key, int.from_bytes(digest, "big"))
