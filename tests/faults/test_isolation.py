@@ -19,7 +19,7 @@ from dispatcher import commands
 from dispatcher.errors import MarketUnavailable
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.projections import Rows
-from dispatcher.log.store import open_pool
+from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import problems, rounds, unfilled
 from dispatcher.market.apply import fold
 from dispatcher.market.decide import surge
@@ -451,3 +451,19 @@ async def test_a_server_serves_beside_the_poison_of_an_older_log_and_after_a_res
     for item in items:
         assert text.count(f"incident {item.id}: ") == 1, "each incident is in the log once"
     shutil.rmtree(folder)
+
+
+async def test_an_event_that_the_log_does_not_take_ends_neither_the_market_nor_its_loops(pool) -> None:
+    seam = LogStore, "append", lambda _store, events: any(about(event, {"j0"}) for event in events)
+    async with broken_market(pool) as market:
+        with breaking(seam):
+            with pytest.raises(MarketUnavailable):
+                await market.place(1)
+            market.clock.wait(2)
+            # The market pauses before it loads from its log, so as not to load again and again.
+            await market.is_back()
+            wanted = commands.PlaceJob(job_id="j1", client_id="client-1", spec=spec())
+            await market.do(wanted)
+            assert market.jobs(QUEUED) == {"j1"}
+        assert not market.host.lost.done()
+        assert market.set_aside(Loop.LOG) == {"log"}

@@ -10,7 +10,10 @@ import pytest
 from dispatcher import commands
 from dispatcher.market.market import _DECIDERS
 from dispatcher.market.state import Due
+from geo.live_index import LiveIndex
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import rating_service_pb2 as rating_pb
+from services.host import locations
 from services.host.quarantine import (
     FIRST_BACK_OFF_S,
     LONGEST_BACK_OFF_S,
@@ -122,3 +125,22 @@ def test_every_command_of_a_person_names_its_author(command) -> None:
 @pytest.mark.parametrize("kind", Due)
 def test_every_kind_of_due_entry_is_an_item_and_back(kind) -> None:
     assert entry_of_item(due_item((kind, "x"))) == (kind, "x")
+
+
+@pytest.mark.parametrize("bad", [set(), {3}, {0, 4}, {0, 1, 2, 3, 4}])
+def test_positions_that_cannot_be_taken_in_are_refused_alone(bad, monkeypatch) -> None:
+    columns, index, refused, reported = locations._columns, LiveIndex(), [], []
+
+    def broken(shaped):
+        if bad.intersection(item.courier_number for item in shaped):
+            raise OverflowError
+        return columns(shaped)
+
+    monkeypatch.setattr(locations, "_columns", broken)
+    intake = locations.LocationIntake(index, lambda number, _fault: reported.append(number))
+    for number in range(5):
+        batch = courier_pb.LocationBatch(latitudes=[40.0], longitudes=[-73.0])
+        intake.add(locations.Waiting(number, batch, 1000, lambda *_fault, number=number: refused.append(number)))
+    intake.drain(1000)
+    assert set(refused) == set(reported) == bad
+    assert {number for number in range(5) if index.last_ms(number) == 1000} == set(range(5)) - bad
