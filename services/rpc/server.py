@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from dispatcher.errors import DispatchError
+from dispatcher.errors import DispatchError, Exhausted
+from services.auth.bulkheads import RETRY_S
 from services.auth.gate import Gate
 from services.rpc import errors
 from services.rpc.methods import Door, Entrance
@@ -33,6 +35,8 @@ OPTIONS = (
 # Metadata of a call: a token, and what libraries add.
 LARGEST_METADATA = 16 * 1024
 CALLS_OF_A_CONNECTION = 1_000
+# Streams of health and reflection, which need no token.
+MOST_OPEN = 500
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -72,10 +76,12 @@ class RpcServer:
         for service in services:
             self._server.add_generic_rpc_handlers((Door(service, entrance),))
             names.append(service.descriptor.full_name)
-        self._health = health.aio.HealthServicer()
+        places = OpenToAll(MOST_OPEN)
+        self._health = BoundedHealth(places)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = ["", *names]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        reflected = BoundedReflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], places)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)
         try:
             if credentials is None:
                 self.port: int = self._server.add_insecure_port(address)
@@ -98,6 +104,47 @@ class RpcServer:
     async def _set_health(self, status: int) -> None:
         for name in self._names:
             await self._health.set(name, status)
+
+
+class OpenToAll:
+    """Places for streams that need no token: strangers cannot hold as many as they like."""
+
+    def __init__(self, places: int) -> None:
+        self._places, self._taken = places, 0
+
+    @asynccontextmanager
+    async def taken(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        if self._taken >= self._places:
+            text = f"all {self._places} streams for health and reflection are taken: come back later"
+            await errors.abort(context, errors.status_of(Exhausted("TOO_MANY_STREAMS", text, RETRY_S)))
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+class BoundedHealth(health.aio.HealthServicer):
+    def __init__(self, places: OpenToAll) -> None:
+        super().__init__()
+        self._places = places
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext) -> None:
+        async with self._places.taken(context):
+            await super().Watch(request, context)
+
+
+class BoundedReflection(reflection.aio.ReflectionServicer):
+    def __init__(self, names: Iterable[str], places: OpenToAll) -> None:
+        super().__init__(names)
+        self._places = places
+
+    async def ServerReflectionInfo(
+        self, request_iterator: AsyncIterator[Any], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[Any]:
+        async with self._places.taken(context):
+            async for answer in super().ServerReflectionInfo(request_iterator, context):
+                yield answer
 
 
 class TokenForAll(grpc.aio.ServerInterceptor):

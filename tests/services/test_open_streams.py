@@ -1,0 +1,39 @@
+"""Streams that need no token are bounded: strangers cannot hold as many as they like, and places come back."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from services.rpc.server import BoundedHealth, BoundedReflection, OpenToAll
+
+
+async def test_health_and_reflection_share_a_bound_and_calls_that_end_make_room() -> None:
+    places, server = OpenToAll(3), grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(BoundedHealth(places), server)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(BoundedReflection(["gig.v1.JobService"], places), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        health, reflected = health_pb2_grpc.HealthStub(channel), reflection_pb2_grpc.ServerReflectionStub(channel)
+        ask = reflection_pb2.ServerReflectionRequest(list_services="*")
+        watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(2)]
+        for watch in watches:
+            await watch.read()
+        asked = reflected.ServerReflectionInfo()
+        await asked.write(ask)
+        assert (await asked.read()).list_services_response.service[0].name == "gig.v1.JobService"
+        for late in (health.Watch(health_pb2.HealthCheckRequest()), reflected.ServerReflectionInfo(iter([ask]))):
+            assert await late.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        # A call is answered at any time.
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+        await asked.done_writing()
+        assert await asked.read() is grpc.aio.EOF
+        again = reflected.ServerReflectionInfo()
+        await again.write(ask)
+        assert (await again.read()).list_services_response.service
+        again.cancel()
+        for watch in watches:
+            watch.cancel()
+    await server.stop(None)
