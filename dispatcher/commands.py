@@ -167,6 +167,14 @@ class ErasePerson(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteErasure(Command):
+    """``events``: records of the log in which the id was replaced."""
+
+    pseudonym: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAccess(Command):
     """``subject_id`` empty: everybody."""
 
@@ -215,3 +223,14 @@ class CheckDue(Command):
     """
 
     skip: frozenset[tuple[int, str]] = frozenset()
+
+
+# Fields that name who gives a command, the first that it has.
+_ACTORS = ("operator_id", "reviewer_id", "reader_id", "client_id", "courier_id", "person_id")
+
+
+def actor_of(command: Command) -> str:
+    """Return who gives the command, or nothing where the market does it by itself."""
+    if isinstance(command, RateJob):
+        return command.rating.rater_id
+    return next((str(getattr(command, name)) for name in _ACTORS if hasattr(command, name)), "")

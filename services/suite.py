@@ -29,6 +29,7 @@ from services.auth.tls import Certificates, TlsError, TlsFiles
 from services.auth.tokens import Tokens
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
+from services.host.erasures import Erasures
 from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.retention import Retention
@@ -180,7 +181,8 @@ class Suite:
         measures = MeasureText(lambda: {host.market_id: host.reading()})
         registry.register(ServiceCollector(host, dispatch, pool))
         http_limits, grpc_connections = self._connections()
-        services = services_of(host, NoOffers(dsn, opening.networks), gate.limits)
+        erasures = Erasures(host, dsn)
+        services = services_of(host, NoOffers(dsn, opening.networks), erasures, gate.limits)
         rpc = RpcServer(
             services,
             settings.grpc_address,
@@ -194,6 +196,7 @@ class Suite:
         chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
+        await erasures.start()
         for warning in ignored_settings(settings, opening, host.market.state):
             log.warning("%s", warning)
         for chore in chores:
@@ -210,7 +213,7 @@ class Suite:
         keeping.cancel()
         await rpc.drain()
         await dispatch.drain()
-        await asyncio.gather(*(chore.stop() for chore in chores))
+        await asyncio.gather(erasures.stop(), *(chore.stop() for chore in chores))
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()

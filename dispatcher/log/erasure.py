@@ -1,160 +1,159 @@
-"""Severing a person from the log: their id becomes a pseudonym in every record, and their words are removed.
+"""Erase a person from the log and its tables.
 
-Amounts, times, positions and sequences stay, so that the ledger balances and every decision can still be recomputed.
+The log changes in one transaction: it names the person everywhere, or nowhere. What that takes is found beside the
+market by ``search`` and written by ``write_found``, stretch by stretch, before the transaction ends. The tables follow
+afterwards in short transactions of their own. The row of table ``erasure`` lives from the first step to the last, so
+that a restart goes on where a crash came between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 from google.protobuf.message import Message
 
 from dispatcher.errors import NotFound, StaleWriter
-from dispatcher.log.rewriting import begin_rewriting, write_changed
+from dispatcher.log.rewriting import write_changed
 from dispatcher.log.sql import query
-from dispatcher.messages import parts
+from dispatcher.market.renaming import Touched
+from dispatcher.redaction import SEPARATOR, Erased, severed
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
-from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 
-# Fields of the contract that name people; no other is touched, whatever it happens to hold.
-NAMES_PEOPLE = frozenset(
-    {
-        "client_id",
-        "courier_id",
-        "rater_id",
-        "rated_id",
-        "person_id",
-        "reader_id",
-        "reviewer_id",
-        "operator_id",
-        "holder_id",
-        "subject_id",
-        "decided_by",
-        "decided_by_ids",
-        "claimed_by",
-        # Of a request: actor:request_id.
-        "key",
-    }
-)
+# Rows of a table that are rewritten in one transaction.
+BATCH = 200
 
-# Columns of tables that hold the id itself.
-RENAMED = (
-    *("job_client", "job_courier", "rater", "rated", "decision"),
-    *("pay", "phase", "subject", "reviewer", "access"),
-)
 
-Record = TypeVar("Record", bound=Message)
+@dataclass(slots=True)
+class Found:
+    """Events as they shall be: sequences and bodies, and which records of the market's memory they are about."""
+
+    sequences: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    touched: Touched = field(default_factory=Touched)
+
+
+async def erased_person(connection: asyncpg.Connection, market_id: str, person_id: str, pseudonym: str) -> Erased:
+    """Look up what redacting the person's records needs to know; the tables must show all of the person's jobs."""
+    jobs = await connection.fetch(query("jobs_as_client"), market_id, person_id)
+    others = await connection.fetch(query("ids_beginning_with"), market_id, f"{person_id}:")
+    own = frozenset(row["job_id"] for row in jobs)
+    return Erased(person_id, pseudonym, own, frozenset(row["id"] for row in others))
+
+
+async def search(connection: asyncpg.Connection, market_id: str, erased: Erased, after: int, until: int) -> Found:
+    """Find the events of a stretch, ``after`` < sequence <= ``until``, that name the person or hold their words."""
+    rows = await connection.fetch(
+        query("erase_events"), market_id, after, until, *_patterns(erased.person_id), list(erased.job_ids)
+    )
+    return redact(((row["sequence"], row["body"]) for row in rows), erased)
+
+
+def _patterns(person_id: str) -> tuple[bytes, ...]:
+    """Return the bytes that stand in any message which names the person: a field of the id alone begins with its
+    length; the others find the id in a list of names and in an old request key. More may hold them by chance."""
+    name = person_id.encode()
+    length = bytes([len(name)]) if len(name) < 128 else bytes([len(name) & 127 | 128, len(name) >> 7])
+    return length + name, name + b":", name + SEPARATOR.encode(), SEPARATOR.encode() + name
+
+
+def redact(rows: Iterable[tuple[int, bytes]], erased: Erased) -> Found:
+    """Redact events given as (sequence, body); those that do not change are left out."""
+    found = Found()
+    for sequence, body in rows:
+        event = events_pb.Event.FromString(body)
+        key = event.request.call_key or event.request.key
+        new = severed(event, erased).SerializeToString()
+        if new != body:
+            found.sequences.append(sequence)
+            found.bodies.append(new)
+            found.touched.note(key, event)
+    return found
+
+
+async def write_found(connection: asyncpg.Connection, market_id: str, found: Found) -> None:
+    if found.sequences:
+        await connection.execute(query("rewrite_event"), market_id, found.sequences, found.bodies)
+
+
+async def end_rewriting(
+    connection: asyncpg.Connection, market_id: str, epoch: int, person_id: str, events: int
+) -> None:
+    """Do the last step before the commit. Raises StaleWriter where another process has taken the market over."""
+    if await connection.fetchval(query("lock_market"), market_id) != epoch:
+        raise StaleWriter(market_id)
+    await connection.execute(query("note_erased_events"), market_id, person_id, events)
+
+
+# --- tables
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
-    """Who, by what they are called from now on, and the jobs that they asked for."""
+class Table:
+    """A table of records: ``select`` locks a batch of rows that name the person, ``rewrite`` writes them."""
 
-    person_id: str
-    pseudonym: str
-    job_ids: frozenset[str]
-
-
-def severed(record: Record, erased: Erased) -> Record:
-    """The record itself, changed in place: no field of it names the person."""
-    _forget_words(record, erased)
-    for part in parts(record):
-        severed(part, erased)
-    for field, value in record.ListFields():
-        if field.name in NAMES_PEOPLE and field.is_repeated:
-            value[:] = [erased.pseudonym if name == erased.person_id else name for name in value]
-        elif field.name in NAMES_PEOPLE:
-            setattr(record, field.name, _renamed(value, erased))
-    return record
+    kind: type[Message]
+    select: str
+    rewrite: str
+    key: str
+    # The columns that hold ids beside the record.
+    columns: tuple[str, ...]
 
 
-def _renamed(text: str, erased: Erased) -> str:
-    """An id alone, in a list of names, or in front of a request's own id."""
-    if text == erased.person_id:
-        return erased.pseudonym
-    if text.startswith(f"{erased.person_id}:"):
-        return erased.pseudonym + text[len(erased.person_id) :]
-    if ", " in text and erased.person_id in text.split(", "):
-        return ", ".join(erased.pseudonym if name == erased.person_id else name for name in text.split(", "))
-    return text
+TABLES = (
+    Table(job_pb.Job, "erase_jobs", "erase_job_rows", "job_id", ("client_id", "courier_id")),
+    Table(rating_pb.Rating, "erase_ratings", "erase_rating_rows", "sequence", ("rater_id", "rated_id")),
+)
+# Columns of other tables that hold the id itself.
+RENAMED = ("decision", "pay", "phase", "reviewer", "access")
 
 
-def _forget_words(record: Message, erased: Erased) -> None:
-    """What the person wrote: names of places, comments, reasons, statements."""
-    who = erased.person_id
-    match record:
-        case job_pb.Job() if record.client_id == who:
-            _clear(record.spec.pickup, "label")
-            _clear(record.spec.dropoff, "label")
-            _clear(record, "end_reason")
-        case offer_pb.OfferedJob() if record.job_id in erased.job_ids:
-            _clear(record.pickup, "label")
-        case events_pb.JobCancelled() if record.job_id in erased.job_ids or record.courier_id == who:
-            _clear(record, "reason")
-        case rating_pb.Rating() if record.rater_id == who:
-            _clear(record, "comment")
-        case events_pb.ReviewStatementAdded() if record.person_id == who:
-            _clear(record, "statement")
-        case transparency_pb.Review() if record.subject_id == who:
-            _clear(record, "statement")
-        case (
-            events_pb.OfferAnswered()
-            | events_pb.JobReleased()
-            | events_pb.JobFailed()
-            | events_pb.CourierOffline()
-            | events_pb.CourierClosing()
-        ) if record.courier_id == who:
-            _clear(record, "reason")
+async def erase_from_tables(pool: asyncpg.Pool, market_id: str, erased: Erased) -> None:
+    """Rename the person in the tables, batch by batch. Can be repeated after a failure in the middle."""
+    for table in TABLES:
+        while await _erase_batch(pool, market_id, table, erased):
+            pass
+    await _erase_reviews(pool, market_id, erased)
+    for name in RENAMED:
+        while _count(await pool.execute(query(f"rename_{name}"), market_id, erased.person_id, erased.pseudonym, BATCH)):
+            pass
 
 
-def _clear(record: Any, field: str) -> None:
-    if getattr(record, field):
-        record.ClearField(field)
-
-
-async def rewrite(pool: asyncpg.Pool, market_id: str, epoch: int, person_id: str, pseudonym: str) -> int:
-    """Rewrite log and tables in one transaction, and drop the snapshots; returns how many events named the person.
-
-    Raises StaleWriter where another process has taken the market over.
-    """
+async def _erase_batch(pool: asyncpg.Pool, market_id: str, table: Table, erased: Erased) -> int:
     async with pool.acquire() as connection, connection.transaction():
-        await begin_rewriting(connection, market_id)
-        if await connection.fetchval(query("lock_market"), market_id) != epoch:
-            raise StaleWriter(market_id)
-        jobs = await connection.fetch(query("erase_jobs"), market_id, person_id)
-        own = frozenset(row["job_id"] for row in jobs if row["client_id"] == person_id)
-        erased = Erased(person_id, pseudonym, own)
-        events = await connection.fetch(query("erase_events"), market_id, person_id.encode(), list(own))
-        changed = await _update(connection, "event", "sequence", events, events_pb.Event, erased, market_id)
-        await _update(connection, "job", "job_id", jobs, job_pb.Job, erased, market_id)
-        ratings = await connection.fetch(query("erase_ratings"), market_id, person_id)
-        await _update(connection, "rating", "sequence", ratings, rating_pb.Rating, erased, market_id)
-        reviews = await connection.fetch(query("erase_reviews"), market_id, person_id.encode())
-        await _update(connection, "review", "review_id", reviews, transparency_pb.Review, erased, market_id)
-        for name in RENAMED:
-            await connection.execute(query(f"rename_{name}"), market_id, person_id, pseudonym)
-        await connection.execute(query("drop_snapshots"), market_id)
-        return changed
+        rows = await connection.fetch(query(table.select), market_id, erased.person_id, BATCH)
+        if rows:
+            columns: list[list[Any]] = [[row[table.key] for row in rows]]
+            columns += [[erased.renamed(row[name]) for row in rows] for name in table.columns]
+            columns.append([_redacted(table.kind, row["body"], erased) for row in rows])
+            await connection.execute(query(table.rewrite), market_id, *columns)
+        return len(rows)
 
 
-async def _update(
-    connection: asyncpg.Connection,
-    table: str,
-    key: str,
-    rows: Iterable[asyncpg.Record],
-    kind: type[Message],
-    erased: Erased,
-    market_id: str,
-) -> int:
-    """How many rows named the person; others, that hold the id's bytes by chance, are left as they are."""
-    rewritten = ((row[key], row["body"], severed(kind.FromString(row["body"]), erased)) for row in rows)
-    return await write_changed(connection, table, market_id, rewritten)
+def _redacted(kind: type[Message], body: bytes, erased: Erased) -> bytes:
+    return bytes(severed(kind.FromString(body), erased).SerializeToString())
+
+
+async def _erase_reviews(pool: asyncpg.Pool, market_id: str, erased: Erased) -> None:
+    """Reviews name their reviewers inside the record alone."""
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(query("erase_reviews"), market_id, erased.person_id.encode())
+        changed = (
+            (row["review_id"], row["body"], severed(transparency_pb.Review.FromString(row["body"]), erased))
+            for row in rows
+        )
+        await write_changed(connection, "review", market_id, changed)
+        await connection.execute(query("rename_subject"), market_id, erased.person_id, erased.pseudonym)
+
+
+def _count(status: str) -> int:
+    """Return the number of rows in the status of an UPDATE."""
+    return int(status.rpartition(" ")[2])
 
 
 async def check_known(pool: asyncpg.Pool, market_id: str, person_id: str) -> None:

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from dispatcher.log.erasure import NAMES_PEOPLE
 from dispatcher.messages import parts
+from dispatcher.redaction import NAMES_PEOPLE
 
 Record = TypeVar("Record", bound=Message)
 

@@ -166,9 +166,9 @@ class LogStore:
 
     async def save_snapshot(self, snapshot: bytes, measures: str, sequence: int) -> None:
         """Keep the serialized market and measures of a durable sequence; the oldest ones go."""
-        packed = [zlib.compress(part, 1) for part in (snapshot, measures.encode())]
+        parts = [packed(part) for part in (snapshot, measures.encode())]
         kept = SNAPSHOTS_KEPT - 2  # beside this one, counted from 0
-        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, *packed, kept)
+        await self.pool.execute(query("save_snapshot"), self.market_id, self.epoch, sequence, *parts, kept)
 
     async def latest_snapshot(self, before: int = FROM_THE_END) -> tuple[snapshot_pb.MarketSnapshot, str] | None:
         """The market and the measures of the last snapshot with a sequence below ``before``, or None."""
@@ -177,6 +177,11 @@ class LogStore:
             return None
         market = snapshot_pb.MarketSnapshot.FromString(zlib.decompress(row["body"]))
         return market, zlib.decompress(row["measures"]).decode()
+
+
+def packed(part: bytes) -> bytes:
+    """Compress a part of a snapshot as the database keeps it."""
+    return zlib.compress(part, 1)
 
 
 async def markets(pool: asyncpg.Pool) -> list[str]:

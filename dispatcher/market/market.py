@@ -56,6 +56,7 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.ClaimReview: review_work.claim,
     commands.DecideReview: review_work.decide,
     commands.ErasePerson: people.erase,
+    commands.CompleteErasure: people.complete_erasure,
     commands.NoteAccess: people.note_access,
     commands.GoOnline: couriers.go_online,
     commands.GoOffline: couriers.go_offline,

@@ -55,7 +55,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         ratings_of_couriers=people.save_book(state.ratings_of_couriers),
         ratings_of_clients=people.save_book(state.ratings_of_clients),
         rated=people.save_given(state.rated),
-        accounts=[people.save_account(person_id, account) for person_id, account in state.accounts.items()],
+        accounts=[people.save_account(person_id, state.accounts[person_id]) for person_id in sorted(state.accounts)],
         reviews=state.reviews.values(),
         announced=state.announced,
         found=state.found.values(),
@@ -101,6 +101,10 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for courier_id in sorted(couriers)
         ],
         direct_job_ids=sorted(state.direct),
+        erasures=[
+            pb.CompletedErasure(pseudonym=pseudonym, events=events, time=timestamp(at))
+            for pseudonym, (events, at) in state.erasures.items()
+        ],
         trips=_trips(trips) if trips is not None else [],
         trips_by_hour=_trips_by_hour(trips) if trips is not None else [],
     )
@@ -151,6 +155,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
             )
             for kept in saved.requests
         ),
+        erasures=OrderedDict((kept.pseudonym, (kept.events, micros(kept.time))) for kept in saved.erasures),
         ratings_of_couriers=people.restore_book(saved.ratings_of_couriers),
         ratings_of_clients=people.restore_book(saved.ratings_of_clients),
         rated=OrderedDict(people.restore_given(saved.rated)),

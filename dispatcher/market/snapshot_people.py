@@ -24,11 +24,11 @@ def save_book(book: RatingBook) -> pb.RatingBook:
                 as_of_s=kept.as_of_s,
                 excluded=kept.excluded,
             )
-            for person_id, kept in book.rated.items()
+            for person_id, kept in sorted(book.rated.items())
         ],
         raters=[
             pb.Rater(person_id=person_id, residual_sum=rater.residual_sum, given=rater.given)
-            for person_id, rater in book.raters.items()
+            for person_id, rater in sorted(book.raters.items())
         ],
         sum=book.total,
         count=book.count,

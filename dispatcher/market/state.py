@@ -117,6 +117,8 @@ class MarketState:
     blocked: dict[str, set[str]] = field(default_factory=dict)
     # By call_key, or by the textual key of an earlier version; in order of time
     requests: OrderedDict[bytes | str, KeptRequest] = field(default_factory=OrderedDict)
+    # pseudonym of an erased person -> (events rewritten, market time); in order of time
+    erasures: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
     ended: deque[tuple[int, str]] = field(default_factory=deque)
     ratings_of_couriers: RatingBook = field(default_factory=RatingBook)
     ratings_of_clients: RatingBook = field(default_factory=RatingBook)

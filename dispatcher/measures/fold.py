@@ -153,9 +153,12 @@ class Measures:
         """Whoever was erased is called by the pseudonym from now on."""
         for named in (self.couriers, self.online, self.accounts.levels, self.accounts.lockouts):
             if person_id in named:
-                named[pseudonym] = named.pop(person_id)  # type: ignore[assignment]
+                in_order = {pseudonym if name == person_id else name: kept for name, kept in named.items()}
+                named.clear()
+                named.update(in_order)  # type: ignore[arg-type]
         for job in self.jobs.values():
-            job.courier_id = pseudonym if job.courier_id == person_id else job.courier_id
+            if job.courier_id == person_id:
+                job.courier_id = pseudonym
         for names in (
             *(area.couriers for area in self.areas.areas.values()),
             *self.reviews.claims.values(),

@@ -41,6 +41,11 @@ class LogWriter:
         self._wake = asyncio.Event()
         self._failed: MarketUnavailable | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether this writer has ended: memory is loaded anew with another."""
+        return self._failed is not None
+
     def add(self, applied: Sequence[Applied]) -> None:
         self._pending.extend(applied)
         self._wake.set()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
@@ -14,17 +15,18 @@ import asyncpg
 import numpy as np
 
 from dispatcher import commands
-from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, PolicyError, StaleWriter
+from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, PolicyError, StaleWriter, WrongState
 from dispatcher.ids import SECRET_BYTES
-from dispatcher.log.erasure import Erased, rewrite, severed
 from dispatcher.log.ownership import MarketLock
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers, requests
 from dispatcher.market.market import Networks
+from dispatcher.market.renaming import Touched, rename_person
 from dispatcher.market.stuck import LonelyJobs
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
+from dispatcher.redaction import Erased
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
@@ -100,6 +102,13 @@ class MarketHost:
         self.generation = 0
         self._accepting = False
         self._stopping = False
+        # Cleared while commands are held back.
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        # People who are being erased: they can do nothing meanwhile.
+        self.erasing: set[str] = set()
+        # Held by what reads the log to save a snapshot, and by what takes names out of both.
+        self.snapshot_lock = asyncio.Lock()
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
         # Since when jobs have been without a possible courier.
@@ -298,33 +307,39 @@ class MarketHost:
     def _resume(self) -> None:
         self.take(self.market.resuming(self.clock.now(), secret=secrets.token_bytes(SECRET_BYTES)))
 
-    async def sever(self, person_id: str, pseudonym: str) -> int:
-        """Replace a person's id by a pseudonym in log, tables, snapshot and memory; returns how many events named them.
+    # --- erasure
 
-        Nothing is taken meanwhile. A new epoch keeps a snapshot that is being made from bringing the name back. Where
-        the database fails, nobody knows how far it came: memory is dropped, and loaded from what the log says then.
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold all commands back for a moment, with everything that was decided before on the log.
+
+        Nobody is refused: commands wait, and rounds and time-outs come a moment later. A refusal (DispatchError)
+        inside changes nothing. After any other failure it is unknown what the database has done: memory is dropped,
+        and loaded from the log.
         """
         self.check_accepting()
+        writer = self._writer
         self.accepting = False
+        self._resumed.clear()
         try:
-            await self._writer.durable(self.market.sequence)
-            await self.projector.reached(self.market.sequence)
-            await self._store.acquire()
-            events = await rewrite(self._pool, self.market_id, self._store.epoch, person_id, pseudonym)
-            saved = self.market.snapshot()
-            jobs = frozenset(job.job_id for job in saved.jobs if job.client_id == person_id)
-            severed(saved, Erased(person_id, pseudonym, jobs))
-            self.market = Market.restore(saved, self._opening.networks)
-            self.measures.rename(person_id, pseudonym)
-            self.sessions.drop(person_id)
-            self.generation += 1
-            await self._save_snapshot()
-        except STORE_FAULTS as fault:
-            failure = MarketUnavailable("ERASURE_FAILED", f"the database failed ({told(fault)}); ask again")
-            self._writer.give_up(failure)
-            raise failure from fault
-        self.accepting = not self._stopping
-        return events
+            await writer.durable(self.market.sequence)
+            yield
+        except DispatchError:
+            raise
+        except BaseException as fault:
+            writer.give_up(MarketUnavailable("ERASURE_FAILED", f"an erasure failed ({told(fault)}); ask again"))
+            raise
+        finally:
+            if self._writer is writer and not writer.failed and not self._stopping:
+                self.accepting = True
+            self._resumed.set()
+
+    def rename_person(self, erased: Erased, touched: Touched) -> None:
+        """In memory, once the log names the person no more."""
+        rename_person(self.market.state, erased, touched)
+        self.measures.rename(erased.person_id, erased.pseudonym)
+        self.sessions.drop(erased.person_id)
+        self._reading = None
 
     # --- commands and reads
 
@@ -350,8 +365,11 @@ class MarketHost:
 
         A repetition of an earlier request changes nothing and gives the view of now.
         """
+        await self._resumed.wait()
         self.check_accepting()
         self._check_author(command)
+        if self.erasing and not isinstance(command, commands.ErasePerson):
+            self._check_not_erasing(commands.actor_of(command))
         writer = self._writer
         events = self.market.decide(command, self.clock.now())
         self.take(events, Loop.COMMANDS, lambda _event: (author_of(command),))
@@ -412,6 +430,10 @@ class MarketHost:
         if not self.accepting:
             raise MarketUnavailable("NOT_ACCEPTING", "the market is starting or draining; try again")
 
+    def _check_not_erasing(self, person_id: str) -> None:
+        if person_id in self.erasing:
+            raise WrongState("BEING_ERASED", "the data of this person is being erased: nothing can be done meanwhile")
+
     def moved(self, numbers: Ints) -> MovedCouriers:
         """Those whose live position differs from the one on the log."""
         columns, index = self.market.state.columns, self.index
@@ -425,6 +447,15 @@ class MarketHost:
         self._check_owned()
         sequence = self._writer.durable_sequence
         await self.projector.reached(sequence)
+        return self._pool
+
+    @property
+    def durable_sequence(self) -> int:
+        """The last event that is on the log."""
+        return self._writer.durable_sequence
+
+    @property
+    def pool(self) -> asyncpg.Pool:
         return self._pool
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.ids import pack, unpack
+from dispatcher.redaction import Erased, severed
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import HELD_JOB, Applied
@@ -96,6 +97,11 @@ class CourierSession:
             self.stream.taken_over.set()
             self.stream = None
 
+    def redact(self, erased: Erased) -> None:
+        for message in self._kept:
+            if message.HasField("job") and message.job.client_id == erased.person_id:
+                severed(message, erased)
+
     def missed(self, last_received: int) -> list[Message]:
         return [message for message in self._kept if message.number > last_received]
 
@@ -146,6 +152,12 @@ class Sessions:
         session = self._by_courier.get(courier_id)
         if session is not None and session.stream is not None:
             session.stream.end()
+
+    async def redact(self, erased: Erased) -> None:
+        """Take an erased person out of what is kept for other couriers, session by session."""
+        for session in list(self._by_courier.values()):
+            session.redact(erased)
+            await asyncio.sleep(0)
 
     def end_streams(self) -> None:
         for session in self._by_courier.values():

@@ -37,7 +37,12 @@ class Snapshots(Chore):
             await self.save(sequence)
 
     async def save(self, sequence: int) -> None:
-        """Of this event, which is durable and in the tables."""
+        """Of this event, which is durable and in the tables. Erasure waits for it, so that no snapshot brings a name
+        back."""
+        async with self._host.snapshot_lock:
+            await self._save(sequence)
+
+    async def _save(self, sequence: int) -> None:
         of = self._host.market_id, self._host.store.epoch, sequence, self._host.networks
         try:
             await in_child(save_snapshot, self._dsn, *of)

@@ -16,6 +16,7 @@ from gig.v1 import (
     transparency_service_pb2,
 )
 from services.auth.limits import Limits
+from services.host.erasures import Erasures
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
 from services.rpc.courier_service import CourierService
@@ -45,6 +46,9 @@ SERVICERS: tuple[tuple[ServiceDescriptor, type[Any]], ...] = tuple(
 )
 
 
-def services_of(host: MarketHost, no_offers: NoOffers, limits: Limits) -> tuple[Service, ...]:
-    needs: dict[type[Any], tuple[Any, ...]] = {TransparencyService: (host, no_offers), CourierService: (host, limits)}
+def services_of(host: MarketHost, no_offers: NoOffers, erasures: Erasures, limits: Limits) -> tuple[Service, ...]:
+    needs: dict[type[Any], tuple[Any, ...]] = {
+        TransparencyService: (host, no_offers, erasures),
+        CourierService: (host, limits),
+    }
     return tuple(Service(descriptor, servicer(*needs.get(servicer, (host,)))) for descriptor, servicer in SERVICERS)

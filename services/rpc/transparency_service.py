@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 
 from dispatcher import commands
@@ -10,11 +9,11 @@ from dispatcher.decisions.explain import explain
 from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
-from dispatcher.log.erasure import check_known
 from dispatcher.measures.catalogue.own import own_measures
 from dispatcher.times import timestamp
 from gig.v1 import transparency_service_pb2 as pb
 from services.auth import access
+from services.host.erasures import Erasures
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
 from services.host.personal_data import export
@@ -23,9 +22,10 @@ from services.rpc.reviews import blind
 
 
 class TransparencyService:
-    def __init__(self, host: MarketHost, no_offers: NoOffers) -> None:
+    def __init__(self, host: MarketHost, no_offers: NoOffers, erasures: Erasures) -> None:
         self._host = host
         self._no_offers = no_offers
+        self._erasures = erasures
 
     async def list_decisions(self, call: pb.ListDecisionsRequest) -> pb.ListDecisionsResponse:
         size = call.page_size or DEFAULT_PAGE
@@ -83,16 +83,10 @@ class TransparencyService:
             yield pb.ExportMyDataResponse(chunk=chunk)
 
     async def erase_my_data(self, call: pb.EraseMyDataRequest) -> pb.EraseMyDataResponse:
-        command = commands.ErasePerson(
-            request=request_of(call),
-            person_id=call.person_id,
-            pseudonym=f"erased-{secrets.token_hex(8)}",
-        )
-        await check_known(await self._host.projected(), self._host.market_id, call.person_id)
-        # A repetition, after a failure half-way, goes on with the name that is on the log.
-        pseudonym = await self._host.submit(command, lambda market: market.subject(command.request) or "")
-        events = await self._host.sever(call.person_id, pseudonym)
-        return pb.EraseMyDataResponse(pseudonym=pseudonym, events=events)
+        """A repetition is answered like the first call, though the name is gone."""
+        request = request_of(call)
+        erasure = await self._erasures.erase(request, call.person_id)
+        return pb.EraseMyDataResponse(pseudonym=erasure.pseudonym, events=erasure.events)
 
     async def explain_no_offer(self, call: pb.ExplainNoOfferRequest) -> pb.ExplainNoOfferResponse:
         self._host.market.state.courier(call.courier_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from google.protobuf.descriptor import Descriptor
 
 from dispatcher import commands
-from dispatcher.log.erasure import NAMES_PEOPLE, Erased, severed
 from dispatcher.log.invariants import violations
 from dispatcher.market import Market
 from dispatcher.pay.ledger_check import check_ledger
+from dispatcher.redaction import NAMES_PEOPLE, Erased, severed
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb

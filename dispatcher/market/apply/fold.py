@@ -44,6 +44,7 @@ def _forget(state: MarketState) -> None:
         (state.ended[0][0] if state.ended else state.time_us) + memory_us,
         _drop(state.rated, lambda given: given[1], before, state.time_us) + memory_us,
         _drop(state.requests, lambda asked: asked.time_us, before, state.time_us) + memory_us,
+        _drop(state.erasures, lambda erasure: erasure[1], before, state.time_us) + memory_us,
         _drop(state.closed_offers, lambda offer: offer.time_us, before, state.time_us) + memory_us,
         _drop(state.recent_demand, lambda joined: joined[0], state.time_us - window_us, state.time_us) + window_us,
     )
@@ -101,5 +102,6 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "review_opinion_given": people.review_opinion_given,
     "review_decided": people.review_decided,
     "person_erased": people.person_erased,
+    "erasure_completed": people.erasure_completed,
     "data_accessed": people.data_accessed,
 }

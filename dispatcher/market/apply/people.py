@@ -130,3 +130,9 @@ def data_accessed(state: MarketState, event: Event) -> None:
 
 def person_erased(state: MarketState, event: Event) -> None:
     """Nothing: where the log is folded, the pseudonym stands for the person already."""
+
+
+def erasure_completed(state: MarketState, event: Event) -> None:
+    """Keep the answer for a repetition of the request."""
+    body = event.erasure_completed
+    state.erasures[body.pseudonym] = (body.events, state.time_us)

@@ -22,7 +22,21 @@ def note_access(state: MarketState, command: commands.NoteAccess, now_us: int, d
 
 def erase(state: MarketState, command: commands.ErasePerson, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
     """Refused while anything of the person's is under way. The event does not name the person."""
-    person = command.person_id
+    check_erasable(state, command.person_id)
+    drafts.add(person_erased=events_pb.PersonErased(pseudonym=command.pseudonym))
+    return command.pseudonym
+
+
+def complete_erasure(state: MarketState, command: commands.CompleteErasure, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    """Once for each erasure."""
+    if command.pseudonym not in state.erasures:
+        completed = events_pb.ErasureCompleted(pseudonym=command.pseudonym, events=command.events)
+        drafts.add(erasure_completed=completed)
+    return command.pseudonym
+
+
+def check_erasable(state: MarketState, person: str) -> None:
+    """Raises WrongState while the person is at work, waits for a job, or for the answer to a review."""
     courier = state.couriers.get(person)
     if courier is not None and courier.state != courier_pb.COURIER_STATE_OFFLINE:
         raise WrongState("ONLINE", "go offline first: the data of somebody at work is in use", person_id=person)
@@ -35,5 +49,3 @@ def erase(state: MarketState, command: commands.ErasePerson, now_us: int, drafts
     waiting = next((kept for kept in state.reviews.values() if kept.subject_id == person), None)
     if waiting is not None:
         raise WrongState("OPEN_REVIEW", "a review of this account waits for its answer", review_id=waiting.review_id)
-    drafts.add(person_erased=events_pb.PersonErased(pseudonym=command.pseudonym))
-    return command.pseudonym

@@ -1,1 +1,0 @@
-DELETE FROM snapshot WHERE market_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM erasure WHERE market_id = $1 AND person_id = $2

@@ -1,0 +1,1 @@
+SELECT person_id, pseudonym, events FROM erasure WHERE market_id = $1

@@ -1,0 +1,177 @@
+"""Rename an erased person in a market's memory, in place: the records that name them, and no others.
+
+The result equals a fold of the log in which the person was renamed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from dispatcher.log.projections import jobs_of
+from dispatcher.market.state import Due, MarketState
+from dispatcher.messages import copied
+from dispatcher.redaction import KINDS_OF_PEOPLE, Erased, severed
+from gig.v1 import events_pb2 as events_pb
+from ratings.book import RatingBook
+
+Kept = TypeVar("Kept")
+# Bodies with a review_id of their own, beside those that hold the review.
+_OF_REVIEWS = frozenset({"review_statement_added", "review_claimed", "review_opinion_given"})
+
+
+@dataclass(slots=True)
+class Touched:
+    """What the events that name a person are about: ids of jobs, offers and reviews, of the accounts that a standing
+    decision changed, and requests by the key that they had."""
+
+    jobs: set[str] = field(default_factory=set)
+    offers: set[str] = field(default_factory=set)
+    reviews: set[str] = field(default_factory=set)
+    accounts: set[str] = field(default_factory=set)
+    requests: dict[bytes | str, bytes] = field(default_factory=dict)
+
+    def note(self, key: bytes | str, event: events_pb.Event) -> None:
+        """``key``: of the event's request before the person was renamed; the event is as it is afterwards."""
+        body = event.WhichOneof("body")
+        self.jobs.update(jobs_of(event))
+        if body == "offer_made":
+            self.offers.add(event.offer_made.offer.offer_id)
+        elif body == "offer_answered":
+            self.offers.add(event.offer_answered.offer_id)
+        elif body in ("review_opened", "review_decided"):
+            self.reviews.add(getattr(event, body).review.review_id)
+        elif body in _OF_REVIEWS:
+            self.reviews.add(getattr(event, body).review_id)
+        elif body == "standing_changed":
+            self.accounts.add(event.standing_changed.change.person_id)
+        if event.HasField("request"):
+            self.requests[key] = event.request.SerializeToString()
+
+    def update(self, more: Touched) -> None:
+        self.jobs |= more.jobs
+        self.offers |= more.offers
+        self.reviews |= more.reviews
+        self.accounts |= more.accounts
+        self.requests |= more.requests
+
+
+def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
+    """Take time in proportion to what the market keeps of the person, and to its couriers."""
+    person = erased.person_id
+    for records, ids in ((state.jobs, touched.jobs), (state.offers, touched.offers), (state.reviews, touched.reviews)):
+        for record in (records[name] for name in ids if name in records):
+            severed(record, erased)
+    _rename_closed_offers(state, erased, touched)
+    _rename_requests(state, touched)
+    _rename_courier(state, erased)
+    _rename_accounts(state, erased, touched)
+    for book in (state.ratings_of_couriers, state.ratings_of_clients):
+        _rename_in_book(book, erased)
+    for couriers in state.exclusions.values():
+        if person in couriers:
+            _rename_key(couriers, erased)
+    for zone, queue in state.zone_queues.items():
+        if person in queue:
+            state.zone_queues[zone] = renamed(queue, erased)
+    for couriers_not_met in state.blocked.values():
+        if person in couriers_not_met:
+            couriers_not_met.remove(person)
+            couriers_not_met.add(erased.pseudonym)
+    if person in state.blocked:
+        state.blocked[erased.pseudonym] = state.blocked.pop(person)
+    if state.announced is not None:
+        severed(state.announced, erased)
+    _rename_quarantined(state, erased)
+    _rename_due(state, erased)
+
+
+def renamed(named: Mapping[str, Kept], erased: Erased) -> dict[str, Kept]:
+    """Return the mapping in the same order with the person's key renamed."""
+    return {erased.renamed(name): kept for name, kept in named.items()}
+
+
+def _rename_key(named: dict[str, Kept], erased: Erased) -> None:
+    in_order = renamed(named, erased)
+    named.clear()
+    named.update(in_order)
+
+
+def _rename_closed_offers(state: MarketState, erased: Erased, touched: Touched) -> None:
+    for offer_id in touched.offers:
+        closed = state.closed_offers.get(offer_id)
+        if closed is not None:
+            closed.courier_id = erased.renamed(closed.courier_id)
+
+
+def _rename_requests(state: MarketState, touched: Touched) -> None:
+    """A keyed hash names nobody and stays; the key of an old log keeps its place in the order of time."""
+    old_keys = False
+    for key, body in touched.requests.items():
+        kept = state.requests.get(key)
+        if kept is not None:
+            state.requests[key] = replace(kept, request=events_pb.Request.FromString(body))
+            old_keys |= isinstance(key, str)
+    if old_keys:
+        state.requests = OrderedDict(
+            (kept.request.call_key or kept.request.key, kept) for kept in state.requests.values()
+        )
+
+
+def _rename_quarantined(state: MarketState, erased: Erased) -> None:
+    for subject in state.quarantined.values():
+        severed(subject, erased)
+    state.quarantined = {
+        (kind, erased.renamed(name) if kind in KINDS_OF_PEOPLE else name): subject
+        for (kind, name), subject in state.quarantined.items()
+    }
+
+
+def _rename_courier(state: MarketState, erased: Erased) -> None:
+    person = erased.person_id
+    number = state.numbers.get(person)
+    if number is None:
+        return
+    severed(state.couriers[person], erased)
+    state.couriers = renamed(state.couriers, erased)
+    state.clocks = renamed(state.clocks, erased)
+    state.numbers = renamed(state.numbers, erased)
+    state.columns.ids[number] = erased.pseudonym
+    if person in state.nudges:
+        severed(state.nudges[person], erased)
+        state.nudges = renamed(state.nudges, erased)
+    if person in state.last_nudges:
+        state.last_nudges = renamed(state.last_nudges, erased)
+
+
+def _rename_accounts(state: MarketState, erased: Erased, touched: Touched) -> None:
+    for name in (erased.person_id, *touched.accounts):
+        account = state.accounts.get(name)
+        if account is not None and account.change is not None:
+            state.accounts[name] = replace(account, change=severed(copied(account.change), erased))
+    if erased.person_id in state.accounts:
+        state.accounts[erased.pseudonym] = state.accounts.pop(erased.person_id)
+    if erased.person_id in state.found:
+        severed(state.found[erased.person_id], erased)
+        state.found = renamed(state.found, erased)
+
+
+def _rename_in_book(book: RatingBook, erased: Erased) -> None:
+    if erased.person_id in book.rated:
+        book.rated[erased.pseudonym] = book.rated.pop(erased.person_id)
+    if erased.person_id in book.raters:
+        book.raters[erased.pseudonym] = book.raters.pop(erased.person_id)
+
+
+def _rename_due(state: MarketState, erased: Erased) -> None:
+    """What falls due is looked up by the person's name."""
+    changed = False
+    for place, (at_us, kind, order, name) in enumerate(state.due):
+        if name == erased.person_id and kind in (Due.PERIOD, Due.STANDING):
+            state.due[place] = at_us, kind, order, erased.pseudonym
+            changed = True
+    if changed:
+        heapq.heapify(state.due)
