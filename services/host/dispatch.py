@@ -7,8 +7,8 @@ import logging
 from time import perf_counter
 
 from dispatcher.errors import DispatchError
-from dispatcher.times import span
 from matching.solver_processes import SolverProcesses
+from services.host.batch_window import window_passed
 from services.host.market_host import MarketHost
 from services.host.quarantine import Loop, loop_item
 from services.host.rounds import Rounds
@@ -51,9 +51,7 @@ class Dispatch:
         clock, quarantine = self._host.clock, self._host.quarantine
         next_us = clock.now()
         while not self._draining.is_set():
-            # From start to start, so that a slow solve does not stretch the window.
-            next_us = max(next_us + span(self._host.market.state.policy.matching.batch_window), clock.now())
-            await self._pause(clock.wall_seconds(next_us - clock.now()))
+            next_us = await window_passed(clock, next_us, lambda: self._host.market.state.policy, self._pause)
             if not self._host.accepting or self._draining.is_set():
                 continue
             if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
@@ -68,11 +66,13 @@ class Dispatch:
             else:
                 quarantine.release(Loop.ROUND, (loop_item(Loop.ROUND),))
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; return whether the loops end."""
         try:
             await asyncio.wait_for(self._draining.wait(), max(seconds, 0.001))
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def _ticks(self) -> None:
         while not self._draining.is_set():

@@ -13,6 +13,7 @@ from geo.live_index import LiveIndex, Pings, faulty
 from gig.v1 import courier_service_pb2 as courier_pb
 
 LARGEST_BATCH = 1000
+LARGEST_OFFSET_MS = 86_400_000
 # The years that the contract allows: 2000 to 2199, in Unix seconds. Later times would not fit the columns.
 FIRST_S, LAST_S, NANOS = 946_684_800, 7_258_118_400, 1_000_000_000
 # Drain at once when this many batches wait; else on the next tick.
@@ -139,6 +140,8 @@ def value_fault(batch: courier_pb.LocationBatch, index: int, past: bool) -> tupl
         return f"locations.longitudes[{index}]", "must be a number from -180 to 180"
     if index and batch.offsets_ms and batch.offsets_ms[index] < batch.offsets_ms[index - 1]:
         return f"locations.offsets_ms[{index}]", "must not be before the position that it follows"
+    if batch.offsets_ms and batch.offsets_ms[index] > LARGEST_OFFSET_MS:
+        return f"locations.offsets_ms[{index}]", f"must be at most {LARGEST_OFFSET_MS} (24 hours)"
     if past:
         return "locations.start_time", "must be at most a day old"
     return "locations.start_time", "lies in the future: check the device's clock"

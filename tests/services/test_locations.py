@@ -81,10 +81,18 @@ def test_an_impossible_start_is_refused_by_its_field(seconds: int) -> None:
     assert [field for field, _ in refused] == ["locations.start_time"]
 
 
-def test_an_offset_into_the_future_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("offset", "field"),
+    [
+        (86_400_000, "locations.start_time"),
+        (86_400_001, "locations.offsets_ms[1]"),
+        (2**32 - 1, "locations.offsets_ms[1]"),
+    ],
+)
+def test_an_offset_into_the_future_is_refused(offset: int, field: str) -> None:
     intake, refused = LocationIntake(LiveIndex()), []
-    batch = courier_pb.LocationBatch(latitudes=[40.7, 40.7], longitudes=[-74.0, -74.0], offsets_ms=[0, 2**32 - 1])
+    batch = courier_pb.LocationBatch(latitudes=[40.7, 40.7], longitudes=[-74.0, -74.0], offsets_ms=[0, offset])
     batch.start_time.seconds = NOW_S
-    intake.add(Waiting(1, batch, NOW_MS, lambda field, _: refused.append(field)))
+    intake.add(Waiting(1, batch, NOW_MS, lambda name, _: refused.append(name)))
     intake.drain(NOW_MS)
-    assert refused == ["locations.start_time"]
+    assert refused == [field]
