@@ -36,6 +36,7 @@ NAMES_PEOPLE = frozenset(
         "subject_id",
         "decided_by",
         "decided_by_ids",
+        "party_ids",
         "claimed_by",
         # Of a request on an old log: actor:request_id.
         "key",
@@ -91,7 +92,7 @@ def severed(record: Record, erased: Erased) -> Record:
         if field.name not in NAMES_PEOPLE or _is_thing(record, field.name):
             continue
         if field.is_repeated:
-            value[:] = map(erased.renamed, value)
+            value[:] = sorted(map(erased.renamed, value)) if field.name == "party_ids" else map(erased.renamed, value)
         else:
             setattr(record, field.name, SEPARATOR.join(map(erased.renamed, value.split(SEPARATOR))))
     return record

@@ -65,6 +65,8 @@ def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
     for records, ids in ((state.jobs, touched.jobs), (state.offers, touched.offers), (state.reviews, touched.reviews)):
         for record in (records[name] for name in ids if name in records):
             severed(record, erased)
+    for review_id in touched.reviews & state.parties.keys():
+        state.parties[review_id] = tuple(sorted(map(erased.renamed, state.parties[review_id])))
     _rename_closed_offers(state, erased, touched)
     _rename_requests(state, touched)
     _rename_courier(state, erased)

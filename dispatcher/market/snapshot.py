@@ -57,6 +57,11 @@ def save(state: MarketState) -> pb.MarketSnapshot:
         rated=people.save_given(state.rated),
         accounts=[people.save_account(person_id, state.accounts[person_id]) for person_id in sorted(state.accounts)],
         reviews=state.reviews.values(),
+        parties=[
+            pb.ReviewParties(review_id=review_id, party_ids=sorted(state.parties[review_id]))
+            for review_id in state.reviews
+            if review_id in state.parties
+        ],
         announced=state.announced,
         found=state.found.values(),
         clocks=[people.save_clock(courier_id, state.clocks[courier_id]) for courier_id in state.couriers],
@@ -161,6 +166,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         rated=OrderedDict(people.restore_given(saved.rated)),
         accounts={kept.person_id: people.restore_account(kept) for kept in saved.accounts},
         reviews={review.review_id: review for review in saved.reviews},
+        parties={kept.review_id: tuple(kept.party_ids) for kept in saved.parties},
         announced=saved.announced if saved.HasField("announced") else None,
         found={change.person_id: change for change in saved.found},
         clocks={kept.courier_id: people.restore_clock(kept) for kept in saved.clocks},

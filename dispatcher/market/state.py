@@ -131,6 +131,8 @@ class MarketState:
     found: dict[str, rating_pb.StandingChange] = field(default_factory=dict)
     # Those that wait for a human, in the order of opening.
     reviews: dict[str, transparency_pb.Review] = field(default_factory=dict)
+    # review id -> who was part of what it is about, sorted
+    parties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced: oversight_pb.AnnouncedPolicy | None = None
     clocks: dict[str, Clock] = field(default_factory=dict)
     surge: SurgeField = field(default_factory=SurgeField)

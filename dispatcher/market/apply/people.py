@@ -94,6 +94,8 @@ def standing_changed(state: MarketState, event: Event) -> None:
 def review_opened(state: MarketState, event: Event) -> None:
     review = copied(event.review_opened.review)
     state.reviews[review.review_id] = review
+    if event.review_opened.party_ids:
+        state.parties[review.review_id] = tuple(event.review_opened.party_ids)
 
 
 def review_statement_added(state: MarketState, event: Event) -> None:
@@ -122,6 +124,7 @@ def review_opinion_given(state: MarketState, event: Event) -> None:
 
 def review_decided(state: MarketState, event: Event) -> None:
     del state.reviews[event.review_decided.review.review_id]
+    state.parties.pop(event.review_decided.review.review_id, None)
 
 
 def data_accessed(state: MarketState, event: Event) -> None:

@@ -10,6 +10,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.state import MarketState
+from dispatcher.redaction import people_in
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
@@ -48,7 +49,7 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
     set_deciders(wanted, deciders(decision))
     if decision.HasField("rating"):
         wanted.rating.CopyFrom(decision.rating)
-    return str(open_review(state, drafts, now_us, wanted).review_id)
+    return str(open_review(state, drafts, now_us, wanted, people_in(decision)).review_id)
 
 
 def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: int, drafts: Drafts) -> str:

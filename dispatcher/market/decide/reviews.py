@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dispatcher.ids import keyed_hash, pack
+from dispatcher.market.conflicts import parties
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.tariff import BASIS_POINTS
@@ -12,10 +15,15 @@ from gig.v1 import transparency_service_pb2 as transparency_pb
 
 
 def open_review(
-    state: MarketState, drafts: Drafts, now_us: int, review: transparency_pb.Review
+    state: MarketState, drafts: Drafts, now_us: int, review: transparency_pb.Review, named: Iterable[str] = ()
 ) -> transparency_pb.Review:
-    """``review``: kind, subject, decision and statement; the rest is filled in. Returns it as it is on the log."""
-    event = drafts.add(review_opened=events_pb.ReviewOpened(review=review))
+    """``review``: kind, subject, decision and statement; the rest is filled in. Returns it as it is on the log.
+
+    ``named``: people whom the decision in question names.
+    """
+    event = drafts.add(
+        review_opened=events_pb.ReviewOpened(review=review, party_ids=sorted(parties(state, review, named)))
+    )
     opened: transparency_pb.Review = event.review_opened.review
     opened.review_id = drafts.new_id("review", event)
     opened.open_time.CopyFrom(timestamp(now_us))
