@@ -44,7 +44,7 @@ def is_sound(batch: courier_pb.LocationBatch) -> bool:
     if not count or len(batch.longitudes) != count or len(offsets) not in (0, count) or offsets != sorted(offsets):
         return False
     start, given_ = batch.start_time, batch.HasField("start_time")
-    if given_ and not FIRST_S <= start.seconds < LAST_S:
+    if given_ and not (FIRST_S <= start.seconds < LAST_S and 0 <= start.nanos < 10**9):
         return False
     start_ms = start.seconds * 1000 + start.nanos // 1_000_000 if given_ else NOW_MS
     times = [start_ms + offset for offset in offsets] or [start_ms]
