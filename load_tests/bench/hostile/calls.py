@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from geo.geojson import MOST_ZONES
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
@@ -22,7 +23,7 @@ from load_tests.bench.hostile.http2 import Http2Connection, grpc_frame
 UNPACKED, CHUNK = 512 << 20, 1 << 20
 BOMBERS, RETRY_S, ANSWER_S = 4, 0.02, 10.0
 FLOOD_IN_FLIGHT, ERASURES_IN_FLIGHT = 64, 2
-ZONES, CALL_LIMIT_S = 12_000, 30.0
+ZONES, LARGEST_ZONES, CALL_LIMIT_S = 12_000, MOST_ZONES, 30.0
 
 
 class CompressedBomb(Attack):
@@ -100,10 +101,10 @@ class ErasureRepeat(_Calls):
 
 
 class QueueZones(_Calls):
-    """An operator sets thousands of queue zones, again and again."""
+    """An operator sets thousands of queue zones, again and again: in turns more than are taken, and as many as are."""
 
     async def prepare(self) -> None:
-        self._zones = zones_document(ZONES)
+        self._documents = [zones_document(count) for count in (ZONES, LARGEST_ZONES)]
 
     async def call(self, channel: grpc.aio.Channel) -> Any:
         number = next(self.numbers)
@@ -111,7 +112,7 @@ class QueueZones(_Calls):
             request_id=f"z{number}",
             operator_id=self.person_id,
             # One name differs, so that no two documents are the same.
-            geojson=self._zones.replace('"q0"', f'"q0-{number}"', 1),
+            geojson=self._documents[number % 2].replace('"q0"', f'"q0-{number}"', 1),
         )
         set_zones = oversight_rpc.OversightServiceStub(channel).SetZones
         return await set_zones(request, metadata=self.metadata, timeout=CALL_LIMIT_S)

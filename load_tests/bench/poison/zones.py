@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from geo.geojson import MOST_CLASSES, SURGE_LIMITS
+from geo.geojson import LONGEST_NAME, MOST_CLASSES, SURGE_LIMITS
 from load_tests.fuzz.sound import square
 
-# Names of zones: the longest ones that GetQueue can ask for.
-LONGEST_NAME, LARGEST_BYTES = 200, 3_000_000
+LARGEST_BYTES = 3_000_000
 WEST, SOUTH = -73.9, 40.7
 
 
@@ -38,14 +37,14 @@ def _ring(*points: tuple[Any, Any], rule: str = "no_entry") -> dict[str, Any]:
 
 def _inside() -> Iterator[list[Any]]:
     yield []
-    yield [_zone("\U0001f6b2" * (LONGEST_NAME // 4))]
+    yield [_zone("\U0001f6b2" * LONGEST_NAME)]
     yield [_zone("x" * LONGEST_NAME)]
     low, high = SURGE_LIMITS
     yield [_zone(rule="surge_override", multiplier=low), _zone("other", "surge_override", multiplier=high)]
     yield [_zone(f"zone-{number}", **{"class": f"class_{number}"}) for number in range(MOST_CLASSES)]
     yield [_zone(**{"class": "c" * 40})]
-    yield [_ring((-180.0, -90.0), (180.0, -90.0), (180.0, 90.0), (-180.0, 90.0), rule="service_area")]
-    yield [_ring((-180.0, -90.0), (180.0, -90.0), (180.0, 90.0), (-180.0, 90.0), rule="no_pickup")]
+    yield [_ring((-170.0, -90.0), (0.0, -90.0), (0.0, 90.0), (-170.0, 90.0), rule="service_area")]
+    yield [_ring((-170.0, -90.0), (0.0, -90.0), (0.0, 90.0), (-170.0, 90.0), rule="no_pickup")]
     yield [_ring((179.9, -1.0), (-179.9, -1.0), (-179.9, 1.0), (179.9, 1.0))]
     yield [_ring((WEST, SOUTH), (WEST + 1e-9, SOUTH), (WEST, SOUTH + 1e-9))]
     yield [_zone(f"zone-{number}") for number in range(500)]
@@ -55,6 +54,7 @@ def _inside() -> Iterator[list[Any]]:
 def _outside() -> Iterator[str]:
     low, high = SURGE_LIMITS
     for features in (
+        [_zone("x" * (LONGEST_NAME + 1))],
         [_zone("x\0")],
         [_zone("x\x1b")],
         [_zone("same"), _zone("same")],
