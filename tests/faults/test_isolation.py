@@ -28,7 +28,7 @@ from dispatcher.market.state import MarketState
 from dispatcher.measures import Measures
 from geo.cells import cell_name
 from geo.units import to_e7
-from geo.zones import Zone
+from geo.zones import ZoneSet
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_pb2
@@ -224,10 +224,10 @@ async def test_queue_zones_are_observed_for_all_but_who_fails(pool, couriers, zo
         def of_courier(state, command, *_rest) -> bool:
             return any(state.columns.ids[number] in bad for number in command.numbers.tolist())
 
-        seams = (
-            (_DECIDERS, commands.ObserveQueues, of_courier),
-            (Zone, "holds", lambda zone, *_rest: zone_fails and zone.name == "empty"),
-        )
+        def of_zone(_zones, _latitudes, _longitudes, without=()) -> bool:
+            return zone_fails and "empty" not in without
+
+        seams = (_DECIDERS, commands.ObserveQueues, of_courier), (ZoneSet, "queue_of", of_zone)
         with breaking(*seams):
             await market.tick()
             assert market.set_aside(Loop.ZONE_QUEUES) == bad | ({"empty"} if zone_fails else set())
