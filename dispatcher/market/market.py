@@ -216,13 +216,14 @@ class Market:
 
     def queue_place(self, zone: str, courier_id: str) -> courier_pb.QueuePlace:
         """A courier's place in the queue of a zone, with every rank so far."""
-        place = self.state.zone_queues[zone][courier_id]
+        queue = self.state.zone_queues[zone]
+        place = queue[courier_id]
         return courier_pb.QueuePlace(
             zone=zone,
             courier_id=courier_id,
             join_time=timestamp(place.joined_us),
             no_shows=place.no_shows,
-            ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in place.ranks],
+            ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in queue.ranks(courier_id)],
         )
 
     def snapshot(self) -> snapshot_pb.MarketSnapshot:

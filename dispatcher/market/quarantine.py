@@ -106,6 +106,7 @@ _SUBJECTS: dict[str, tuple[Kind, Callable[[Any], str]]] = {
     "subject_quarantined": _MARKET,
     "data_accessed": _MARKET,
     "person_erased": _MARKET,
+    "erasure_completed": _MARKET,
     "policy_set": (types_pb.SUBJECT_KIND_POLICY, _field("policy", "name")),
     "policy_announced": (types_pb.SUBJECT_KIND_POLICY, _field("policy", "name")),
     "zones_set": (types_pb.SUBJECT_KIND_ZONES, _sequence),

@@ -76,9 +76,10 @@ def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
     for couriers in state.exclusions.values():
         if person in couriers:
             _rename_key(couriers, erased)
-    for zone, queue in state.zone_queues.items():
-        if person in queue:
-            state.zone_queues[zone] = renamed(queue, erased)
+    zone = state.queue_zone_of.pop(person, None)
+    if zone is not None:
+        state.zone_queues[zone].rename(erased)
+        state.queue_zone_of[erased.pseudonym] = zone
     for couriers_not_met in state.blocked.values():
         if person in couriers_not_met:
             couriers_not_met.remove(person)

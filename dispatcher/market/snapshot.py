@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from dispatcher.market import lifecycle, plans
 from dispatcher.market import snapshot_people as people
+from dispatcher.market import snapshot_queues as zone_queues
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
-from dispatcher.market.state import ClosedOffer, Due, KeptRequest, MarketState, QueuePlace
+from dispatcher.market.state import ClosedOffer, Due, KeptRequest, MarketState
 from dispatcher.market.travel import travel_model, trips_of
 from dispatcher.pricing import surge
 from dispatcher.pricing.surge import field_of
@@ -17,7 +18,6 @@ from dispatcher.times import micros, timestamp
 from geo.geojson import zones_of_log
 from geo.learned_travel import TripTimes
 from geo.travel import TravelTime
-from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import snapshot_pb2 as pb
 
 
@@ -90,15 +90,12 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for offer_id, closed in state.closed_offers.items()
         ],
         queue_members=[
-            pb.QueueMember(
-                zone=zone,
-                courier_id=courier_id,
-                join_time=timestamp(place.joined_us),
-                no_shows=place.no_shows,
-                ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in place.ranks],
-            )
+            member for zone, queue in state.zone_queues.items() for member in zone_queues.save_members(zone, queue)
+        ],
+        queue_departures=[
+            departure
             for zone, queue in state.zone_queues.items()
-            for courier_id, place in queue.items()
+            for departure in zone_queues.save_departures(zone, queue)
         ],
         blocked=[
             pb.BlockedPair(client_id=client_id, courier_id=courier_id)
@@ -193,11 +190,8 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         state.columns.position_us[row.courier_number] = micros(row.position_time)
         if courier.plan:
             state.columns.set_plan(row.courier_number, *plans.end_of(state, courier))
-    for member in saved.queue_members:
-        queue = state.zone_queues.setdefault(member.zone, {})
-        state.queue_zone_of[member.courier_id] = member.zone
-        ranks = tuple((micros(rank.time), rank.ahead) for rank in member.ranks)
-        queue[member.courier_id] = QueuePlace(micros(member.join_time), member.no_shows, ranks)
+    state.zone_queues = zone_queues.restore(saved.queue_members, saved.queue_departures)
+    state.queue_zone_of = {member.courier_id: member.zone for member in saved.queue_members}
     for pair in saved.blocked:
         state.blocked.setdefault(pair.client_id, set()).add(pair.courier_id)
     _restore_due(state)

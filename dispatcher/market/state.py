@@ -14,6 +14,7 @@ from dispatcher.market.accounts import GOOD_ACCOUNT, Account, score_rules_of, st
 from dispatcher.market.clocks import Clock
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import QueuedJob
+from dispatcher.market.zone_queue import ZoneQueue
 from dispatcher.pay.floor import period_start
 from dispatcher.pricing.surge import SurgeField
 from dispatcher.times import micros, span
@@ -74,16 +75,6 @@ class KeptRequest:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePlace:
-    """A courier's place in the queue of a zone: since when, offers in a row without an answer, and the ranks so far:
-    (market time, couriers ahead)."""
-
-    joined_us: int
-    no_shows: int = 0
-    ranks: tuple[tuple[int, int], ...] = ()
-
-
 @dataclass(slots=True)
 class MarketState:
     market_id: str = ""
@@ -110,7 +101,7 @@ class MarketState:
     # job id -> courier id -> market time until which the pair is not offered again
     exclusions: dict[str, dict[str, int]] = field(default_factory=dict)
     # zone name -> courier id -> place; in the order of rank
-    zone_queues: dict[str, dict[str, QueuePlace]] = field(default_factory=dict)
+    zone_queues: dict[str, ZoneQueue] = field(default_factory=dict)
     # courier id -> zone in whose queue the courier stands; follows from zone_queues
     queue_zone_of: dict[str, str] = field(default_factory=dict)
     # client id -> couriers whom they are not to meet

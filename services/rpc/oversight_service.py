@@ -85,7 +85,7 @@ class OversightService:
         def view(market: Market) -> pb.GetQueueResponse:
             if call.zone not in market.state.zones.queue_numbers:
                 raise NotFound("queue zone", call.zone)
-            queue = market.state.zone_queues.get(call.zone, {})
+            queue = market.state.zone_queues.get(call.zone, ())
             places = [market.queue_place(call.zone, courier_id) for courier_id in queue]
             for place in places:
                 if caller.role == COURIER and place.courier_id != caller.person_id:

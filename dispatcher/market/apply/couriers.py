@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dispatcher.market.apply.quarantine import release
 from dispatcher.market.apply.records import pay, push_period, refresh
 from dispatcher.market.clocks import Clock
-from dispatcher.market.state import MarketState, QueuePlace
+from dispatcher.market.state import MarketState
+from dispatcher.market.zone_queue import ZoneQueue
 from dispatcher.times import span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -95,16 +94,11 @@ def nudge_closed(state: MarketState, event: Event) -> None:
 
 def queue_joined(state: MarketState, event: Event) -> None:
     body = event.queue_joined
-    queue = state.zone_queues.setdefault(body.zone, {})
+    state.zone_queues.setdefault(body.zone, ZoneQueue()).join(body.courier_id, state.time_us)
     state.queue_zone_of[body.courier_id] = body.zone
-    queue[body.courier_id] = QueuePlace(state.time_us, ranks=((state.time_us, len(queue)),))
 
 
 def queue_left(state: MarketState, event: Event) -> None:
     body = event.queue_left
-    queue = state.zone_queues[body.zone]
-    behind = list(queue).index(body.courier_id)
-    queue.pop(body.courier_id)
+    state.zone_queues[body.zone].leave(body.courier_id, state.time_us)
     state.queue_zone_of.pop(body.courier_id, None)
-    for rank, (courier_id, place) in enumerate(list(queue.items())[behind:], start=behind):
-        queue[courier_id] = replace(place, ranks=(*place.ranks, (state.time_us, rank)))

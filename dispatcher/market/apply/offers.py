@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from dispatcher.market import lifecycle, plans
@@ -90,9 +88,8 @@ def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
     """Silence counts against the place in a queue; an answer clears it."""
     zone = state.queue_zone_of.get(body.courier_id)
     if zone is not None:
-        queue = state.zone_queues[zone]
-        place, silent = queue[body.courier_id], body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
-        queue[body.courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
+        silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
+        state.zone_queues[zone].note_answer(body.courier_id, silent=silent)
 
 
 def _count_answer(state: MarketState, body: events_pb.OfferAnswered, jobs: int) -> None:

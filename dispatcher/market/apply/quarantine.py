@@ -113,11 +113,12 @@ def _remove(state: MarketState, body: events_pb.SubjectQuarantined) -> None:
     if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_QUEUE_PLACE):
         zone = state.queue_zone_of.pop(subject_id, None)
         if zone is not None:
-            state.zone_queues[zone].pop(subject_id)
+            state.zone_queues[zone].leave(subject_id, state.time_us)
     if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_NUDGE):
         state.nudges.pop(subject_id, None)
     if body.kind == types_pb.SUBJECT_KIND_REVIEW:
         state.reviews.pop(subject_id, None)
+        state.parties.pop(subject_id, None)
     if body.kind == types_pb.SUBJECT_KIND_STANDING:
         state.found.pop(subject_id, None)
     if body.kind == types_pb.SUBJECT_KIND_POLICY:

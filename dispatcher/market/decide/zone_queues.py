@@ -37,14 +37,12 @@ def leave_zone_queues(state: MarketState, courier_id: str, reason: str, drafts: 
 
 
 class _Lines:
-    """The queues of all zones within one command: places are counted once a zone, not once a courier."""
+    """The queues of all zones within one command. Ranks of those who leave are as before the command."""
 
     def __init__(self, state: MarketState, drafts: Drafts) -> None:
         self._state, self._drafts = state, drafts
         # By zone: how many more stand in line after what has been decided so far.
         self._grown: Counter[str] = Counter()
-        # By zone: the place of each courier before the command.
-        self._places: dict[str, dict[str, int]] = {}
 
     def join(self, courier_id: str, zone: str) -> None:
         """At the end: behind those who stay and those who join in the same moment."""
@@ -53,8 +51,6 @@ class _Lines:
         self._drafts.add(queue_joined=events_pb.QueueJoined(courier_id=courier_id, zone=zone, rank=rank))
 
     def leave(self, courier_id: str, zone: str, reason: str) -> None:
-        if zone not in self._places:
-            self._places[zone] = {name: place for place, name in enumerate(self._state.zone_queues[zone])}
         self._grown[zone] -= 1
-        rank = self._places[zone][courier_id]
+        rank = self._state.zone_queues[zone].rank(courier_id)
         self._drafts.add(queue_left=events_pb.QueueLeft(courier_id=courier_id, zone=zone, rank=rank, reason=reason))
