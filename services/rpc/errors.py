@@ -26,8 +26,8 @@ RETRY_AFTER_S = 1
 LARGEST_VIOLATIONS = 1_700
 VIOLATION_OVERHEAD = 8
 TOLERANT = ("utf-8", "replace")
-# Most bytes on the wire of a status: of its text, percent-encoded by gRPC; of a description and of a name in it; of the
-# whole, serialized, which base64 makes a third larger.
+# Bytes on the wire of a status: its text, percent-encoded by gRPC; a description and a name in it; the whole,
+# serialized, which base64 makes a third larger.
 LARGEST_TEXT, LARGEST_DESCRIPTION, LARGEST_NAME, LARGEST_STATUS = 2_000, 1_000, 300, 4_000
 LONGEST_RETRY_S = 3600.0
 
@@ -66,7 +66,7 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
 
 
 def retry_after(seconds: float) -> error_details_pb2.RetryInfo:
-    """Return the wait as RetryInfo, at most an hour; also an hour where ``seconds`` is not positive or not finite."""
+    """Return the wait as RetryInfo, from none to an hour whatever the number is."""
     delay = Duration()
     delay.FromNanoseconds(round(seconds * 1e9) if 0.0 < seconds < LONGEST_RETRY_S else round(LONGEST_RETRY_S * 1e9))
     return error_details_pb2.RetryInfo(retry_delay=delay)

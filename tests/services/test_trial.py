@@ -84,8 +84,16 @@ def test_one_event_that_cannot_be_folded_is_skipped_and_nobody_else_is_touched(b
 
 # Of these every body can be applied.
 HARMLESS = {
-    *("data_accessed", "person_erased", "market_opened", "market_resumed", "pair_blocked", "nudge_sent"),
-    *("job_quoted", "tip_added", "review_opened", "policy_announced", "erasure_completed"),
+    *(
+        "data_accessed",
+        "person_erased",
+        "erasure_completed",
+        "market_opened",
+        "market_resumed",
+        "pair_blocked",
+        "nudge_sent",
+    ),
+    *("job_quoted", "tip_added", "review_opened", "policy_announced"),
 }
 
 
