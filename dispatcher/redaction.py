@@ -21,7 +21,7 @@ from gig.v1 import snapshot_pb2 as snapshot_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2 as types_pb
 
-# Fields of the contract that name people; no other is touched, whatever it happens to hold.
+# Fields of the contract that name people; no other field changes.
 NAMES_PEOPLE = frozenset(
     {
         "client_id",
@@ -44,7 +44,7 @@ NAMES_PEOPLE = frozenset(
 )
 # Ids hold neither spaces nor commas: a field of several names is split here and nowhere else.
 SEPARATOR = ", "
-# Who is named as the operator of a market's first policy and zones: nobody.
+# The operator of a market's first policy and zones, which is no person, and the last sequence of these events.
 OPENING, LAST_OF_OPENING = "opening", 3
 
 # Subjects of a quarantine that are identified by a person's id.
@@ -76,7 +76,7 @@ class Erased:
         return self.pseudonym if person_id == self.person_id else person_id
 
 
-def severed(record: Record, erased: Erased) -> Record:
+def redacted(record: Record, erased: Erased) -> Record:
     """Change the record in place, and return it: no field of it names the person."""
     if isinstance(record, events_pb.Event):
         _redact_request(record, erased)
@@ -87,7 +87,7 @@ def severed(record: Record, erased: Erased) -> Record:
         _redact_kept_request(record, erased)
     for part in parts(record):
         if not isinstance(part, events_pb.Request):
-            severed(part, erased)
+            redacted(part, erased)
     for field, value in record.ListFields():
         if field.name not in NAMES_PEOPLE or _is_thing(record, field.name):
             continue
@@ -109,7 +109,7 @@ def people_in(record: Message) -> Iterator[str]:
 
 
 def _is_thing(record: Message, field: str) -> bool:
-    """Whether the subject of a quarantine is something else than a person."""
+    """Return whether the field is the subject of a quarantine, and the subject is no person."""
     return (
         field == "subject_id"
         and isinstance(record, events_pb.EventSkipped | events_pb.SubjectQuarantined)
@@ -141,7 +141,7 @@ def _redact_request(event: events_pb.Event, erased: Erased) -> None:
 
 
 def _redact_kept_request(kept: snapshot_pb.RecentRequest, erased: Erased) -> None:
-    """Away from its event a request says less: an old key whose owner is in doubt stays."""
+    """Redact a request without its event. An old key stays where its caller is not certain."""
     actor, _, request_id = kept.request.key.rpartition(":")
     if actor == erased.person_id:
         kept.request.key = f"{erased.pseudonym}:{request_id}"

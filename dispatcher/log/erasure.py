@@ -1,9 +1,9 @@
 """Erase a person from the log and its tables.
 
-The log changes in one transaction: it names the person everywhere, or nowhere. What that takes is found beside the
-market by ``search`` and written by ``write_found``, stretch by stretch, before the transaction ends. The tables follow
-afterwards in short transactions of their own. The row of table ``erasure`` lives from the first step to the last, so
-that a restart goes on where a crash came between.
+The log changes in one transaction: it names the person everywhere or nowhere. ``search`` finds the events to change
+while the market serves; ``write_found`` writes them, stretch by stretch, within the transaction. The tables follow in
+short transactions of their own. The row of table ``erasure`` exists from the first step to the last, so that a restart
+resumes an erasure that a crash interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dispatcher.errors import NotFound, StaleWriter
 from dispatcher.log.rewriting import write_changed
 from dispatcher.log.sql import query
 from dispatcher.market.renaming import Touched
-from dispatcher.redaction import SEPARATOR, Erased, severed
+from dispatcher.redaction import SEPARATOR, Erased, redacted
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import rating_service_pb2 as rating_pb
@@ -31,7 +31,7 @@ BATCH = 200
 
 @dataclass(slots=True)
 class Found:
-    """Events as they shall be: sequences and bodies, and which records of the market's memory they are about."""
+    """Rewritten events (``sequences``, ``bodies``), and the records in the market's memory that they concern."""
 
     sequences: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -55,8 +55,8 @@ async def search(connection: asyncpg.Connection, market_id: str, erased: Erased,
 
 
 def _patterns(person_id: str) -> tuple[bytes, ...]:
-    """Return the bytes that stand in any message which names the person: a field of the id alone begins with its
-    length; the others find the id in a list of names and in an old request key. More may hold them by chance."""
+    """Return byte strings of which each message that names the person holds at least one: the id behind its length (a
+    field of the id alone), in an old request key, and in a list of names. Other messages may hold them by chance."""
     name = person_id.encode()
     length = bytes([len(name)]) if len(name) < 128 else bytes([len(name) & 127 | 128, len(name) >> 7])
     return length + name, name + b":", name + SEPARATOR.encode(), SEPARATOR.encode() + name
@@ -68,7 +68,7 @@ def redact(rows: Iterable[tuple[int, bytes]], erased: Erased) -> Found:
     for sequence, body in rows:
         event = events_pb.Event.FromString(body)
         key = event.request.call_key or event.request.key
-        new = severed(event, erased).SerializeToString()
+        new = redacted(event, erased).SerializeToString()
         if new != body:
             found.sequences.append(sequence)
             found.bodies.append(new)
@@ -77,6 +77,7 @@ def redact(rows: Iterable[tuple[int, bytes]], erased: Erased) -> Found:
 
 
 async def write_found(connection: asyncpg.Connection, market_id: str, found: Found) -> None:
+    """Write the rewritten events."""
     if found.sequences:
         await connection.execute(query("rewrite_event"), market_id, found.sequences, found.bodies)
 
@@ -130,13 +131,13 @@ async def _erase_batch(pool: asyncpg.Pool, market_id: str, table: Table, erased:
         if rows:
             columns: list[list[Any]] = [[row[table.key] for row in rows]]
             columns += [[erased.renamed(row[name]) for row in rows] for name in table.columns]
-            columns.append([_redacted(table.kind, row["body"], erased) for row in rows])
+            columns.append([_redacted_body(table.kind, row["body"], erased) for row in rows])
             await connection.execute(query(table.rewrite), market_id, *columns)
         return len(rows)
 
 
-def _redacted(kind: type[Message], body: bytes, erased: Erased) -> bytes:
-    return bytes(severed(kind.FromString(body), erased).SerializeToString())
+def _redacted_body(kind: type[Message], body: bytes, erased: Erased) -> bytes:
+    return bytes(redacted(kind.FromString(body), erased).SerializeToString())
 
 
 async def _erase_reviews(pool: asyncpg.Pool, market_id: str, erased: Erased) -> None:
@@ -144,7 +145,7 @@ async def _erase_reviews(pool: asyncpg.Pool, market_id: str, erased: Erased) -> 
     async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(query("erase_reviews"), market_id, erased.person_id.encode())
         changed = (
-            (row["review_id"], row["body"], severed(transparency_pb.Review.FromString(row["body"]), erased))
+            (row["review_id"], row["body"], redacted(transparency_pb.Review.FromString(row["body"]), erased))
             for row in rows
         )
         await write_changed(connection, "review", market_id, changed)

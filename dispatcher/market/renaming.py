@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from dispatcher.log.projections import jobs_of
+from dispatcher.event_subjects import jobs_of
 from dispatcher.market.state import Due, MarketState
 from dispatcher.messages import copied
-from dispatcher.redaction import KINDS_OF_PEOPLE, Erased, severed
+from dispatcher.redaction import KINDS_OF_PEOPLE, Erased, redacted
 from gig.v1 import events_pb2 as events_pb
 from ratings.book import RatingBook
 
@@ -25,8 +25,8 @@ _OF_REVIEWS = frozenset({"review_statement_added", "review_claimed", "review_opi
 
 @dataclass(slots=True)
 class Touched:
-    """What the events that name a person are about: ids of jobs, offers and reviews, of the accounts that a standing
-    decision changed, and requests by the key that they had."""
+    """Records that the events about a person concern: ids of jobs, offers, reviews, and accounts that a standing
+    decision changed; requests by their former key."""
 
     jobs: set[str] = field(default_factory=set)
     offers: set[str] = field(default_factory=set)
@@ -64,7 +64,7 @@ def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
     person = erased.person_id
     for records, ids in ((state.jobs, touched.jobs), (state.offers, touched.offers), (state.reviews, touched.reviews)):
         for record in (records[name] for name in ids if name in records):
-            severed(record, erased)
+            redacted(record, erased)
     for review_id in touched.reviews & state.parties.keys():
         state.parties[review_id] = tuple(sorted(map(erased.renamed, state.parties[review_id])))
     _rename_closed_offers(state, erased, touched)
@@ -87,7 +87,7 @@ def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
     if person in state.blocked:
         state.blocked[erased.pseudonym] = state.blocked.pop(person)
     if state.announced is not None:
-        severed(state.announced, erased)
+        redacted(state.announced, erased)
     _rename_quarantined(state, erased)
     _rename_due(state, erased)
 
@@ -126,7 +126,7 @@ def _rename_requests(state: MarketState, touched: Touched) -> None:
 
 def _rename_quarantined(state: MarketState, erased: Erased) -> None:
     for subject in state.quarantined.values():
-        severed(subject, erased)
+        redacted(subject, erased)
     state.quarantined = {
         (kind, erased.renamed(name) if kind in KINDS_OF_PEOPLE else name): subject
         for (kind, name), subject in state.quarantined.items()
@@ -138,13 +138,13 @@ def _rename_courier(state: MarketState, erased: Erased) -> None:
     number = state.numbers.get(person)
     if number is None:
         return
-    severed(state.couriers[person], erased)
+    redacted(state.couriers[person], erased)
     state.couriers = renamed(state.couriers, erased)
     state.clocks = renamed(state.clocks, erased)
     state.numbers = renamed(state.numbers, erased)
     state.columns.ids[number] = erased.pseudonym
     if person in state.nudges:
-        severed(state.nudges[person], erased)
+        redacted(state.nudges[person], erased)
         state.nudges = renamed(state.nudges, erased)
     if person in state.last_nudges:
         state.last_nudges = renamed(state.last_nudges, erased)
@@ -154,11 +154,11 @@ def _rename_accounts(state: MarketState, erased: Erased, touched: Touched) -> No
     for name in (erased.person_id, *touched.accounts):
         account = state.accounts.get(name)
         if account is not None and account.change is not None:
-            state.accounts[name] = replace(account, change=severed(copied(account.change), erased))
+            state.accounts[name] = replace(account, change=redacted(copied(account.change), erased))
     if erased.person_id in state.accounts:
         state.accounts[erased.pseudonym] = state.accounts.pop(erased.person_id)
     if erased.person_id in state.found:
-        severed(state.found[erased.person_id], erased)
+        redacted(state.found[erased.person_id], erased)
         state.found = renamed(state.found, erased)
 
 

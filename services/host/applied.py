@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatcher.log.projections import couriers_of, jobs_of
+from dispatcher.event_subjects import couriers_of, jobs_of
 from dispatcher.market import Market
 from dispatcher.market.clocks import PHASE_OF
 from dispatcher.messages import copied
@@ -40,8 +40,8 @@ def applied(market: Market, event: events_pb.Event) -> Applied:
     if kind == "tip_added" and not jobs:  # the job has left the memory
         jobs = (event.tip_added.job,)
     courier_id = _plan_changed(event, jobs)
-    courier = copied(state.couriers[courier_id]) if courier_id else None
-    return Applied(event, kind, jobs, courier, _phases(market, couriers_of(event, jobs)))
+    told = copied(state.couriers[courier_id]) if courier_id else None
+    return Applied(event, kind, jobs, told, _phases(market, couriers_of(event, jobs)))
 
 
 def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:

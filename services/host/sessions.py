@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.ids import pack, unpack
-from dispatcher.redaction import Erased, severed
+from dispatcher.redaction import Erased, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import HELD_JOB, Applied
@@ -100,7 +100,7 @@ class CourierSession:
     def redact(self, erased: Erased) -> None:
         for message in self._kept:
             if message.HasField("job") and message.job.client_id == erased.person_id:
-                severed(message, erased)
+                redacted(message, erased)
 
     def missed(self, last_received: int) -> list[Message]:
         return [message for message in self._kept if message.number > last_received]

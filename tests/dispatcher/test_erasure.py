@@ -8,7 +8,7 @@ from dispatcher import commands
 from dispatcher.log.invariants import violations
 from dispatcher.market import Market
 from dispatcher.pay.ledger_check import check_ledger
-from dispatcher.redaction import NAMES_PEOPLE, Erased, severed
+from dispatcher.redaction import NAMES_PEOPLE, Erased, redacted
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
@@ -55,7 +55,7 @@ def worked(courier: str, client: str) -> Bench:
 
 def without(bench: Bench, person: str, pseudonym: str) -> list[events_pb.Event]:
     erased = Erased(person, pseudonym, frozenset({"job"}))
-    return [severed(events_pb.Event.FromString(event.SerializeToString()), erased) for event in bench.log]
+    return [redacted(events_pb.Event.FromString(event.SerializeToString()), erased) for event in bench.log]
 
 
 def test_no_record_of_the_log_names_the_person_and_the_fold_is_the_same_but_for_the_name() -> None:
@@ -68,7 +68,7 @@ def test_no_record_of_the_log_names_the_person_and_the_fold_is_the_same_but_for_
     assert ledger.accounts == check_ledger(bench.log)[0].accounts
     folded = Market.fold(events)
     renamed = bench.market.snapshot()
-    severed(renamed, Erased("bo-the-courier", "erased-1", frozenset({"job"})))
+    redacted(renamed, Erased("bo-the-courier", "erased-1", frozenset({"job"})))
     assert folded.snapshot() == renamed
     assert folded.state.ratings_of_couriers.rated["erased-1"].excluded == 1
 

@@ -19,7 +19,7 @@ from dispatcher.market import Market
 from dispatcher.market.apply.fold import _APPLY
 from dispatcher.market.renaming import rename_person
 from dispatcher.measures import Measures
-from dispatcher.redaction import _ACTOR, Erased, people_in, severed
+from dispatcher.redaction import _ACTOR, Erased, people_in, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2
@@ -186,7 +186,7 @@ def test_the_log_and_the_memory_are_those_of_a_market_that_never_knew_the_name(p
         real.play(*step)
         other.play(*step)
     # Of the other market the words of the same person are removed; its names are right already.
-    expected = [severed(event, other.erased()) for event in copies(other.bench.log)]
+    expected = [redacted(event, other.erased()) for event in copies(other.bench.log)]
     erased = real.erased()
     found = redact([(event.sequence, event.SerializeToString()) for event in real.bench.log], erased)
     new = dict(zip(found.sequences, found.bodies, strict=True))

@@ -9,8 +9,9 @@ import pytest
 
 from dispatcher import commands
 from dispatcher.errors import StaleWriter
+from dispatcher.event_subjects import jobs_of
 from dispatcher.log import lookups
-from dispatcher.log.projections import Projections, Rows, jobs_of
+from dispatcher.log.projections import Projections, Rows
 from dispatcher.log.sql import migrations
 from dispatcher.log.store import FROM_THE_END, LogStore, migrate
 from dispatcher.market import Market
