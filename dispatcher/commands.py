@@ -15,9 +15,9 @@ from gig.v1 import types_pb2 as types_pb
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Identify a mutating call: who makes it, of which ``method`` (Service/Method), under which name.
+    """Identify a mutating call by its caller, its ``method`` (Service/Method) and its name.
 
-    ``name``: the request_id alone; of a message on a courier's stream, "stream", its session and its number.
+    ``name``: the request_id alone; for a message on a courier's stream, "stream", its session and its number.
     ``digest``: 64 bits over the content.
     """
 
@@ -219,18 +219,18 @@ class ObserveQueues(Command):
 class CheckDue(Command):
     """Time-outs, expiries and scheduled jobs that are due: each is checked against the state of this moment.
 
-    ``skip``: (kind of entry, name) of those that are left alone.
+    ``skip``: (kind of entry, name) of the entries to leave out.
     """
 
     skip: frozenset[tuple[int, str]] = frozenset()
 
 
-# Fields that name who gives a command, the first that it has.
+# Fields that name the author of a command; the first one that it has counts.
 _ACTORS = ("operator_id", "reviewer_id", "reader_id", "client_id", "courier_id", "person_id")
 
 
 def actor_of(command: Command) -> str:
-    """Return who gives the command, or nothing where the market does it by itself."""
+    """Return the id of the person who gives the command; empty where the market acts by itself."""
     if isinstance(command, RateJob):
         return command.rating.rater_id
     return next((str(getattr(command, name)) for name in _ACTORS if hasattr(command, name)), "")

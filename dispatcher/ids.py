@@ -53,7 +53,7 @@ def made_id(market_id: str, secret: bytes, kind: str, sequence: int, index: int 
 
 
 def derived_id(market_id: str, secret: bytes, *parts: str) -> str:
-    """Return the identifier that always belongs to these texts, and from which nobody can tell them."""
+    """Return the identifier that always belongs to these texts, and does not reveal them."""
     return id_of_token(market_id, keyed_hash(secret, pack(parts), TOKEN_BYTES))
 
 

@@ -13,10 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 SECOND = 1_000_000
 
-# The ends of the range of times, and the longest span: microseconds.
-EARLIEST_US = -62_135_596_800 * SECOND
-LATEST_US = 253_402_300_799 * SECOND + 999_999
-LONGEST_US = 315_576_000_000 * SECOND
+# The ends of the range of times, and the longest span: whole seconds, and microseconds.
+EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
+LONGEST_S = 315_576_000_000
+EARLIEST_US, LATEST_US = EARLIEST_S * SECOND, LATEST_S * SECOND + 999_999
+LONGEST_US = LONGEST_S * SECOND
 
 
 def timestamp(micros_: int) -> Timestamp:

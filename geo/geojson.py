@@ -62,7 +62,7 @@ def keep_zones(text: str, zones: ZoneSet) -> None:
 
 
 def zones_of_log(text: str) -> ZoneSet:
-    """Read a document that a market has accepted, by the limits of now or before there were any.
+    """Read a document from a log, without the present limits: its market accepted it before.
 
     Names that no protobuf string can hold get a question mark for each half character.
     """
@@ -119,7 +119,7 @@ def _read(text: str, checked: bool) -> ZoneSet:
         _check_queues(names, rules, where)
         _check_meetings(polygons)
         if len(set(kinds) - {""}) > MOST_CLASSES:
-            raise ZoneError(f"{len(set(kinds) - {''})} classes of zones: at most {MOST_CLASSES} can be told apart")
+            raise ZoneError(f"{len(set(kinds) - {''})} classes of zones: at most {MOST_CLASSES} are possible")
     shapely.prepare(polygons)
     zones = ZoneSet(
         tuple(
@@ -134,7 +134,7 @@ def _read(text: str, checked: bool) -> ZoneSet:
             for index, rule in enumerate(rules)
         )
     )
-    # The first test of a point builds the index of each polygon: here, and not in an event loop.
+    # The first test of a point builds the index of each polygon: do it here, not in an event loop.
     zones.warm_up()
     return zones
 

@@ -13,22 +13,21 @@ Ints = npt.NDArray[np.int64]
 
 # Degrees or metres beyond which a position saturates: differences of two fixed-point values stay within int64.
 FARTHEST = 4e11
+NOT_A_NUMBER = "a coordinate is not a number"
 
 
 def to_e7(value: float) -> int:
     """Return the nearest fixed-point value, about 1 cm at the equator. Raises ValueError for what is not a number."""
-    return round(min(max(value, -FARTHEST), FARTHEST) * E7) if value == value else _not_a_number()
+    if value != value:
+        raise ValueError(NOT_A_NUMBER)
+    return round(min(max(value, -FARTHEST), FARTHEST) * E7)
 
 
 def to_e7_array(values: Floats) -> Ints:
     """Return float64 degrees, shape (n,), as int64 fixed point. Raises ValueError for what is not a number."""
     if np.isnan(values).any():
-        _not_a_number()
+        raise ValueError(NOT_A_NUMBER)
     return np.rint(np.clip(values, -FARTHEST, FARTHEST) * E7).astype(np.int64)
-
-
-def _not_a_number() -> int:
-    raise ValueError("a coordinate is not a number")
 
 
 def from_e7(value: int) -> float:

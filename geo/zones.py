@@ -68,12 +68,12 @@ class ZoneSet:
         self._barring = _Part.of(self._polygons, np.flatnonzero(self._bars))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process the polygons go as WKB, all at once, and are prepared there."""
+        """Pickle the polygons as WKB, all at once; the process that unpickles them prepares them."""
         rows = [(zone.name, zone.rule, zone.vehicles, zone.multiplier, zone.kind) for zone in self.zones]
         return _rebuilt, (rows, shapely.to_wkb(self._polygons))
 
     def warm_up(self) -> None:
-        """Build the indices of polygons and trees, which the first look-up would do else."""
+        """Build the indices of polygons and trees, which the first look-up would otherwise do."""
         if self.zones:
             bounds = shapely.bounds(self._polygons)
             shapely.intersects_xy(self._polygons, (bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2)
@@ -142,7 +142,7 @@ class ZoneSet:
     def queue_of(self, latitudes: Floats, longitudes: Floats, without: Collection[str] = ()) -> Ints:
         """Shape (n,), int64: index in ``queue_names`` of the first queue zone that holds each point, or -1.
 
-        Zones whose names are in ``without`` are not looked at.
+        Skips the zones whose names are in ``without``.
         """
         found = np.full(latitudes.size, -1, np.int64)
         skipped = np.array([self.queue_numbers[name] for name in without if name in self.queue_numbers], np.int64)

@@ -16,9 +16,9 @@ OPERATOR, REVIEWER = "operator", "reviewer"
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``about``: a person, a review, or what was set, for people to read.
+    """``about``: a person, a review, or a setting, for people to read.
 
-    ``people``: the ids, where ``about`` names several.
+    ``people``: their ids, where ``about`` names several.
     """
 
     person_id: str

@@ -57,14 +57,16 @@ def write_log(path: Path, events: Iterable[events_pb.Event]) -> int:
 
 
 def read_log(path: Path) -> Iterator[events_pb.Event]:
-    """The events of a file, in order; those that a quarantine further on skips are skipped ones. Raises LogFileError
-    where the file is damaged."""
+    """Yield the events of a file, in order, with EventSkipped in the place of those that a later quarantine skips.
+
+    Raises LogFileError where the file is damaged.
+    """
     # A pipe can be read once only; an export holds skipped events as such already.
     return read_log_part(path, 0, skipped_in([path]) if path.is_file() else {})
 
 
 def read_log_part(path: Path, after: int, skipped: Skipped = NOTHING_SKIPPED) -> Iterator[events_pb.Event]:
-    """Of a file that begins behind the event ``after``; ``skipped``: of skipped_in."""
+    """Yield the events of a file whose first one follows event ``after``. ``skipped``: as skipped_in returns it."""
     last = after
     with open_log(path, "rb") as opened:
         file = cast(BinaryIO, _Bounded(opened))
@@ -82,7 +84,7 @@ def read_log_part(path: Path, after: int, skipped: Skipped = NOTHING_SKIPPED) ->
 
 
 def put_aside(event: events_pb.Event, quarantine: events_pb.SubjectQuarantined) -> events_pb.Event:
-    """What stands in the place of an event that is skipped, as `gig log repair` writes it."""
+    """Return the event that replaces a skipped one, as `gig log repair` writes it."""
     if event.HasField("event_skipped"):
         return event
     skipped = events_pb.EventSkipped(kind=quarantine.kind, subject_id=quarantine.subject_id, original=event)
@@ -90,9 +92,9 @@ def put_aside(event: events_pb.Event, quarantine: events_pb.SubjectQuarantined) 
 
 
 def skipped_in(paths: Iterable[Path]) -> Skipped:
-    """The quarantine of each sequence that files skip: it comes later than what it skips, so this looks ahead.
+    """Return the quarantines in files, by the sequences that they skip: a quarantine comes after what it skips.
 
-    Only the outermost tags of each event are looked at. A damaged file ends the look: reading it will say where.
+    Reads the outermost tags of each event only. Stops at damage without an error: reading the file reports it.
     """
     found: dict[int, events_pb.SubjectQuarantined] = {}
     for path in paths:
@@ -110,7 +112,7 @@ def skipped_in(paths: Iterable[Path]) -> Skipped:
 
 
 def _length(file: BinaryIO) -> int | None:
-    """The next varint of a file; None at its end."""
+    """Read the next varint of a file; None at its end."""
     size = shift = 0
     while byte := file.read(1):
         size |= (byte[0] & 0x7F) << shift
@@ -121,7 +123,7 @@ def _length(file: BinaryIO) -> int | None:
 
 
 def _has_field(body: bytes, number: int) -> bool:
-    """Whether a serialized message has this field of its own."""
+    """Return whether a serialized message itself has this field."""
     place = 0
     while place < len(body):
         tag, place = _varint(body, place)
@@ -143,7 +145,7 @@ def _has_field(body: bytes, number: int) -> bool:
 
 
 def _varint(body: bytes, place: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it."""
+    """Return the number at a place, and the place behind it."""
     value = shift = 0
     while True:
         byte = body[place]

@@ -187,7 +187,7 @@ _NAMES = frozenset({"job_id", "job_ids", "courier_id", "offer_id", "subject_id",
 
 
 def names_of(body: Message) -> set[str]:
-    """Ids of the jobs, couriers and offers that an event names, at any depth; not those who were only compared."""
+    """Return ids of the jobs, couriers and offers that an event names, at any depth, but not in an offer's reason."""
     found: set[str] = set()
     for field_, value in body.ListFields():
         if field_.name in _NAMES:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # A process that was just killed has lost its lock long before.
 WAIT_S = 3.0
-# What a look at the epoch may take; after that the connection counts as dead.
+# Longest query of the epoch; after that the connection counts as dead.
 LOOK_LIMIT_S = 5.0
 CHANNEL = "gig_writer"
 # PostgreSQL notices within some ten seconds that the holder's machine is gone.

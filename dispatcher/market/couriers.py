@@ -11,7 +11,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import types_pb2 as types_pb
 
 OPEN_ENDED = np.iinfo(np.int64).max
-# Numbers are dense; a gap is as large as the couriers whose first event a repair of the log skipped.
+# Largest gap between numbers, which are dense but for couriers whose first event a repair of the log skipped.
 MOST_NEW_ROWS = 1 << 20
 NOWHERE = np.iinfo(np.int64).min
 
@@ -66,7 +66,7 @@ class CourierColumns:
             setattr(self, name, column)
 
     def cover(self, number: int) -> None:
-        """Make rows for this number. Raises ValueError for one that no market comes to by counting its couriers."""
+        """Make rows up to this number. Raises ValueError for one more than MOST_NEW_ROWS beyond the present rows."""
         if number > self.latitude_e7.size + MOST_NEW_ROWS:
             raise ValueError(f"courier number {number} does not follow those before it")
         while number >= self.latitude_e7.size:

@@ -1,7 +1,7 @@
 """Find the items that make an operation fail, so that it can serve all others.
 
 The search knows nothing about items or clocks: it yields the items of the next attempt and receives the exception of
-that attempt, or None where it succeeded. Who drives it decides how an attempt is made and how long the search may take.
+that attempt, or None where it succeeded. The caller decides how to make an attempt and how long the search may take.
 """
 
 from __future__ import annotations
@@ -131,20 +131,3 @@ def _exchange(
             fault = next(iter(found.failed.values()))
             found.kept, found.failed = list(trial), {item: fault}
             return
-
-
-def isolate(search: Search[T], attempt: Callable[[tuple[T, ...]], object]) -> Isolated[T]:
-    """Drive a search by a function that raises where the items cannot be served."""
-    fault: Exception | None = None
-    try:
-        items = next(search)
-        while True:
-            try:
-                attempt(items)
-                fault = None
-            except Exception as raised:
-                fault = raised
-            items = search.send(fault)
-    except StopIteration as end:
-        found: Isolated[T] = end.value
-        return found

@@ -10,7 +10,7 @@ DAY_US = 86_400 * SECOND
 DROPOFF_HORIZON_US = 7 * DAY_US
 LONGEST_TRIP_US = DAY_US
 LONGEST_SHIFT_US = 7 * DAY_US
-# Emergency caps begin no later than this after they are published, and end no later than that.
+# Latest start and latest end of an emergency cap, from its publication on.
 CAP_STARTS_WITHIN_US, CAP_ENDS_WITHIN_US = 366 * DAY_US, 10 * 366 * DAY_US
 
 

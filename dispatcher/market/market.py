@@ -159,7 +159,7 @@ class Market:
         return drafts.events
 
     def unfilled(self, round_: rounds.Round, assignment: Assignment, now_us: int) -> list[unfilled.Unfilled]:
-        """The chosen pairs whose offers cannot be made, for a round that fails to settle. Changes nothing."""
+        """Return the chosen pairs whose offers cannot be made, for a round that fails to settle. Changes nothing."""
         return unfilled.unfilled(self.state, round_, assignment, now_us)
 
     def surge_is_due(self, now_us: int) -> bool:
@@ -167,14 +167,14 @@ class Market:
         return surge.is_due(self.state, now_us)
 
     def tick_surge(self, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> list[Event]:
-        """The multipliers of all cells anew, from demand and supply of this moment; and nudges by those in force."""
+        """Return a tick's events: nudges by the multipliers in force, and new multipliers by demand and supply."""
         drafts = Drafts(self.state, now_us)
         nudges.update(self.state, moved, now_us, drafts, set_aside)
         surge.update(self.state, moved, now_us, drafts, set_aside)
         return drafts.events
 
     def counted_in_surge(self) -> SetAside:
-        """Everything that the next surge tick would count, for a tick that fails."""
+        """Return everything that the next surge tick would count, for a tick that fails."""
         return surge.counted_in(self.state)
 
     def check_plan(
@@ -198,7 +198,7 @@ class Market:
         return self.state.next_due(skip)
 
     def due_by(self, now_us: int) -> list[DueEntry]:
-        """What is due by now, earliest first; entries that cannot be checked against the state are among them."""
+        """Return what is due by now, earliest first, with the entries that cannot be checked against the state."""
         return self.state.due_by(now_us, lenient=True)
 
     def courier_view(self, courier_id: str) -> courier_pb.Courier:

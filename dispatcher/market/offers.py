@@ -20,7 +20,7 @@ from matching.assignment import NOBODY, TERMS, Assignment, Gate
 if TYPE_CHECKING:
     from dispatcher.market.rounds import Round
 
-# Metres beyond which a way to a pickup is not told apart.
+# Longest distance to a pickup that an offer states, metres.
 LONGEST_WAY_M = 1e12
 
 # matching's gates are numbered as they stand, the contract's for ever.

@@ -1,4 +1,4 @@
-"""Subjects of events, and what it means for the jobs in progress to take one out of the market."""
+"""Subjects of events, and the jobs in progress that change when one leaves the market."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Subject:
 
 
 def subject_of(event: events_pb.Event) -> Subject:
-    """The one subject that is quarantined where this event cannot be applied: the least that holds its effect."""
+    """Return the subject to quarantine where an event cannot be applied: the smallest one that contains its effect."""
     body = event.WhichOneof("body")
     kind, name = _SUBJECTS.get(body, (types_pb.SUBJECT_KIND_MARKET, _sequence))
     found = name(getattr(event, body)) if body is not None and name is not _sequence else ""
@@ -36,7 +36,7 @@ def subject_of(event: events_pb.Event) -> Subject:
 
 
 def jobs_affected(state: MarketState, subject: Subject) -> list[events_pb.QuarantinedJob]:
-    """The jobs that end, go back to the queue or leave a courier when ``subject`` is quarantined; changes nothing."""
+    """Return the jobs that end, queue again or leave a courier when ``subject`` is quarantined. Changes nothing."""
     found: dict[str, events_pb.QuarantinedJob] = {}
     match subject.kind:
         case types_pb.SUBJECT_KIND_JOB:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,8 @@ def skill_columns(needs: Sequence[frozenset[str]], offers: Sequence[frozenset[st
     return SkillColumns(_bits(needs, place, words), _bits(offers, place, words), unmet)
 
 
-def _bits(rows: Iterable[frozenset[str]], place: dict[str, int], words: int) -> Masks:
-    """Shape (rows, words), int64."""
-    rows = list(rows)
+def _bits(rows: Sequence[frozenset[str]], place: dict[str, int], words: int) -> Masks:
+    """Return the bit sets, shape (rows, words), int64."""
     bits = np.zeros((len(rows), words), np.int64)
     if words:
         set_ = [(row, place[skill]) for row, skills in enumerate(rows) for skill in skills if skill in place]

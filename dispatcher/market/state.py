@@ -182,8 +182,7 @@ class MarketState:
         return self.ratings_of_couriers if person_id in self.numbers else self.ratings_of_clients
 
     def push_due(self, at_us: int, kind: Due, name: str) -> None:
-        """Things of the same kind and moment are checked in the order in which they came, not in that of their ids;
-        couriers and accounts in that of their ids."""
+        """Add an entry. Those of one kind and moment are checked in order of entry, couriers and accounts by id."""
         self.due_entries += 1
         heapq.heappush(self.due, (at_us, kind, self.due_entries if kind in BY_ENTRY else 0, name))
 
@@ -203,6 +202,8 @@ class MarketState:
         return found
 
     def _may_be_current(self, entry: DueEntry) -> bool:
+        """Return whether an entry is current; True where any failure keeps that from being computed, so that the check
+        of what is due meets the failure and sets the entry aside."""
         try:
             return self.is_current(entry)
         except Exception:

@@ -1,4 +1,4 @@
-"""Chosen pairs whose offers cannot be made, and which of their jobs and couriers is the cause."""
+"""Chosen pairs whose offers cannot be made, and the jobs and couriers that are the cause."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unfilled(state: MarketState, round_: Round, assignment: Assignment, now_us: 
 
 
 def _fault(state: MarketState, round_: Round, assignment: Assignment, edge: int, now_us: int) -> Exception | None:
-    """How making the offer of an edge fails, or None. Changes nothing."""
+    """Return the exception with which making the offer of an edge fails, of any kind, or None. Changes nothing."""
     try:
         if still_possible(state, round_, assignment, edge):
             for offer_id, better in revised_offers(state, round_, assignment, [edge]).items():
@@ -56,8 +56,8 @@ def _fault(state: MarketState, round_: Round, assignment: Assignment, edge: int,
 def _causes(
     state: MarketState, round_: Round, assignment: Assignment, edge: int, now_us: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The jobs that fail with other couriers too, or the courier where the jobs do not; all of them where no other
-    pair tells."""
+    """Return the jobs that fail with other couriers too, or the courier where the jobs do not; all of them where other
+    pairs do not show it."""
     candidates = assignment.candidates
     members, courier = candidates.members(edge), int(candidates.courier[edge])
     mine = (candidates.jobs[:, :, None] == np.array(members)).any(axis=(1, 2))

@@ -39,7 +39,7 @@ def rule_faults(message: Message) -> list[Fault]:
     """Return what the contract's rules find, at most one fault for each field. Never raises."""
     try:
         violations = protovalidate.collect_violations(_first_rows(message))
-    # Whatever goes wrong within the validator, the message has not been checked, and is refused for that.
+    # The validator may raise anything for values out of range. The message is then unchecked, and is refused.
     except Exception:
         return list(_unchecked(message, "")) or [("", UNCHECKED)]
     if not violations:
@@ -101,7 +101,7 @@ def _elements(violation: protovalidate.Violation) -> Sequence[Any]:
 
 
 def _unchecked(message: Message, prefix: str) -> Iterator[Fault]:
-    """The innermost fields whose check fails."""
+    """Yield the innermost fields whose check raises, anything at all."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue

@@ -16,15 +16,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from dispatcher.times import EARLIEST_S, LATEST_S, LONGEST_S
 from dispatcher.validation.text import MULTILINE, is_clean, is_clean_multiline, text_fault
 
 # (path of the field, what is wrong with it)
 Fault = tuple[str, str]
 Check = Callable[[Any], bool]
 
-# 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, and 10,000 years: what the types themselves allow.
-EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
-LONGEST_S = 315_576_000_000
 NANOS = 1_000_000_000
 # What the contract's patterns ask for, in words. None of them lets a control character through.
 PATTERNS = {

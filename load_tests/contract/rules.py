@@ -17,7 +17,7 @@ _TIME_RANGES = {
     TIMESTAMP: (-62_135_596_800 * SECOND_NS, 253_402_300_800 * SECOND_NS - 1),
     DURATION: (-315_576_000_000 * SECOND_NS, 315_576_000_000 * SECOND_NS),
 }
-_INTEGER_RANGES = {
+INTEGER_RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -83,8 +83,8 @@ def range_of(field: FieldDescriptor) -> Range | None:
     if name := time_type(field):
         kind = "timestamp" if name == TIMESTAMP else "duration"
         return _narrowed(getattr(rules, kind), *_TIME_RANGES[name], _nanoseconds, 1)
-    if field.cpp_type in _INTEGER_RANGES:
-        return _narrowed(_of_type(rules), *_INTEGER_RANGES[field.cpp_type], int, 1)
+    if field.cpp_type in INTEGER_RANGES:
+        return _narrowed(_of_type(rules), *INTEGER_RANGES[field.cpp_type], int, 1)
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
         return _narrowed(_of_type(rules), -_LARGEST_DOUBLE, _LARGEST_DOUBLE, float, 0)
     return None

@@ -1,11 +1,11 @@
-"""What came of the messages: how many ended with which code, and the first ones that ended as none may."""
+"""The results of messages: counts by code, and the first ones that show a fault of the server."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-# How bad input may end; INTERNAL, UNKNOWN, UNIMPLEMENTED and silence are faults of the server.
+# Codes that may answer bad input; INTERNAL, UNKNOWN, UNIMPLEMENTED and silence are faults of the server.
 CLEAR = frozenset(
     {
         "OK",

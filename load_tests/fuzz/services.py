@@ -151,13 +151,13 @@ class _Run:
         for number in range(1, restarts + 1):
             while self._findings.messages() < total * number / (restarts + 1):
                 await asyncio.sleep(SETTLE_S)
-                self._tell(total)
+                self._report(total)
             await self._lives.restart()
             if self._lives.over.is_set():
                 return
             await self._check_service(f"after restart {number}")
 
-    def _tell(self, total: int) -> None:
+    def _report(self, total: int) -> None:
         done, served = self._findings.messages(), len(self._population.tally.served)
         self._progress(
             f"{done:,} of {total:,} messages; restarts: {self._lives.restarts}; jobs served: {served:,};"

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from load_tests.contract.fields import FieldPath, paths_of
-from load_tests.contract.rules import Number, Range, counts_of, range_of, text_of, time_type
+from load_tests.contract.rules import INTEGER_RANGES, Number, Range, counts_of, range_of, text_of, time_type
 from load_tests.fuzz.mutation import FLOATS, INTEGERS, TOKENS, mutated
 
 # Of wrong messages, those that are changed as bytes rather than as fields.
@@ -91,11 +91,8 @@ def _wrong_number(rng: np.random.Generator, field: FieldDescriptor, limits: Rang
     if isinstance(limits.low, float):
         found = (*FLOATS, limits.low, limits.high, limits.low - 1.0, limits.high + 1.0)
         return found[int(rng.integers(len(found)))]
-    low, high = {
-        FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-        FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-        FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    }.get(field.cpp_type, (0, 2**64 - 1))
+    # Times and spans are whole numbers too, of nanoseconds.
+    low, high = INTEGER_RANGES.get(field.cpp_type, (0, 2**64 - 1))
     whole = (*INTEGERS, int(limits.low) - 1, int(limits.high) + 1, int(limits.low), int(limits.high))
     return min(max(whole[int(rng.integers(len(whole)))], low), high)
 

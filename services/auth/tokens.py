@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 
 from dispatcher.errors import NoCaller
+from dispatcher.times import LATEST_S
 from services.auth.caller import PERSON_ID, ROLES, Caller
 from services.auth.keys import KeyFile, VerifyingKey
 
@@ -19,8 +20,6 @@ LEEWAY_S = 30.0
 LONGEST_TOKEN = 4096
 # Checking a signature takes a tenth of a millisecond; a courier sends the same token all day.
 REMEMBERED = 20_000
-# The end of the year 9999.
-LATEST_S = 253_402_300_799
 # PyJWT checks the signature, the audience and the issuer; _caller checks the other claims and names them.
 _PARTS: Any = {
     "verify_signature": True,
@@ -93,7 +92,7 @@ class Tokens:
 
 
 def _caller(claims: dict[str, Any], now_s: float) -> Caller:
-    """Return the caller that the claims name. Raises NoCaller, which names the claim at fault."""
+    """The caller that the claims name. Raises NoCaller, which names the claim at fault."""
     expires_s = _time(claims, "exp")
     if expires_s is None:
         raise _invalid("it lacks the claim 'exp'")
@@ -114,7 +113,7 @@ def _caller(claims: dict[str, Any], now_s: float) -> Caller:
 
 
 def _time(claims: dict[str, Any], name: str) -> float | None:
-    """Return the claim in seconds since the Unix epoch, or None where it is absent. Raises NoCaller."""
+    """Seconds since the Unix epoch, or None where the claim is absent. Raises NoCaller."""
     value = claims.get(name)
     if value is None:
         return None

@@ -19,14 +19,6 @@ _PEOPLE = tuple(
         *("change.person_id", "rating.rated_id", "review.subject_id"),
     )
 )
-# Where commands name their author.
-_AUTHORS = tuple(
-    attrgetter(path)
-    for path in (
-        *("client_id", "courier_id", "operator_id", "reviewer_id", "person_id", "reader_id", "rating.rater_id"),
-        "pseudonym",  # of the person whose erasure is completed: one that fails must not hold up the others
-    )
-)
 KIND_OF_DUE = {
     Due.OFFER: Kind.OFFER,
     Due.QUEUE: Kind.JOB,
@@ -45,9 +37,8 @@ def people_of(event: events_pb.Event) -> list[str]:
 
 
 def author_of(command: commands.Command) -> Item:
-    """Who gave a command, and which one."""
-    names = (name for name in (_value(read, command) for read in _AUTHORS) if name)
-    return Item(Kind.PERSON, next(names, ""), type(command).__name__)
+    """Return the person who gives a command, with the name of its kind."""
+    return Item(Kind.PERSON, commands.actor_of(command), type(command).__name__)
 
 
 def _value(read: attrgetter[str], of: object) -> str:

@@ -1,4 +1,4 @@
-"""Fold a log for a trial: find each event that cannot be folded, and go on without it.
+"""A trial fold of a log: finds each event that cannot be folded, and goes on as if it were not there.
 
 Folds what a server folds: state, measures and the rows of the tables; and, now and then, a snapshot and its restore. An
 event that fails may leave half of its changes behind, so the fold then returns to its last good copy.
@@ -22,7 +22,7 @@ from dispatcher.market.market import Networks
 from dispatcher.market.quarantine import Subject, jobs_affected, subject_of
 from dispatcher.measures import Measures
 from dispatcher.messages import copied
-from dispatcher.times import micros, timestamp
+from dispatcher.times import EARLIEST_S, LATEST_S, micros, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from services.host.applied import applied
@@ -30,8 +30,6 @@ from services.host.applied import applied
 # Events between good copies: a failure costs at most as many folds.
 COPY_EVERY = 2_000
 INT64 = 2**63
-# Seconds since the Unix epoch that PostgreSQL's and Python's times hold: the years 1 to 9999.
-EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
 
 
 class RepairFailed(RuntimeError):
@@ -165,14 +163,14 @@ class TrialFold:
         if event is not None:
             skipped.original.CopyFrom(event)
             for opened in ("market_opened", "market_resumed"):
-                if event.HasField(opened):  # the secret of a skipped event is never in force
+                if event.HasField(opened):  # a secret that is not in force is of no use to anybody
                     getattr(skipped.original, opened).ClearField("secret")
         elif body is not None:
             skipped.unreadable_digest = hashlib.sha256(body).digest()
         return events_pb.Event(sequence=sequence, time=timestamp(time_us), event_skipped=skipped)
 
     def _blame_earlier(self, instead: events_pb.Event, where: str) -> None:
-        """Skip the earlier event that left the state such that not even a skipped event can follow."""
+        """Not even nothing can follow here: an earlier event has left something behind that fails now. Skip it."""
         events = self._since
         for culprit in range(len(events) - 1, -1, -1):
             if events[culprit].HasField("event_skipped"):

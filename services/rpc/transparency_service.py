@@ -1,4 +1,4 @@
-"""TransparencyService: decisions listed, explained and contested; everything held exported, or severed."""
+"""TransparencyService: decisions listed, explained and contested; everything held exported, or erased."""
 
 from __future__ import annotations
 

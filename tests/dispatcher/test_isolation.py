@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.market.isolation import isolate, isolating, isolating_pairs
+from dispatcher.market.isolation import Isolated, Search, isolating, isolating_pairs
 
 ITEMS = list(range(64))
 
@@ -23,6 +23,23 @@ class Attempts:
         self.made.append(items)
         if any(combination <= set(items) for combination in self.combinations):
             raise OverflowError
+
+
+def isolate(search: Search, attempt: Attempts) -> Isolated:
+    """Drive a search by a function that raises where the items cannot be served."""
+    fault: Exception | None = None
+    try:
+        items = next(search)
+        while True:
+            try:
+                attempt(items)
+                fault = None
+            except OverflowError as raised:
+                fault = raised
+            items = search.send(fault)
+    except StopIteration as end:
+        found: Isolated = end.value
+        return found
 
 
 @settings(max_examples=60, deadline=None)

@@ -173,7 +173,7 @@ def test_many_rounds_are_summed_up() -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "shared"])
-def test_a_round_that_left_out_a_job_and_a_courier_is_run_anew_without_them(name) -> None:
+def test_a_round_that_left_out_a_job_and_a_courier_is_rerun_without_them(name) -> None:
     bench = Bench(policy.load(name))
     for courier_id in ("near", "left-out", "far"):
         bench.online(courier_id, FAR if courier_id == "far" else NEAR)

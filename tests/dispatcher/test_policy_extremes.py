@@ -240,7 +240,7 @@ class Day:
                 assert np.isfinite(book.score(person, bench.now / SECOND, state.score_rules))
 
     def _account(self) -> None:
-        """Everything that is told of the day from its log."""
+        """Compute everything that reports on the day from its log."""
         bench, measures = self.bench, Measures()
         for event in bench.log:
             measures.fold(event)

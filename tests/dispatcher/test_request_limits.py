@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from dispatcher import commands, policy
 from dispatcher.errors import DispatchError, InvalidField, PolicyError
@@ -46,7 +47,7 @@ def test_an_absurd_arrival_never_enters_the_log(seconds) -> None:
     bench = Bench()
     before = len(bench.log)
     with pytest.raises((InvalidField, ValueError)):
-        bench.place(dropoff_before=timestamp(0).__class__(seconds=seconds))
+        bench.place(dropoff_before=Timestamp(seconds=seconds))
     assert len(bench.log) == before
 
 

@@ -188,7 +188,7 @@ def test_a_market_keeps_the_secret_that_it_has() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.booleans()), max_size=12))
-def test_a_call_is_done_once_whoever_else_calls_under_whichever_name(calls) -> None:
+def test_each_call_is_done_once_for_its_caller(calls) -> None:
     """Callers place and cancel under ids that look like one another; each call is done exactly once, for its caller."""
     bench, done = Bench(), set()
     for place, (caller_id, request_id, restart) in enumerate(calls):

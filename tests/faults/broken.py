@@ -104,7 +104,7 @@ class BrokenMarket:
         await self.host.submit(command, lambda _market: None)
 
     async def round(self) -> None:
-        """One round, in spite of what it meets; the market has come back when it returns."""
+        """Run one round, and return once the market accepts calls again."""
         try:
             await self.rounds.once()
         except MarketUnavailable:

@@ -69,7 +69,7 @@ def test_a_bomb_takes_no_memory(suite: SuiteProcess, packed: grpc.Channel, path:
     assert peak_mib(suite.pid) - before < ALLOWED_MIB
 
 
-def test_the_client_is_told_which_algorithm_is_refused_and_may_send_the_message_plain(suite: SuiteProcess) -> None:
+def test_a_refusal_names_the_algorithm_and_the_message_may_be_sent_plain(suite: SuiteProcess) -> None:
     path = f"/{health.SERVICE_NAME}/Check"
     with grpc.insecure_channel(suite.target) as channel:
         call = channel.unary_unary(path)

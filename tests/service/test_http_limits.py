@@ -1,4 +1,4 @@
-"""What strangers do to the HTTP port keeps nobody from it: slow requests, floods of connections, live feeds."""
+"""Anonymous clients keep nobody from the HTTP port: slow requests, floods of connections, live feeds."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ async def test_a_database_of_any_schema_is_migrated_and_served_on(path: Path) ->
                 listed = await jobs.ListJobs(job_pb.ListJobsRequest(client_id=f"client-{number}"))
                 assert [job.state for job in listed.jobs] == [job_pb2.JOB_STATE_COMPLETED]
                 ask = transparency_pb.ExplainDecisionRequest(decision_id=f"price:{listed.jobs[0].job_id}")
-                told = await transparency.ExplainDecision(ask, metadata=caller("client", f"client-{number}"))
-                assert told.decision.fare == listed.jobs[0].fare
+                explained = await transparency.ExplainDecision(ask, metadata=caller("client", f"client-{number}"))
+                assert explained.decision.fare == listed.jobs[0].fare
             both = await jobs.ListJobs(job_pb.ListJobsRequest(client_id="client-9"))
             states = {job.job_id: job.state for job in both.jobs}
             assert states["cancelled"] == job_pb2.JOB_STATE_CANCELLED

@@ -1,4 +1,4 @@
-"""Skipped events, and the subjects that leave the market with them. Nothing here may fail, whatever the state is."""
+"""Skipped events, and the subjects that leave the market with them. Nothing here may fail, in any state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gig.v1 import snapshot_pb2 as snapshot_pb
 from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
+_WITHOUT_JOB = (courier_pb.COURIER_STATE_FREE, courier_pb.COURIER_STATE_OFFERED)
 
 
 def event_skipped(state: MarketState, event: Event) -> None:
@@ -41,13 +42,13 @@ def subject_quarantined(state: MarketState, event: Event) -> None:
 
 
 def release(state: MarketState, kind: types_pb.SubjectKind, subject_id: str | None = None) -> None:
-    """The subject takes part again: it leaves the list. ``subject_id`` None: all subjects of the kind."""
+    """Let a subject take part again: remove it from the list. ``subject_id`` None: all subjects of the kind."""
     for key in [key for key in state.quarantined if key[0] == kind and subject_id in (None, key[1])]:
         del state.quarantined[key]
 
 
 def _withdraw(state: MarketState, one: events_pb.QuarantinedJob, couriers: dict[str, None]) -> None:
-    """The job leaves its courier and its open offer."""
+    """Take the job from its courier and out of its open offer."""
     offer = state.offers.pop(one.offer_id, None)
     if offer is not None:
         outcome = courier_pb.OFFER_OUTCOME_WITHDRAWN
@@ -79,7 +80,7 @@ def _move_job(state: MarketState, event: Event, one: events_pb.QuarantinedJob) -
 
 
 def _tidy_courier(state: MarketState, event: Event, courier_id: str, *, offline: bool) -> None:
-    """Plan, columns and clocks of the courier follow from what is left; ``offline``: the shift ends."""
+    """Bring the courier's plan, columns and clocks in line with the jobs left; ``offline``: end the shift."""
     courier = state.couriers.get(courier_id)
     if courier is None:
         return
@@ -95,15 +96,7 @@ def _tidy_courier(state: MarketState, event: Event, courier_id: str, *, offline:
         courier.ClearField("free_time")
         state.clocks[courier_id].advance(courier.state, state.time_us)
         courier.state = courier_pb.COURIER_STATE_OFFLINE
-    elif (
-        online
-        and not kept
-        and courier.state
-        not in (
-            courier_pb.COURIER_STATE_FREE,
-            courier_pb.COURIER_STATE_OFFERED,
-        )
-    ):
+    elif online and not kept and courier.state not in _WITHOUT_JOB:
         courier.free_time.CopyFrom(event.time)
     refresh(state, courier)
 
@@ -122,5 +115,5 @@ def _remove(state: MarketState, body: events_pb.SubjectQuarantined) -> None:
     if body.kind == types_pb.SUBJECT_KIND_STANDING:
         state.found.pop(subject_id, None)
     if body.kind == types_pb.SUBJECT_KIND_POLICY:
-        # Else it would come into force, and fail again.
+        # Otherwise it would come into force, and fail again.
         state.announced = None

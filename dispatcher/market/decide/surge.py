@@ -47,7 +47,7 @@ def update(
 
 
 def counted_in(state: MarketState) -> SetAside:
-    """The jobs, couriers and cells that a tick counts, as far as each can be looked up."""
+    """Return the jobs, couriers and cells that a tick counts, also those whose cell cannot be computed."""
     policy, columns = state.policy.surge, state.columns
     jobs = {*state.recent_demand, *state.queue}
     jobs.update(offered.job_id for offer in state.offers.values() for offered in offer.jobs)
@@ -55,6 +55,7 @@ def counted_in(state: MarketState) -> SetAside:
     numbers += [state.numbers[courier_id] for courier_id in state.nudges if courier_id in state.numbers]
     cells = {*state.surge.cells.tolist(), *(cell for _, cell in state.recent_demand.values())}
     for job_id in jobs:
+        # Any failure: this looks for the item that makes a tick fail, and the job is one already.
         with suppress(Exception):
             cells.add(pickup_cell(state.jobs[job_id], policy))
     for latitude, longitude in zip(
@@ -62,7 +63,7 @@ def counted_in(state: MarketState) -> SetAside:
         np.concatenate([columns.longitude_e7[numbers], columns.end_longitude_e7[numbers]]).tolist(),
         strict=True,
     ):
-        with suppress(Exception):
+        with suppress(Exception):  # as above, of the courier
             cells.add(cell_at(latitude / E7, longitude / E7, policy.resolution))
     return SetAside(frozenset(jobs), frozenset(numbers), frozenset(cells))
 

@@ -37,7 +37,7 @@ def leave_zone_queues(state: MarketState, courier_id: str, reason: str, drafts: 
 
 
 class _Lines:
-    """The queues of all zones within one command. Ranks of those who leave are as before the command."""
+    """The queues of all zones within one command. The ranks of couriers who leave are as before it."""
 
     def __init__(self, state: MarketState, drafts: Drafts) -> None:
         self._state, self._drafts = state, drafts

@@ -1,4 +1,4 @@
-"""What all attacks have in common."""
+"""The base class of all attacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Attack(ABC):
         self.counts: Counter[str] = Counter()
 
     async def prepare(self) -> None:
-        """Do what takes long before the attack begins."""
+        """Do slow work before the attack begins."""
         return
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What an attacker is given: where to, with whose tokens, about what, for how long."""
+"""The order to an attacker's process: ports, tokens, subjects and duration."""
 
 from __future__ import annotations
 

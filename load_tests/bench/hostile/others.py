@@ -61,7 +61,7 @@ class Others:
         await self._channel.close()
 
     async def measure(self, seconds: float) -> Measured:
-        """Make the calls for so long, each when it is due whatever became of those before, and wait for the answers."""
+        """Make the calls for so long, each when it is due even if others are still open, and wait for the answers."""
         self._tally.reset()
         self._population.tally.reset()
         kinds: dict[str, Callable[[], Awaitable[None]]] = {

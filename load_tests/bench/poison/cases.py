@@ -49,9 +49,9 @@ class Case:
 
 
 def battery(rng: np.random.Generator, attempts: int) -> list[Case]:
-    """Return so many cases in an order of chance: half of them inside and half outside, a quarter of them pairs.
+    """Return so many cases in random order: half of them inside and half outside, a quarter of them pairs.
 
-    With fewer attempts than there are cases, those are left out that chance names.
+    With fewer attempts than cases, returns a random selection.
     """
     cases = [case for method, arm in _targets() for case in _cases(rng, method, arm)]
     half = attempts // 2
@@ -64,7 +64,7 @@ def battery(rng: np.random.Generator, attempts: int) -> list[Case]:
 
 
 def _some(rng: np.random.Generator, cases: Sequence[Case], count: int) -> list[Case]:
-    """So many of the cases, in an order of chance."""
+    """Return at most so many of the cases, in random order."""
     return [cases[index] for index in rng.permutation(len(cases))[:count].tolist()]
 
 

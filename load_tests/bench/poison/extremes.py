@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from dispatcher.market.limits import dropoff_horizon_us, longest_shift_us
 from load_tests.contract.fields import FieldPath
 from load_tests.contract.patterns import longest, parts_of, shortest
 from load_tests.contract.rules import (
+    INTEGER_RANGES,
     SECOND_NS,
     TIMESTAMP,
     Range,
@@ -42,12 +42,6 @@ FROM_NOW = {
 }
 # The market's clock is known about so well.
 MARGIN_NS = 1800 * SECOND_NS
-_TYPE_RANGES = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +99,7 @@ def _numbers(path: FieldPath, limits: Range) -> Iterator[Change]:
     yield Change(path, limits.low, True)
     yield Change(path, limits.high, True)
     whole = isinstance(limits.low, int)
-    low, high = _TYPE_RANGES.get(path.last.cpp_type, (-float("inf"), float("inf")))
+    low, high = INTEGER_RANGES.get(path.last.cpp_type, (-float("inf"), float("inf")))
     below, above = next_number(limits.low, -1, int(whole)), next_number(limits.high, 1, int(whole))
     if limits.bounded_below and below >= low:
         yield Change(path, below, False)
@@ -116,7 +110,7 @@ def _numbers(path: FieldPath, limits: Range) -> Iterator[Change]:
 
 
 def _times(path: FieldPath, limits: Range) -> Iterator[Change]:
-    """Ends that the type sets are extremes too; a value beyond them cannot be meant."""
+    """The ends that the type sets are extremes too; values beyond them are invalid."""
     yield Change(path, limits.low, True)
     yield Change(path, limits.high, True)
     if time_type(path.last) == TIMESTAMP:

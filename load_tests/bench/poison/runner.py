@@ -154,10 +154,10 @@ class _Run:
             left = [] if fault else await self._market.unserved()
             exited = bool(fault or left) and await self._market.exited(EXIT_LIMIT_S)
         if exited:
-            self.score.markets_stopped.append(f"{self._market.server.tail()[-500:]}; after {_told(cases)}")
+            self.score.markets_stopped.append(f"{self._market.server.tail()[-500:]}; after {_listed(cases)}")
             await self._restart(cases)
         elif fault or left:
-            self.score.others_unserved.append(f"{fault or f'{len(left)} jobs'}; after {_told(cases)}")
+            self.score.others_unserved.append(f"{fault or f'{len(left)} jobs'}; after {_listed(cases)}")
             await self._renew()
         else:
             await self._show_served()
@@ -173,7 +173,7 @@ class _Run:
         if fault and await self._market.exited(EXIT_LIMIT_S):
             fault = f"the server exited again ({fault[:100]}): {self._market.server.tail()[-500:]}"
         if fault:
-            self.score.restarts_failed.append(f"{fault[-700:]}; after {_told(cases)}")
+            self.score.restarts_failed.append(f"{fault[-700:]}; after {_listed(cases)}")
             await self._renew()
 
     async def _renew(self) -> None:
@@ -196,5 +196,5 @@ class _Run:
         return self._began_ns + round((time.monotonic() - self._began_s) * CLOCK_SPEED * 1e9)
 
 
-def _told(cases: Sequence[Case]) -> str:
+def _listed(cases: Sequence[Case]) -> str:
     return " | ".join(str(case)[:160] for case in cases)
