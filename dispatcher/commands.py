@@ -144,20 +144,25 @@ class OpenReview(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimReview(Command):
-    """``review_id`` empty: the most urgent one that the reviewer may decide."""
+    """``review_id`` empty: the most urgent one that the reviewer may decide. ``part_of``: reviews about something that
+    the reviewer was part of, beyond what the market remembers."""
 
     reviewer_id: str
     review_id: str = ""
+    part_of: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideReview(Command):
+    """``part_of``: as of ClaimReview."""
+
     reviewer_id: str
     review_id: str
     outcome: transparency_pb.ReviewOutcome
     reason: str
     level: policy_pb.StandingLevel = policy_pb.STANDING_LEVEL_UNSPECIFIED
     compensation_minor_units: int = 0
+    part_of: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,29 @@ async def reviews_of_decision(pool: asyncpg.Pool, market_id: str, decision_id: s
     return [transparency_pb.Review.FromString(row["body"]) for row in rows]
 
 
+async def part_of_reviews(
+    pool: asyncpg.Pool, market_id: str, person_id: str, reviews: Sequence[transparency_pb.Review]
+) -> frozenset[str]:
+    """Return the ids of those reviews whose matter somebody was part of, however long ago.
+
+    That is a job that they asked for, held or were offered, a decision that names them, or an account in question that
+    they have rated.
+    """
+    columns = zip(
+        *((one.review_id, one.job_id, one.decision_id, _account_in_question(one)) for one in reviews), strict=True
+    )
+    names = [list(column) for column in columns] or [[], [], [], []]
+    # Prices are decisions about those who asked for a job and those who were offered it.
+    rows = await pool.fetch(query("part_of_reviews"), market_id, person_id, *names, transparency_pb.DECISION_KIND_PRICE)
+    return frozenset(row["review_id"] for row in rows)
+
+
+def _account_in_question(review: transparency_pb.Review) -> str:
+    standing = transparency_pb.DECISION_KIND_STANDING
+    of_account = review.kind == transparency_pb.REVIEW_KIND_STANDING or review.decision_kind == standing
+    return str(review.subject_id) if of_account else ""
+
+
 async def list_reviews(
     pool: asyncpg.Pool, market_id: str, before: int, limit: int
 ) -> list[tuple[int, transparency_pb.Review]]:

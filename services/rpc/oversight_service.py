@@ -134,7 +134,12 @@ class OversightService:
     async def claim_review(self, call: pb.ClaimReviewRequest) -> pb.ClaimReviewResponse:
         """With the evidence: the decision in question, explained."""
         request = request_of(call)
-        command = commands.ClaimReview(request=request, reviewer_id=call.reviewer_id, review_id=call.review_id)
+        command = commands.ClaimReview(
+            request=request,
+            reviewer_id=call.reviewer_id,
+            review_id=call.review_id,
+            part_of=await self._part_of(call.reviewer_id, call.review_id),
+        )
         review = await self._review_after(command)
         pool, market_id = await self._host.projected(), self._host.market_id
         found = await lookups.decision(pool, market_id, review.decision_id, review.subject_id)
@@ -156,8 +161,15 @@ class OversightService:
             reason=call.reason,
             level=call.level,
             compensation_minor_units=call.compensation_minor_units,
+            part_of=await self._part_of(call.reviewer_id, call.review_id),
         )
         return pb.DecideReviewResponse(review=await self._review_after(command))
+
+    async def _part_of(self, reviewer_id: str, review_id: str) -> frozenset[str]:
+        """Return the open reviews, or the one that is named, about something that the reviewer was part of."""
+        pool, reviews = await self._host.projected(), self._host.market.state.reviews
+        asked = [review for name, review in reviews.items() if review_id in ("", name)]
+        return await lookups.part_of_reviews(pool, self._host.market_id, reviewer_id, asked)
 
     async def _review_after(self, command: commands.Command) -> transparency_pb.Review:
         """The review that a command was about: as it waits, or, once decided, from the tables."""

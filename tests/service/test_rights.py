@@ -278,6 +278,26 @@ async def test_only_a_human_ends_an_account_and_the_worker_is_told_the_reason(
     assert "account is ended" in await refused(couriers.GoOnline(again), grpc.StatusCode.FAILED_PRECONDITION)
 
 
+async def test_who_has_rated_an_account_does_not_decide_about_it(
+    jobs, ratings, oversight, connect, name, island
+) -> None:
+    bo = connect(f"{name}-bo")
+    await bo.online(island)
+    job = await serve(jobs, bo, name, island)
+    await rate(ratings, job, 1)
+    opening = oversight_pb.OpenReviewRequest(
+        request_id=f"{name}-o", operator_id="olu", subject_id=bo.courier_id, statement="a complaint"
+    )
+    review = (await oversight.OpenReview(opening, metadata=caller("operator", "olu"))).review
+    claim = oversight_pb.ClaimReviewRequest(request_id="c", reviewer_id=name, review_id=review.review_id)
+    text = await refused(
+        oversight.ClaimReview(claim, metadata=caller("reviewer", name)), grpc.StatusCode.FAILED_PRECONDITION
+    )
+    assert "that they were part of" in text
+    claim.reviewer_id = f"{name}-ria"
+    await oversight.ClaimReview(claim, metadata=caller("reviewer", claim.reviewer_id))
+
+
 async def test_why_a_job_near_me_was_not_offered_to_me(jobs, transparency, connect, name, island) -> None:
     """The log's rounds are run anew: one courier was nearer, one drives the wrong vehicle, one was offline."""
     near, far, bike = (connect(f"{name}-{who}") for who in ("near", "far", "bike"))

@@ -39,12 +39,12 @@ def claim(state: MarketState, command: commands.ClaimReview, now_us: int, drafts
             raise WrongState("CLAIMS_ANOTHER", f"decide {held.review_id!r} first", review_id=held.review_id)
     if command.review_id:
         review = _open(state, command.review_id)
-        fault = _why_not(state, review, command.reviewer_id, now_us)
+        fault = _why_not(state, review, command, now_us)
         if fault is not None:
             raise fault
     else:
         queue = sorted(state.reviews.values(), key=lambda kept: micros(kept.answer_by_time))
-        fit = (kept for kept in queue if _why_not(state, kept, command.reviewer_id, now_us) is None)
+        fit = (kept for kept in queue if _why_not(state, kept, command, now_us) is None)
         found = next(fit, None)
         if found is None:
             raise NotFound("review", "that waits for this reviewer")
@@ -66,7 +66,7 @@ def decide(state: MarketState, command: commands.DecideReview, now_us: int, draf
         raise WrongState(
             "NOT_CLAIMED", "claim the review first; a claim lapses after a while", review_id=review.review_id
         )
-    fault = _why_not(state, review, command.reviewer_id, now_us)
+    fault = _why_not(state, review, command, now_us)
     if fault is not None:
         raise fault
     _check(state, review, command)
@@ -105,15 +105,18 @@ def _holds(review: pb.Review, reviewer_id: str, now_us: int) -> bool:
     return review.claimed_by == reviewer_id and now_us < micros(review.claim_expire_time)
 
 
-def _why_not(state: MarketState, review: pb.Review, reviewer_id: str, now_us: int) -> WrongState | NotYours | None:
+def _why_not(
+    state: MarketState, review: pb.Review, command: commands.ClaimReview | commands.DecideReview, now_us: int
+) -> WrongState | NotYours | None:
     """Why this reviewer may not have this review: nobody judges their own case, nor twice."""
+    reviewer_id = command.reviewer_id
     if reviewer_id == review.subject_id:
         return NotYours("OWN_CASE", "nobody decides a review about themselves", review_id=review.review_id)
     if any(opinion.reviewer_id == reviewer_id for opinion in review.opinions):
         return WrongState("DECIDED_BEFORE", "this reviewer has given their opinion", review_id=review.review_id)
     if reviewer_id in deciders(review):
         return NotYours("OWN_DECISION", "nobody reviews their own decision", review_id=review.review_id)
-    if is_party(state, review, reviewer_id):
+    if review.review_id in command.part_of or is_party(state, review, reviewer_id):
         text = "nobody decides a review about a job or a rating that they were part of"
         return NotYours("PARTY", text, review_id=review.review_id)
     if review.claimed_by and review.claimed_by != reviewer_id and now_us < micros(review.claim_expire_time):
