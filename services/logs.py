@@ -1,16 +1,16 @@
-"""What the service writes to its own log, and how often strangers may make it write."""
+"""The server's own log, with a limit on how often clients can make it write."""
 
 from __future__ import annotations
 
 import logging
 from time import monotonic
 
-# Libraries that log what strangers do: asyncio each connection that cannot be accepted, gRPC and aiohttp each call that
-# ends in an unusual way.
-STRANGERS = ("asyncio", "grpc", "aiohttp")
+# Libraries that log what clients without a token can cause: asyncio each connection that cannot be accepted, gRPC and
+# aiohttp each call that ends in an unusual way.
+LIMITED = ("asyncio", "grpc", "aiohttp")
 EVERY_S = 1.0
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
-# Kinds of records that are remembered.
+# Kinds of records that the filter remembers.
 KINDS = 1_000
 
 
@@ -20,7 +20,7 @@ class OncePerSecond(logging.Filter):
     Records are of one kind when the same library makes them from the same template. Records of other loggers pass.
     """
 
-    def __init__(self, libraries: tuple[str, ...] = STRANGERS, every_s: float = EVERY_S) -> None:
+    def __init__(self, libraries: tuple[str, ...] = LIMITED, every_s: float = EVERY_S) -> None:
         super().__init__()
         self._libraries, self._every_s = libraries, every_s
         # By kind: when the last record passed, and how many were left out since.
@@ -43,7 +43,7 @@ class OncePerSecond(logging.Filter):
 
 
 def set_up() -> None:
-    """Log to standard error; of what strangers cause, at most one record of a kind a second."""
+    """Log to standard error; of the limited libraries at most one record of a kind a second."""
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OncePerSecond())

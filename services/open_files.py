@@ -1,4 +1,4 @@
-"""How many files and connections this process may hold open."""
+"""The limit of open files, and the numbers of connections that it allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import resource
 
 log = logging.getLogger(__name__)
 
-# Where the system sets no limit, or a very large one.
+# The most that is asked for, where the system sets no limit or a very large one.
 ENOUGH = 1 << 20
-# For the database, files, children and what comes up.
+# Files that are not connections of clients: the database, child processes, exports.
 RESERVED = 256
 
 
@@ -22,13 +22,13 @@ def raise_limit() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (ValueError, OSError):
-        log.warning("the limit of open files stays at %d", soft)
+        log.warning("the limit of open files stays at %d: raise it (ulimit -n) to serve more connections", soft)
         return soft
     return wanted
 
 
 def shares(files: int, http: int, grpc: int) -> tuple[int, int]:
-    """Return how many connections HTTP and gRPC may hold: as wanted, or less where there are fewer files."""
+    """Return how many connections HTTP and gRPC may hold: as wanted, or fewer where the files do not suffice."""
     left = max(files - RESERVED, 2)
     fitting_http = min(http, max(left // 4, 1))
     fitting_grpc = min(grpc, left - fitting_http)

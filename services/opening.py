@@ -11,8 +11,8 @@ from services.settings import Settings
 
 
 def ignored_settings(settings: Settings, opening: Opening, state: MarketState) -> Iterator[str]:
-    """Yield a sentence for each setting that was given (by a flag, the environment or a file), and differs from what is
-    in force."""
+    """Yield a sentence for each setting that a flag, the environment or a file gives, and that differs from what is in
+    force."""
     given = settings.model_fields_set
     wanted = copied(opening.policy)
     wanted.version = state.policy.version

@@ -7,7 +7,6 @@ import gc
 import json
 import logging
 import signal
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -35,7 +34,7 @@ from services.host.no_offer import NoOffers
 from services.host.retention import Retention
 from services.host.snapshots import Snapshots
 from services.http.connections import HttpLimits
-from services.http.live.seats import Plan, Row
+from services.http.live.seats import OF_ONE_PERSON, Plan, Row
 from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
@@ -51,7 +50,7 @@ from services.signals import Signals
 log = logging.getLogger(__name__)
 
 DRAIN_GRACE_S = 5.0
-# To the database: for the log and the tables, and for as many calls as read at a time.
+# To the database: one for the lock, some for the log and the tables, and one for each call that reads at a time.
 CONNECTIONS = 12
 LOOK_EVERY_S, RESPAWN_EVERY_S = 0.1, 0.5
 
@@ -116,7 +115,7 @@ class Suite:
         )
 
     def _connections(self) -> tuple[HttpLimits, int]:
-        """What the HTTP port allows, and how many connections the gRPC port takes."""
+        """Return the limits of the HTTP port and the number of connections of the gRPC port."""
         settings = self._settings
         http, grpc = open_files.shares(open_files.raise_limit(), settings.http_connections, settings.grpc_connections)
         limits = HttpLimits(
@@ -132,7 +131,7 @@ class Suite:
     def _seats(self) -> Plan:
         settings = self._settings
         anonymous = Row(settings.anonymous_viewers, settings.anonymous_viewers_per_address)
-        return replace(Plan(), anonymous=anonymous, people=replace(Plan().people, seats=settings.viewers))
+        return Plan(anonymous, Row(settings.viewers, OF_ONE_PERSON))
 
     def _certificates(self) -> Certificates | None:
         settings = self._settings

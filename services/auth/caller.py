@@ -10,7 +10,7 @@ from dispatcher.ids import pack
 
 ROLES = ("client", "courier", "reviewer", "operator", "researcher")
 CLIENT, COURIER, REVIEWER, OPERATOR, RESEARCHER = ROLES
-# As the contract spells ids of people. Always used with fullmatch: `$` would accept a trailing newline.
+# The pattern of ids of people in the contract. Always use it with fullmatch: `$` would accept a trailing newline.
 PERSON_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 

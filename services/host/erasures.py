@@ -1,8 +1,8 @@
-"""Erasures: prepared beside the market, one at a time, each ended by a pause that nobody is refused in.
+"""Erase people from the log, memory and tables, one at a time, beside the market.
 
-An erasure in steps: the market decides it (``PersonErased``), the log is rewritten in one transaction of which all but
-the last events are found and written while the market goes on, memory follows in the pause that ends it, the tables
-follow after that, and ``ErasureCompleted`` keeps the answer.
+The steps of an erasure: the market decides it (``PersonErased``). One transaction rewrites the log; all but the last
+events are found and written while the market serves. In a pause, in which commands wait, the last events are written
+and the person is renamed in memory. The tables follow, and ``ErasureCompleted`` keeps the answer for repetitions.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ from services.telling import told
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# Events that are searched in one go, and how many may be left for the pause.
+# Events that one search covers, and how many events may be left for the pause.
 STRETCH, TAIL = 20_000, 200
-# Erasures that may wait for their turn, all together; and that one person may begin in a day.
-WAITING, A_DAY, DAY_S = 16, 3, 86_400.0
-# Wall seconds: what a refused caller waits for, and what is waited for before the tables are tried again.
+# Erasures that may be under way, one of them at work; and how many of them a person may begin in a day.
+UNDER_WAY, A_DAY, DAY_S = 16, 3, 86_400.0
+# Wall seconds: the delay for a refused caller, and the pause before the tables are tried again.
 RETRY_S, TABLES_RETRY_S = 30.0, 1.0
 NO_SNAPSHOT = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What a person is called from now on, and how many records of the log were rewritten."""
+    """The pseudonym of the person, and the number of events of the log that were rewritten."""
 
     pseudonym: str
     events: int
 
 
 class Allowance:
-    """How many erasures a person has begun in the last day. Keeps no names."""
+    """Limits how many erasures a person begins in a day. Keeps keyed hashes of ids, not the ids."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class Allowance:
         self._begun: deque[tuple[float, bytes]] = deque()
 
     def take(self, person_id: str) -> None:
-        """Raises Exhausted."""
+        """Count an erasure of the person. Raises Exhausted where the day's erasures are used up."""
         now_s, name = self._clock(), hashlib.blake2b(person_id.encode(), key=self._key, digest_size=16).digest()
         while self._begun and self._begun[0][0] <= now_s - DAY_S:
             self._begun.popleft()
@@ -92,12 +92,12 @@ class Erasures:
         self._under_way: dict[str, _UnderWay] = {}
 
     async def start(self) -> None:
-        """Go on with erasures that a crash or a stop has cut short."""
+        """Resume erasures that a crash or a stop has cut short."""
         for row in await self._host.pool.fetch(query("erasures"), self._host.market_id):
             self._begin(row["person_id"], None, row["pseudonym"], self._resume(row["person_id"], row["pseudonym"]))
 
     async def stop(self) -> None:
-        """Give up what is under way; the next start goes on with it."""
+        """Stop the erasures under way; the next start resumes them."""
         tasks = [one.task for one in self._under_way.values()]
         for task in tasks:
             task.cancel()
@@ -115,8 +115,8 @@ class Erasures:
             return Erasure(pseudonym, done[0])
         under_way = self._under_way.get(person_id)
         if under_way is None:
-            if len(self._under_way) >= WAITING:
-                raise Exhausted("TOO_MANY_ERASURES", "many people are being erased now: ask again later", RETRY_S)
+            if len(self._under_way) >= UNDER_WAY:
+                raise Exhausted("TOO_MANY_ERASURES", "too many erasures are under way: ask again later", RETRY_S)
             under_way = self._begin(person_id, request, pseudonym, self._decided(request, person_id))
         elif request != under_way.request and (not pseudonym or pseudonym != under_way.pseudonym):
             raise WrongState("BEING_ERASED", "the data of this person is being erased already")
@@ -169,7 +169,7 @@ class Erasures:
             self._host.erasing.discard(person_id)
 
     async def _erase(self, person_id: str, pseudonym: str) -> Erasure:
-        """Do what is not done yet of an erasure that the market has decided."""
+        """Carry out the steps that an erasure still lacks, once the market has decided it."""
         host = self._host
         try:
             row = await host.pool.fetchrow(query("begin_erasure"), host.market_id, person_id, pseudonym)
@@ -195,10 +195,10 @@ class Erasures:
     # --- the log
 
     async def _rewrite_log(self, erased: Erased) -> int:
-        """Return how many events were rewritten. Afterwards the log names the person nowhere, and memory neither."""
+        """Take the person out of log and memory; return the number of events that were rewritten."""
         process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
         try:
-            # A snapshot that is being made reads the log as it was: it is waited for.
+            # A snapshot in progress reads the log as it was: wait for it.
             async with self._host.snapshot_lock, self._host.pool.acquire() as connection:
                 rewriting = _Rewriting(self._host, self._dsn, connection, process, erased)
                 return await rewriting.run()
@@ -208,7 +208,7 @@ class Erasures:
     # --- the tables
 
     async def _rewrite_tables(self, erased: Erased) -> None:
-        """The log is their source, and names the person no more. However often it takes."""
+        """Take the person out of the tables; try again until the database does it."""
         while True:
             try:
                 await erasure.erase_from_tables(await self._host.projected(), self._host.market_id, erased)
@@ -227,9 +227,9 @@ class _Rewriting:
     ) -> None:
         self._host, self._dsn, self._connection, self._process = host, dsn, connection, process
         self._erased = erased
-        # Memory that is loaded anew raises the epoch, and may save a snapshot: the transaction then ends in vain.
+        # A reload of memory raises the epoch and may save a snapshot: the transaction must then fail.
         self._epoch = host.store.epoch
-        # The last event that was searched, events rewritten, and what they are about.
+        # The last event that was searched, the number of events rewritten, and what they are about.
         self._searched = self._events = 0
         self._touched = Touched()
 
@@ -238,7 +238,7 @@ class _Rewriting:
         await transaction.start()
         try:
             await begin_rewriting(self._connection, self._host.market_id)
-            # Every snapshot is of an event that is on the log by now.
+            # Every snapshot is of an event that is durable by now.
             await self._search_until(self._host.durable_sequence)
             await self._rename_snapshot()
             while self._host.durable_sequence - self._searched > TAIL:
@@ -274,7 +274,7 @@ class _Rewriting:
         self._touched.update(found.touched)
 
     async def _rename_snapshot(self) -> None:
-        """Those before the latest go: they name the person, and a restart needs one alone."""
+        """Rename the person in the latest snapshot and drop the others, which still name the person."""
         renamed = await self._beside(rename_latest_snapshot, self._erased, self._touched, self._host.networks)
         kept = (NO_SNAPSHOT, b"", b"") if renamed is None else (renamed.sequence, renamed.market, renamed.measures)
         await self._connection.execute(query("replace_snapshots"), self._host.market_id, *kept)
@@ -284,9 +284,9 @@ class _Rewriting:
 
 
 async def _roll_back(connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction) -> None:
-    """As far as the connection lives: without it the database rolls back by itself."""
+    """Roll back unless the connection is closed; the database then rolls back by itself."""
     if connection.is_in_transaction() and not connection.is_closed():
         try:
             await transaction.rollback()
         except STORE_FAULTS as fault:
-            log.warning("an erasure was not rolled back by us: %s", told(fault))
+            log.warning("the transaction of an erasure could not be rolled back: %s", told(fault))

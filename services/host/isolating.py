@@ -16,13 +16,13 @@ SEARCH_LIMIT_S = 5.0
 
 
 def time_limit(seconds: float = SEARCH_LIMIT_S) -> Callable[[], bool]:
-    """True until the seconds have passed."""
+    """Return a function that is true until the seconds (wall time) have passed."""
     until = monotonic() + seconds
     return lambda: monotonic() < until
 
 
 async def isolated(search: Search[T], attempt: Callable[[tuple[T, ...]], Awaitable[object]]) -> Isolated[T]:
-    """The end of the search. Calls are answered between the attempts."""
+    """Run a search and return what it found. The event loop serves calls between two attempts."""
     fault: Exception | None = None
     try:
         items = next(search)
@@ -30,7 +30,7 @@ async def isolated(search: Search[T], attempt: Callable[[tuple[T, ...]], Awaitab
             try:
                 await attempt(items)
                 fault = None
-            except Exception as raised:
+            except Exception as raised:  # any failure is the answer to the search
                 fault = raised
             await asyncio.sleep(0)
             items = search.send(fault)

@@ -43,7 +43,7 @@ class LogWriter:
 
     @property
     def failed(self) -> bool:
-        """Whether this writer has ended: memory is loaded anew with another."""
+        """Whether this writer has ended: the market then reloads with another one."""
         return self._failed is not None
 
     def add(self, applied: Sequence[Applied]) -> None:
@@ -88,7 +88,7 @@ class LogWriter:
             self._fail(failure)
             raise failure from fault
         except Exception as fault:
-            # Not foreseen: the suite will end, but nobody may be left waiting.
+            # An unexpected failure: the market reloads, and the calls that wait must end.
             kind = type(fault).__name__
             self._fail(MarketUnavailable("LOG_UNAVAILABLE", f"the event log cannot be written ({kind})"))
             raise

@@ -89,7 +89,7 @@ class MarketHost:
         self._signals = signals
         self._reading: Reading | None = None
         self._read_s = 0.0
-        # What could not be served, and when it is tried again.
+        # Items that are set aside, and when they are tried again.
         self.quarantine = Quarantine(clock.now)
         self.sessions = Sessions()
         self.watches = JobWatches()
@@ -102,12 +102,12 @@ class MarketHost:
         self.generation = 0
         self._accepting = False
         self._stopping = False
-        # Cleared while commands are held back.
+        # Cleared while commands wait for the end of an erasure.
         self._resumed = asyncio.Event()
         self._resumed.set()
-        # People who are being erased: they can do nothing meanwhile.
+        # People who are being erased: their commands are refused.
         self.erasing: set[str] = set()
-        # Held by what reads the log to save a snapshot, and by what takes names out of both.
+        # Held while the log is read for a snapshot, and while a person is erased from log and snapshots.
         self.snapshot_lock = asyncio.Lock()
         # Jobs for which the last round found no possible courier.
         self.stranded: list[oversight_pb.StrandedJob] = []
@@ -221,7 +221,7 @@ class MarketHost:
         self.generation += 1
 
     async def _recall_requests(self) -> None:
-        """Complete the requests of a snapshot of an earlier version from the log: once, after an upgrade."""
+        """Complete the requests of an earlier version's snapshot from the log: once, after an upgrade."""
         since_us = requests.incomplete_since(self.market.state)
         if since_us is not None:
             async for event in self._store.read_since(since_us, self.market.sequence):
@@ -249,7 +249,7 @@ class MarketHost:
             self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
 
     async def _keep_owning(self) -> None:
-        """Accept nothing while the lock is lost. Raises StaleWriter once another process has the market."""
+        """Acquire the lock again where its connection ends. Raises StaleWriter once another process has the market."""
         while True:
             await self._lock.changed(LOOK_EVERY_S)
             try:
@@ -311,11 +311,11 @@ class MarketHost:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold all commands back for a moment, with everything that was decided before on the log.
+        """Make commands wait for a moment, once everything that was decided before is durable.
 
-        Nobody is refused: commands wait, and rounds and time-outs come a moment later. A refusal (DispatchError)
-        inside changes nothing. After any other failure it is unknown what the database has done: memory is dropped,
-        and loaded from the log.
+        No command is refused: commands wait, and rounds and time-outs come a moment later. A refusal (DispatchError)
+        inside changes nothing. After any other failure it is unknown what the database has done, so the market drops
+        its memory and loads it from the log.
         """
         self.check_accepting()
         writer = self._writer
@@ -335,7 +335,7 @@ class MarketHost:
             self._resumed.set()
 
     def rename_person(self, erased: Erased, touched: Touched) -> None:
-        """In memory, once the log names the person no more."""
+        """Rename the person in memory, once the log no longer names the person."""
         rename_person(self.market.state, erased, touched)
         self.measures.rename(erased.person_id, erased.pseudonym)
         self.sessions.drop(erased.person_id)
@@ -344,8 +344,8 @@ class MarketHost:
     # --- commands and reads
 
     def reading(self) -> Reading:
-        """The measures now, or of the last event while events are on their way to the log: theirs is an earlier
-        time."""
+        """Return the measures as of now; while events are not durable yet, as of the last event, whose time is
+        earlier."""
         now_s = monotonic()
         if self._reading is None or now_s >= self._read_s + FIGURES_EVERY_S:
             idle = self._writer.durable_sequence == self.market.sequence == self.measures.sequence
@@ -357,7 +357,7 @@ class MarketHost:
         return self._reading
 
     def pending(self) -> int:
-        """Events that are decided, and not durable yet."""
+        """Return the number of events that are decided and not durable yet."""
         return self.market.sequence - self._writer.durable_sequence
 
     async def submit(self, command: commands.Command, view: Callable[[Market], T]) -> T:
@@ -380,7 +380,7 @@ class MarketHost:
         return result
 
     def _check_author(self, command: commands.Command) -> None:
-        """Raises MarketUnavailable for a command like one that made the market reload a moment ago."""
+        """Raise MarketUnavailable for a command like one that made the market reload a moment ago."""
         if not self.quarantine.has(Loop.COMMANDS):
             return
         author = author_of(command)
@@ -395,7 +395,7 @@ class MarketHost:
             )
 
     async def note_access(self, call: Call) -> None:
-        """Keeps on the log whose data somebody looked at by office; durable when it returns."""
+        """Record on the log whose data the caller has read by privileged access; durable when it returns."""
         for subject_id in dict.fromkeys(call.looked_at):
             command = commands.NoteAccess(
                 reader_id=call.caller.person_id, role=call.caller.role, method=call.path, subject_id=subject_id
@@ -432,7 +432,7 @@ class MarketHost:
 
     def _check_not_erasing(self, person_id: str) -> None:
         if person_id in self.erasing:
-            raise WrongState("BEING_ERASED", "the data of this person is being erased: nothing can be done meanwhile")
+            raise WrongState("BEING_ERASED", "this person is being erased: commands are refused until the erasure ends")
 
     def moved(self, numbers: Ints) -> MovedCouriers:
         """Those whose live position differs from the one on the log."""
@@ -477,9 +477,9 @@ class MarketHost:
     ) -> None:
         """Apply and log events that were decided on this very state.
 
-        Where one cannot be applied, memory may be half changed and none of them is on the log: memory is dropped, and
-        loaded anew. What ``blame`` names for that event is set aside first, so that it does not happen again at once.
-        Raises MarketUnavailable then.
+        Where one cannot be applied, memory may be half changed and none of the events is on the log. The items that
+        ``blame`` names for the event are then set aside, so that the failure does not repeat at once, and the market
+        reloads from its log. Raises MarketUnavailable in that case.
         """
         taken = []
         for event in events:
@@ -519,7 +519,7 @@ class MarketHost:
             self._positions_refused(body.courier_number, fault)
 
     def _positions_refused(self, number: int, fault: Exception) -> None:
-        """A courier's positions cannot be taken in."""
+        """Set aside a courier whose positions cannot be taken in."""
         ids = self.market.state.columns.ids
         name = ids[number] if number < len(ids) else ""
         self.quarantine.add(Loop.LOCATIONS, Item(Kind.COURIER, name), fault, "taking in positions")

@@ -31,7 +31,7 @@ def _is_cancelled() -> bool:
 
 
 def is_about_the_rows(fault: Exception) -> bool:
-    """Whether the rows themselves are refused: the same rows would fail again, others would not."""
+    """Return whether the rows are the cause: the same rows would fail again, and others would not."""
     if isinstance(fault, asyncpg.PostgresError) and fault.sqlstate is not None:
         return str(fault.sqlstate)[:2] not in ABOUT_THE_MOMENT
     return isinstance(fault, asyncpg.DataError) or not isinstance(fault, STORE_FAULTS)
@@ -40,8 +40,8 @@ def is_about_the_rows(fault: Exception) -> bool:
 class Projector:
     """Writes what was published; ``reached`` waits until the tables show a sequence.
 
-    Events whose rows the database refuses are set aside and tried again later, one by one. ``patient``: a database
-    that is away is waited for; else its fault is raised.
+    Events whose rows the database refuses are set aside and tried again later, one by one. ``patient``: wait for a
+    database that does not answer; otherwise raise its fault.
     """
 
     def __init__(self, projections: Projections, quarantine: Quarantine, *, patient: bool = True) -> None:
@@ -87,7 +87,7 @@ class Projector:
             await self.retry()
 
     async def flush(self) -> None:
-        """Write what has gathered. A database that is away is waited for; nothing is dropped."""
+        """Write what has gathered. Nothing is dropped."""
         waiting, self._waiting = self._waiting, []
         if waiting:
             await self._write(waiting)
@@ -95,7 +95,7 @@ class Projector:
             self._advanced.notify_all()
 
     async def retry(self) -> None:
-        """Write the events again that were refused and whose time has come."""
+        """Write events again that were refused and whose pause is over."""
         for item in self._quarantine.suspects(Loop.TABLES) & self._refused.keys():
             fault = await self._refusal([self._refused[item]], self._projections.sequence)
             if fault is None:
@@ -105,7 +105,7 @@ class Projector:
                 self._quarantine.add(Loop.TABLES, item, fault, "writing rows")
 
     async def _write(self, waiting: list[Applied]) -> None:
-        """All in one transaction; by halves where rows are refused, so that only the cause is left out."""
+        """Write all in one transaction, or by halves where rows are refused, so that only the cause is left out."""
         fault = await self._refusal(waiting, waiting[-1].event.sequence)
         if fault is None:
             return
@@ -117,7 +117,7 @@ class Projector:
         await self._leave_out(waiting[0], fault)
 
     async def _leave_out(self, applied: Applied, fault: Exception) -> None:
-        """The tables go on without the rows of an event, once the database takes anything at all."""
+        """Set an event aside, once the database accepts any write at all, and go on without its rows."""
         sequence = applied.event.sequence
         while (general := await self._refusal([], sequence)) is not None:
             # The database refuses even to note how far the tables are: no event is the cause.
@@ -130,7 +130,7 @@ class Projector:
             self._refused[item] = applied
 
     async def _refusal(self, waiting: list[Applied], sequence: int) -> Exception | None:
-        """Write rows of these events and note the sequence. Returns how the rows are refused, None once they are
+        """Write rows of these events and note the sequence. Return why the rows are refused, or None once they are
         written."""
         while True:
             try:

@@ -22,8 +22,8 @@ def event_item(event: events_pb.Event) -> Item:
 
 
 def fold_measures(measures: Measures, event: events_pb.Event, quarantine: Quarantine) -> None:
-    """Fold an event; one that fails is reported, and missing from the measures until they are folded from the log
-    again at the next start."""
+    """Fold an event. One that fails is set aside, and the measures lack it until the next start folds them from the
+    log."""
     try:
         measures.fold(event)
     except Exception as fault:
@@ -35,7 +35,7 @@ class Publication:
         self._sessions, self._watches, self._quarantine = sessions, watches, quarantine
 
     def publish(self, batch: Sequence[Applied], measures: Measures, projector: Projector) -> None:
-        """In order, each event to each reader."""
+        """Hand each event to each reader, in order. No failure leaves this function."""
         for one in batch:
             fold_measures(measures, one.event, self._quarantine)
             self._to_streams(one)
@@ -56,4 +56,4 @@ class Publication:
             try:
                 self._watches.publish(job)
             except Exception as fault:
-                self._quarantine.add(Loop.WATCHES, event_item(one.event), fault, "telling those who watch a job")
+                self._quarantine.add(Loop.WATCHES, event_item(one.event), fault, "notifying watchers of a job")

@@ -1,4 +1,4 @@
-"""Items that a loop of the market could not serve: set aside, reported, and tried again with back-off."""
+"""Set aside the items that a loop of the market could not serve, report them, and retry them with back-off."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 # Wall seconds until an item is tried again: doubled after each failure.
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 300.0
-# What failed for one moment only is reported for so long after its last failure.
+# Items of momentary loops are reported for this long after their last failure, in wall seconds.
 REPORTED_FOR_S = 300.0
-# A loop that fails without a culprit is tried again at least so often: it serves everybody.
+# The longest pause of a loop that fails without a single cause: the loop serves everybody.
 LONGEST_LOOP_BACK_OFF_S = 10.0
 
 
@@ -55,14 +55,14 @@ class Kind(StrEnum):
     LOOP = "loop"
 
 
-# Incidents of one loop about events and callers, which come without end; further ones count as the loop's own.
-# Incidents about jobs, couriers and the like are as many as the market has of them.
+# The most incidents of one loop about events and callers, whose number has no bound; further ones count as the loop's
+# own. The market bounds the number of its jobs, couriers and the like by itself.
 MOST_INCIDENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """``detail`` tells apart what can fail separately about the same thing, such as the commands of a person."""
+    """``detail`` distinguishes what can fail separately about the same subject, such as the commands of a person."""
 
     kind: Kind
     name: str
@@ -70,11 +70,11 @@ class Item:
 
 
 def loop_item(loop: Loop) -> Item:
-    """Stands for a loop that fails although no item is the cause."""
+    """Return the item that stands for a loop which fails without a single cause."""
     return Item(Kind.LOOP, loop.value)
 
 
-# Loops that do not try an item again by themselves, because it was about one moment.
+# Loops whose items concern one moment: the loops do not try them again.
 _MOMENTARY = frozenset({Loop.COMMANDS, Loop.SESSIONS, Loop.WATCHES, Loop.LOCATIONS})
 
 # What each loop does without an item, and what the operator can do.
@@ -125,7 +125,7 @@ class Incident:
         return self.item.name
 
     def sentence(self) -> str:
-        """What is wrong, what the market does about it, and what the operator can do. No personal text."""
+        """Return what is wrong, what the market does about it, and what the operator can do. Holds no personal text."""
         if self.item.kind is Kind.LOOP:
             what = f"The loop {self.loop.value!r} fails, and no single item is the cause"
         else:
@@ -139,7 +139,7 @@ class Incident:
 
 
 class Quarantine:
-    """By loop and item. ``wall_s``: monotonic seconds; ``market_us``: market time."""
+    """Incidents by loop and item. ``market_us`` returns the market time, ``wall_s`` monotonic wall seconds."""
 
     def __init__(self, market_us: Callable[[], int], wall_s: Callable[[], float] = monotonic) -> None:
         self._market_us, self._wall_s = market_us, wall_s
@@ -150,7 +150,7 @@ class Quarantine:
     def add(
         self, loop: Loop, item: Item, fault: BaseException, stage: str, *, soon: bool = False, needs_proof: bool = False
     ) -> Incident:
-        """Set an item aside, for longer each time. ``soon``: for half as long, where others are the likelier cause."""
+        """Set an item aside, for longer each time. ``soon``: for half as long, as others are the likelier cause."""
         incidents = self._incidents[loop]
         endless = item.kind is Kind.EVENT or loop is Loop.COMMANDS
         if endless and item not in incidents and len(incidents) >= MOST_INCIDENTS:
@@ -169,7 +169,7 @@ class Quarantine:
         return incident
 
     def postpone(self, loop: Loop, items: Iterable[Item]) -> None:
-        """Items that failed before, and for which there was no time now: they wait for longer too."""
+        """Lengthen the pause of items that failed before and could not be tried in time."""
         incidents = self._incidents[loop]
         for item in items:
             if item in incidents:
@@ -201,11 +201,11 @@ class Quarantine:
         return self._incidents[loop].get(item)
 
     def seconds_left(self, incident: Incident) -> float:
-        """Until the next try; 0 where it may be made."""
+        """Return the wall seconds until the next try; 0 where it may be made now."""
         return max(incident.retry_s - self._wall_s(), 0.0)
 
     def release(self, loop: Loop, items: Iterable[Item], *, proof: bool = True) -> None:
-        """The items work again. ``proof`` False: they were only part of what worked."""
+        """Remove items that work again. Without ``proof`` they were only part of what worked."""
         incidents = self._incidents[loop]
         for item in items if incidents else ():
             incident = incidents.get(item)
@@ -216,17 +216,17 @@ class Quarantine:
         return self._wall_s() - incident.retry_s > LONGEST_BACK_OFF_S
 
     def forget(self, loop: Loop, gone: Callable[[Item], bool]) -> None:
-        """Drop items that the market does not know any more."""
+        """Remove items that the market does not know any more."""
         incidents = self._incidents[loop]
         for item in [item for item in incidents if gone(item)]:
             del incidents[item]
 
     def drop(self, loop: Loop) -> None:
-        """Forget a loop's items: it begins from the start."""
+        """Remove all items of a loop that begins from the start."""
         self._incidents[loop].clear()
 
     def items(self) -> list[Incident]:
-        """All incidents that are open, the oldest first."""
+        """Return all open incidents, the oldest first."""
         until_s = self._wall_s() - REPORTED_FOR_S
         for loop in _MOMENTARY:
             incidents = self._incidents[loop]

@@ -1,4 +1,4 @@
-"""Batch rounds: opened, solved beside the calls, settled. A job or courier that fails is left out, not the round."""
+"""Run batch rounds: open, solve beside the calls, settle. A job or courier that fails is left out."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Rounds:
         self.failed = 0
 
     async def once(self) -> None:
-        """One round, without what is set aside; what makes it fail is found, set aside, and the others are served.
+        """Run one round without the items that are set aside. Where it fails, set the cause aside and run it again.
 
-        Raises DispatchError where the market is loaded anew meanwhile.
+        Raises DispatchError where the market reloads during the round.
         """
         quarantine = self._host.quarantine
         if quarantine.has(Loop.ROUND):
@@ -62,7 +62,7 @@ class Rounds:
             await self._serve(left_out)
 
     async def _serve(self, left_out: frozenset[Item]) -> None:
-        """Solve, again where offers cannot be made: whose partner is set aside finds another in the same round."""
+        """Run the round, again where offers cannot be made: the partners of an item set aside find others at once."""
         for last in (*(False,) * MOST_REPETITIONS, True):
             unfilled = await self._serve_once(left_out, last=last)
             if not unfilled or last:
@@ -82,8 +82,8 @@ class Rounds:
     # --- a round
 
     async def _serve_once(self, left_out: frozenset[Item], *, last: bool) -> frozenset[Item]:
-        """One round. Returns what is set aside because its offers cannot be made; the round is then not settled, unless
-        it is the ``last`` try: it is settled without these offers."""
+        """Run the round once. Return the items that are set aside because their offers cannot be made; the round is not
+        settled then, except on the ``last`` try, which settles it without these offers."""
         host, tried = self._host, self._host.quarantine.suspects(Loop.ROUND) - left_out
         now = host.clock.now()
         round_ = self._opened(self._set_aside(left_out), now)
@@ -119,7 +119,7 @@ class Rounds:
         return host.market.problem(host.moved(numbers), now, set_aside)
 
     def _set_aside_causes(self, broken: Iterable[Unfilled]) -> frozenset[Item]:
-        """The jobs and couriers whose offers cannot be made."""
+        """Set aside and return the jobs and couriers whose offers cannot be made."""
         found = set()
         for one in broken:
             both = bool(one.jobs and one.couriers)
@@ -132,7 +132,7 @@ class Rounds:
         return frozenset(found)
 
     def _release(self, tried: frozenset[Item], events: Iterable[events_pb.Event]) -> None:
-        """Items that were part of a round that worked; those that failed in an offer must have been offered."""
+        """Release items that were part of a round that worked; those that failed in an offer must have been offered."""
         quarantine = self._host.quarantine
         if tried:
             offered = {item for event in events for item in of_offer(event)}
@@ -142,7 +142,7 @@ class Rounds:
     # --- the solver
 
     async def _solve(self, round_: Round) -> Assignment:
-        """In the solver processes; greedily here, where they gave no answer at all."""
+        """Solve in the solver processes; greedily in a thread where they give no answer."""
         limit = span(self._host.market.state.policy.matching.solve_limit) / SECOND
         try:
             assignment = await asyncio.wrap_future(self._solver.submit(round_.problem, limit))
@@ -167,7 +167,7 @@ class Rounds:
     # --- the search for what makes a round fail
 
     async def _search(self, held: frozenset[Item]) -> frozenset[Item]:
-        """What to leave out, so that the others can be served: each item that fails is set aside."""
+        """Set aside each item that fails; return the items to leave out, so that the others can be served."""
         host = self._host
         state = host.market.state
         jobs = dict.fromkeys(state.queue)

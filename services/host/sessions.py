@@ -142,7 +142,7 @@ class Sessions:
                 session.send(message)
 
     def drop(self, courier_id: str) -> None:
-        """Forget a courier who was erased."""
+        """Forget a courier who is erased, and end the stream."""
         session = self._by_courier.pop(courier_id, None)
         if session is not None and session.stream is not None:
             session.stream.end()

@@ -60,7 +60,7 @@ def save_snapshot(dsn: str, market_id: str, epoch: int, sequence: int, networks:
 
 
 def _measures_of(kept: str) -> Measures | None:
-    """None where the snapshot has no measures that can be used: the next start folds them from the log."""
+    """Return None where the snapshot has no measures that can be used: the next start folds them from the log."""
     try:
         return Measures.from_json(kept)
     except ValueError:
@@ -68,7 +68,7 @@ def _measures_of(kept: str) -> Measures | None:
 
 
 def _folded(measures: Measures | None, event: events_pb.Event) -> Measures | None:
-    """None where the event cannot be folded; the market, which fails alike, has reported it."""
+    """Return None where the event cannot be folded; the market's own fold fails as well, and reports it."""
     if measures is None:
         return None
     try:

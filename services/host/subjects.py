@@ -1,4 +1,4 @@
-"""Whom and what events and commands are about, for setting aside the cause of a failure."""
+"""Map events and commands to the items that they are about, to set aside the cause of a failure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KIND_OF_DUE = {
 
 
 def people_of(event: events_pb.Event) -> list[str]:
-    """Ids of the people whom an event names first."""
+    """Return the ids of the people whom an event names first."""
     body = getattr(event, event.WhichOneof("body"))
     return [name for name in (_value(read, body) for read in _PEOPLE) if name]
 
@@ -57,18 +57,18 @@ def courier(courier_id: str) -> Item:
 
 
 def due_item(entry: tuple[Due, str]) -> Item:
-    """An entry of the queue of what falls due."""
+    """Return the item of an entry of the due queue."""
     kind, name = entry
     return Item(KIND_OF_DUE[kind], name, kind.name.lower())
 
 
 def entry_of_item(item: Item) -> tuple[Due, str]:
-    """The reverse of ``due_item``."""
+    """Return the entry of an item; the reverse of ``due_item``."""
     return Due[item.detail.upper()], item.name
 
 
 def of_offer(event: events_pb.Event) -> list[Item]:
-    """Jobs and courier of an event of a round; none of the round's own event."""
+    """Return the jobs and the courier of an offer's event; nothing for other events of a round."""
     match event.WhichOneof("body"):
         case "offer_made":
             offer = event.offer_made.offer
@@ -80,11 +80,11 @@ def of_offer(event: events_pb.Event) -> list[Item]:
 
 
 def of_courier(event: events_pb.Event) -> list[Item]:
-    """The courier whom an event is about, or nobody."""
+    """Return the courier whom an event is about, or nothing."""
     return [courier(name) for name in people_of(event)[:1]]
 
 
 def of_due(event: events_pb.Event) -> Iterable[Item]:
-    """The entries that an event answers."""
+    """Return the due entries that an event settles."""
     found = entry_of(event)
     return () if found is None else [due_item((kind, found[1])) for kind in sorted(found[0])]

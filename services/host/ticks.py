@@ -1,5 +1,4 @@
-"""What the market does by itself between rounds: time-outs, surge, silent couriers, queue zones. What fails on one item
-leaves that item out."""
+"""Run what falls due between rounds: time-outs, surge, silent couriers, queue zones. An item that fails is left out."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 # Market seconds between looks for silent couriers.
 SILENCE_CHECK_S = 5
 
-# Wall seconds: the other loops of the tick wait for it.
+# Wall seconds of one search; the other loops of the tick wait for it.
 TICK_SEARCH_LIMIT_S = 1.0
 
 # Events of a loop without the items given; raises where they cannot be decided.
@@ -40,7 +39,7 @@ class Ticks:
         self._check_silence_us = 0
 
     async def once(self, now: int) -> None:
-        """All that is to be done at this moment of market time. No exception leaves it."""
+        """Run every loop that is due at ``now`` (market time, microseconds). No exception leaves it."""
         await self._guarded(Loop.LOCATIONS, self.drain_locations, now, accepting=False)
         await self._guarded(Loop.DUE, self.due, now)
         await self._guarded(Loop.SURGE, self.surge, now)
@@ -52,7 +51,8 @@ class Ticks:
     async def _guarded(
         self, loop: Loop, work: Callable[[int], Awaitable[None]], now: int, *, accepting: bool = True
     ) -> None:
-        """A loop that fails for no single item pauses, and the others go on. ``accepting``: it needs the market."""
+        """Run a loop. One that fails without a single cause pauses, and the others go on. ``accepting``: it needs a
+        market that accepts commands."""
         quarantine = self._host.quarantine
         itself = loop_item(loop)
         if (accepting and not self._host.accepting) or itself in quarantine.held(loop):
@@ -69,7 +69,7 @@ class Ticks:
     async def _decided(
         self, loop: Loop, stage: str, decide: Decide, items: Callable[[], Sequence[Item]], served: Iterable[Item]
     ) -> tuple[list[events_pb.Event], frozenset[Item]]:
-        """Events of a loop without the items that fail, which are set aside; and the suspects that did not fail.
+        """Return the events of a loop without the items that fail, which are set aside, and the suspects that work.
 
         ``items``: all that may be the cause, asked for after a failure only. ``served``: those of the suspects that
         the events are about.

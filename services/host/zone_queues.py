@@ -21,12 +21,12 @@ class ZoneQueues:
         self._generation = -1
 
     def needed(self) -> bool:
-        """Whether there is a queue zone, or somebody in the queue of one that was."""
+        """Return whether there is a queue zone, or a courier in the queue of a former one."""
         state = self._host.market.state
         return bool(state.zones.queue_names or state.zone_queues)
 
     def items(self) -> list[Item]:
-        """The couriers and zones that are looked at."""
+        """Return the couriers and zones that an observation covers."""
         state = self._host.market.state
         couriers = [courier(state.columns.ids[number]) for number in state.columns.available_numbers().tolist()]
         return [*couriers, *(Item(Kind.ZONE, name) for name in state.zones.queue_names)]
@@ -38,7 +38,7 @@ class ZoneQueues:
         return item.kind is Kind.COURIER and item.name not in state.numbers
 
     def observed(self, now_us: int, left_out: frozenset[Item] = frozenset()) -> list[events_pb.Event]:
-        """Look where the free couriers are; those who come, stay and leave, as events.
+        """Return the events of free couriers who come into queue zones, stay, and leave, by their live positions.
 
         Couriers who are left out, and those who wait in a zone that is left out, keep their places.
         """

@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a time and a size, and never unpacked."""
+"""Read the bodies of requests within a limit of time and size, without unpacking them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ async def body_of(request: web.Request, largest: int) -> bytes:
                 if len(body) > largest:
                     raise _too_large(largest, len(body))
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text="the body did not come in time\n") from None
+        raise web.HTTPRequestTimeout(text="the body was not complete in time: send the request again\n") from None
     except web.RequestPayloadError:
-        raise web.HTTPBadRequest(text="the body is not whole\n") from None
+        raise web.HTTPBadRequest(text="the body is not complete: send the request again\n") from None
     return bytes(body)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-# A request in progress makes room for another connection only after so many seconds, and only if its sender is unknown.
+# Seconds after which a request in progress may make room for another connection, if it carries no valid token.
 SPARED_S = 5.0
 
 
@@ -22,12 +22,12 @@ class HttpLimits:
     whole, from the connection or from their first byte; ``body_s`` for its body; ``idle_s`` between two requests;
     ``request_s`` for a whole request with its answer, live feeds aside."""
 
-    connections: int = 1024
-    per_address: int = 256
-    header_s: float = 10.0
-    body_s: float = 10.0
-    idle_s: float = 75.0
-    request_s: float = 60.0
+    connections: int
+    per_address: int
+    header_s: float
+    body_s: float
+    idle_s: float
+    request_s: float
 
 
 class Phase(Enum):
@@ -53,7 +53,7 @@ class Entry:
 
 
 class Connections:
-    """At a limit the connection that waits longest makes room: one who only holds connections keeps nobody out."""
+    """At a limit, the connection that has waited longest is closed, so that idle connections keep no new one out."""
 
     def __init__(self, limits: HttpLimits, count_refused: Callable[[str], None]) -> None:
         self.limits = limits
@@ -65,7 +65,7 @@ class Connections:
         return len(self._entries)
 
     def admit(self, address: str) -> Entry | None:
-        """Return the entry of a new connection, or None where nobody can make room for it."""
+        """Return the entry of a new connection, or None where no other connection may be closed for it."""
         if self._addresses[address] >= self.limits.per_address:
             self._count_refused("connections_per_address")
             if not self.make_room(address):
@@ -87,7 +87,7 @@ class Connections:
                 del self._addresses[entry.address]
 
     def make_room(self, address: str | None = None) -> bool:
-        """End the connection, of the address or of all, that can best be missed; return whether there was one."""
+        """Close the most dispensable connection, of the address or of all; return whether there was one."""
         now_s = monotonic()
         candidates = [one for one in self._entries if address is None or one.address == address]
         best = max(candidates, key=lambda one: _dispensable(one, now_s), default=None)
@@ -97,7 +97,7 @@ class Connections:
         return True
 
     def sweep(self) -> None:
-        """End the connections that have had their time."""
+        """Close the connections whose phase has lasted longer than its limit."""
         now_s, limits = monotonic(), self.limits
         allowed_s = {Phase.HEADERS: limits.header_s, Phase.IDLE: limits.idle_s, Phase.SERVING: limits.request_s}
         for entry in list(self._entries):
@@ -110,7 +110,7 @@ class Connections:
 
 
 def _dispensable(entry: Entry, now_s: float) -> tuple[int, float]:
-    """How well a connection can be missed; 0 not at all."""
+    """Return how dispensable a connection is: a class, 0 for one that must stay, and its waiting time in seconds."""
     waited_s = now_s - entry.since_s
     if entry.phase is Phase.HEADERS:
         return 3, waited_s
@@ -122,7 +122,7 @@ def _dispensable(entry: Entry, now_s: float) -> tuple[int, float]:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's side of a connection, which reports what it is doing."""
+    """aiohttp's handler of a connection, which keeps the phase in its entry."""
 
     __slots__ = ("entry",)
 

@@ -1,4 +1,4 @@
-"""Accepts the HTTP port's connections, no faster than they can be served, and never out of files."""
+"""Accept the HTTP port's connections, within the limits of connections and open files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Listener:
         return port
 
     async def stop(self) -> None:
-        """Accept nothing more; the connections that there are stay."""
+        """Accept no more connections; the open ones stay."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -91,7 +91,7 @@ class Listener:
             await asyncio.sleep(0)
 
     async def _take(self, taken: socket.socket, entry: Entry) -> None:
-        """Make the connection, by TLS where there is a certificate."""
+        """Set the connection up, with TLS where there is a certificate."""
         loop = asyncio.get_running_loop()
         connection = Connection(entry, self._connections, self._server, loop)
         limit_s = HANDSHAKE_S if self._tls is not None else None

@@ -73,5 +73,5 @@ def _handler(
 
 
 def _reason(fault: Exception) -> str:
-    """What a parser says, in characters that every answer can hold and at most LONGEST_REASON of them."""
+    """Return the parser's message in printable ASCII, at most LONGEST_REASON characters."""
     return str(fault).encode("ascii", "backslashreplace").decode("ascii")[:LONGEST_REASON]

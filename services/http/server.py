@@ -68,7 +68,7 @@ class HttpServer:
             ]
         )
         check_pages(app)
-        # A request whose client has gone is not worked on any more.
+        # Stop the work on a request whose client has gone.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         self._listener: Listener | None = None
         self.port = 0
@@ -129,7 +129,7 @@ class HttpServer:
 
 
 def page_of(resource: web.AbstractResource | None) -> str:
-    """Return the path of a route as the table of who may read what has it."""
+    """Return the path of a route as a key of the access table."""
     return "" if resource is None else resource.canonical[1:]
 
 

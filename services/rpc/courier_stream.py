@@ -24,12 +24,12 @@ from services.rpc.requests import named_request
 
 # Locations are acknowledged together, this often.
 ACK_EVERY_S = 0.05
-# As the contract has it. Locations, which come most often, are checked in columns and by this alone.
+# The largest number in the contract. Locations, which come most often, are checked by it and in columns alone.
 LARGEST_NUMBER = 1_000_000_000_000
 SLOW_READER_GRACE_S = 10.0
-# A stream without a hello is ended.
+# Seconds until the first message, the hello, must be there.
 HELLO_LIMIT_S = 10.0
-# After a batch beyond the limit nothing is read for so long, twice as long after the next one, and so on.
+# Seconds without reading after a batch beyond the limit, doubled after each further one in a row.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_DOUBLINGS = 0.1, 2.0, 5
 
 decode = decoder(pb.ConnectRequest)
@@ -50,7 +50,7 @@ class CourierStream:
 
     async def run(self) -> None:
         hello = await self._hello()
-        # Attached before anything else is awaited: a connection that comes a moment later takes over from this one.
+        # Attach before anything else is awaited: a connection that comes a moment later takes over from this one.
         self._session = self._host.sessions.open(hello.courier_id, hello.resume_token, self._stream)
         try:
             await self._serve(hello)
@@ -59,10 +59,10 @@ class CourierStream:
                 self._session.stream = None
 
     async def _serve(self, hello: pb.Hello) -> None:
-        """Welcome, then messages both ways until either side ends, or the reader is too slow, or is taken over."""
+        """Send the welcome, then messages both ways, until a side ends, the reader is slow, or another takes over."""
         stream = self._stream
         overflow, taken_over = (asyncio.create_task(event.wait()) for event in (stream.overflow, stream.taken_over))
-        # What ends the stream while neither side is at fault with it.
+        # Events that end the stream although both sides could go on.
         ends = {overflow, taken_over}
         reader = asyncio.create_task(self._read(hello))
         writer = asyncio.create_task(self._write())
@@ -160,13 +160,13 @@ class CourierStream:
                 await self._message(request)
 
     async def _afford(self, cost: int) -> None:
-        """Charge a message as so many calls of the caller. Wait until there are as many: what is not read meanwhile
-        keeps the app from sending more."""
+        """Charge a message as ``cost`` calls of the caller, and wait until the caller has them. Nothing is read during
+        the wait, so the app cannot send more."""
         while wait_s := self._limits.message_wait_s(self._caller, cost):
             await asyncio.sleep(min(wait_s, LONGEST_PAUSE_S))
 
     async def _pause(self) -> None:
-        """Read nothing for a while after positions beyond the limit, longer each time in a row."""
+        """Read nothing for a while after positions beyond the limit, longer after each further batch in a row."""
         await asyncio.sleep(min(FIRST_PAUSE_S * 2**self._refusals, LONGEST_PAUSE_S))
         self._refusals = min(self._refusals + 1, MOST_DOUBLINGS)
 

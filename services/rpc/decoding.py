@@ -1,4 +1,4 @@
-"""Bytes to messages, without an exception for bytes that are none."""
+"""Decode messages, and return a value instead of an exception for bytes that are no message."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ MALFORMED = Malformed()
 
 
 def decoder(message_class: type[M]) -> Callable[[bytes], M | Malformed]:
+    """Return a function that decodes a message of the class; MALFORMED where it cannot."""
+
     def decode(data: bytes) -> M | Malformed:
         try:
             found: M = message_class.FromString(data)

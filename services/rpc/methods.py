@@ -86,12 +86,12 @@ class Door(grpc.GenericRpcHandler):
 
 
 class _Refusals:
-    """Handlers that end a call unread. As streams: one that answers does not wait for the request."""
+    """Handlers that end a call unread. They are streams, which can answer before the request arrives."""
 
     def __init__(self, metrics: MethodMetrics) -> None:
         self._metrics = metrics
         text = "the service has as much to do as it can do well: come back later"
-        # With delays that keep those who come back from coming all at once.
+        # The delays differ, so that the clients do not come back all at once.
         statuses = (errors.status_of(Exhausted("OVERLOADED", text, delay_s)) for delay_s in RETRY_DELAYS_S)
         self._overloaded = itertools.cycle([self.of(status) for status in statuses])
 
@@ -159,7 +159,7 @@ class _Method:
                     answers = self._implementation(self._checked(call, data))
                     while (answer := await self._next(answers, call)) is not None:
                         if slot is not None:
-                            # What is expensive is done: a slow reader keeps nobody else from it.
+                            # The expensive part is done: a slow reader must not hold the slot.
                             slot.release()
                         yield answer
 

@@ -118,7 +118,7 @@ class OversightService:
         return await self._host.read(view)
 
     async def list_attention(self, call: pb.ListAttentionRequest) -> pb.ListAttentionResponse:
-        """What needs an operator's eye now, the oldest first."""
+        """Return what needs an operator's attention now, the oldest first."""
         size, skip = call.page_size or DEFAULT_PAGE, page_position(call.page_token) or 0
         found = [item for item in attention(self._host) if call.kind in (pb.ATTENTION_KIND_UNSPECIFIED, item.kind)]
         more = page_token(skip + size) if len(found) > skip + size else ""

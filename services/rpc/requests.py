@@ -41,7 +41,7 @@ def page_token(position: int) -> str:
 
 
 def page_token_of(place: lookups.DecisionPlace) -> str:
-    """For decisions, several of which share a sequence."""
+    """Return the page token of a place among decisions, several of which share a sequence."""
     data = pack((str(place.sequence), str(place.kind), place.decision_id))
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 

@@ -35,7 +35,7 @@ OPTIONS = (
 # Metadata of a call: a token, and what libraries add.
 LARGEST_METADATA = 16 * 1024
 CALLS_OF_A_CONNECTION = 1_000
-# Streams of health and reflection, which need no token.
+# Open streams of health and reflection, which need no token.
 MOST_OPEN = 500
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -56,9 +56,9 @@ class RpcServer:
         address: str,
         entrance: Entrance,
         largest_message: int,
-        credentials: grpc.ServerCredentials | None = None,
-        guarded: frozenset[str] = frozenset(),
-        connections: int = 20_000,
+        credentials: grpc.ServerCredentials | None,
+        guarded: frozenset[str],
+        connections: int,
     ) -> None:
         options = (
             *OPTIONS,
@@ -107,7 +107,7 @@ class RpcServer:
 
 
 class OpenToAll:
-    """Places for streams that need no token: strangers cannot hold as many as they like."""
+    """Limits how many streams that need no token are open at a time."""
 
     def __init__(self, places: int) -> None:
         self._places, self._taken = places, 0

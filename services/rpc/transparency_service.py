@@ -83,7 +83,7 @@ class TransparencyService:
             yield pb.ExportMyDataResponse(chunk=chunk)
 
     async def erase_my_data(self, call: pb.EraseMyDataRequest) -> pb.EraseMyDataResponse:
-        """A repetition is answered like the first call, though the name is gone."""
+        """Erase the person; a repetition is answered like the first call, although the name is gone."""
         request = request_of(call)
         erasure = await self._erasures.erase(request, call.person_id)
         return pb.EraseMyDataResponse(pseudonym=erasure.pseudonym, events=erasure.events)

@@ -262,7 +262,7 @@ async def test_more_than_a_few_do_not_wait(lives, monkeypatch) -> None:
     host = await lives.begin()
     await leave_traces(host, "p-0")
     await leave_traces(host, "p-1")
-    monkeypatch.setattr(erasures, "WAITING", 1)
+    monkeypatch.setattr(erasures, "UNDER_WAY", 1)
     first = asyncio.create_task(lives.erase("p-0"))
     await asyncio.sleep(0)
     with pytest.raises(Exhausted):

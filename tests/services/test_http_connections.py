@@ -15,7 +15,7 @@ from services.http import connections
 from services.http.connections import Connections, Entry, HttpLimits, Phase
 from services.http.live.seats import Plan, Row, Seats
 
-LIMITS = HttpLimits(connections=8, per_address=4, header_s=10, idle_s=20, request_s=60)
+LIMITS = HttpLimits(connections=8, per_address=4, header_s=10, body_s=10, idle_s=20, request_s=60)
 
 
 class Held:

@@ -17,7 +17,7 @@ PLOTLY = "plotly.min.js"
 # Plotly sets styles on what it draws.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'"
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
-# Of all routes, as aiohttp spells them without the first slash.
+# The paths of all routes of this module, without the first slash.
 PATHS = frozenset({"", "me", f"assets/{PLOTLY}", "assets"})
 A_DAY = "public, max-age=86400"
 

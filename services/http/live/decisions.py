@@ -25,7 +25,7 @@ from services.host.market_host import MarketHost
 EVENTS_BACK = 300
 LISTED = 24
 MINUTE_S = 60
-# As the contract spells ids.
+# The pattern of ids in the contract.
 DECISION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 SEE_ALL = (OPERATOR, "reviewer")
 

@@ -29,7 +29,7 @@ from services.telling import where
 EVERY_S = 1.0
 # Of the event loop's time, drawing takes a twentieth at most: pictures of a large market come more rarely.
 LARGEST_SHARE = 1 / 20
-# A viewer who does not read is sent away.
+# Seconds that sending a picture may take; the feed of a viewer who does not read ends.
 SEND_LIMIT_S = 10.0
 # A worker's page asks anew at the latest after so many seconds.
 WORKER_EVERY_S = 5.0

@@ -1,4 +1,4 @@
-"""Seats at the live feeds, reserved by role: strangers never take those of workers, workers never those of staff."""
+"""Seats at the live feeds, reserved by role: no group of viewers takes the seats of another."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from services.auth.access import OFFICE
 from services.auth.caller import Caller
 
 RETRY_S = 5
+# Live feeds of one client or courier.
+OF_ONE_PERSON = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``seats`` of the row, ``each`` of one person, or of one address for those who have no token."""
+    """``seats``: of all viewers of the row. ``each``: of one person, or of one address for viewers without a token."""
 
     seats: int
     each: int
@@ -25,8 +27,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    anonymous: Row = Row(100, 50)
-    people: Row = Row(300, 4)
+    """``anonymous``: viewers without a token. ``people``: clients and couriers. ``staff``: privileged roles."""
+
+    anonymous: Row
+    people: Row
     staff: Row = Row(100, 10)
 
 
