@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dispatcher import commands, policy
 from dispatcher.errors import PolicyError
 from dispatcher.market import Market, MovedCouriers
-from dispatcher.times import SECOND
-from geo.units import to_e7
+from dispatcher.market.decide import nudges
+from dispatcher.market.decide.drafts import Drafts
+from dispatcher.pricing.surge import SurgeField
+from dispatcher.times import SECOND, span
+from geo.cells import cell_at, cell_name, cells_at, centre_of
+from geo.travel import TravelTime
+from geo.units import Floats, to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import Applied
@@ -117,3 +127,69 @@ def test_nudges_without_surge_are_no_policy() -> None:
         policy.parse(
             'extends = "cargo"\n[nudges]\nmin_multiplier_percent = 120\nreach = "60s"\nvalid_for = "60s"', "own"
         )
+
+
+def test_a_tick_compares_couriers_with_hot_cells_nearby_only() -> None:
+    bench = Bench(policy.load("city"))
+    for number in range(20):
+        bench.online(f"courier-{number}", at=(QUIET[0] + number / 1000, QUIET[1]))
+    rng = np.random.default_rng(1)
+    places = np.concatenate([rng.uniform(-80, 80, (5_000, 2)), np.array(BUSY) + rng.uniform(-0.1, 0.1, (2_000, 2))])
+    make_hot(bench, places)
+    assert bench.market.state.travel is not None
+    bench.market.state.travel = counting = CountingTravel(bench.market.state.travel)
+    drafts = Drafts(bench.market.state, bench.now)
+    nudges.update(bench.market.state, MovedCouriers.none(), bench.now, drafts)
+    assert drafts.events, "some stand in a quiet cell"
+    assert counting.legs_asked <= 20 * nudges.NEAREST_CELLS
+
+
+@given(
+    places=st.lists(st.tuples(st.floats(40.70, 40.80), st.floats(-74.03, -73.93)), min_size=1, max_size=12),
+    percents=st.lists(st.sampled_from([110, 150, 150, 200]), min_size=12, max_size=12),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_highest_multiplier_within_reach_is_chosen_and_the_nearest_of_equals(
+    places: list[tuple[float, float]], percents: list[int]
+) -> None:
+    bench = Bench(policy.load("city"))
+    bench.online("bo", at=QUIET)
+    state = bench.market.state
+    assert state.travel is not None
+    make_hot(bench, np.array(places), percents)
+    drafts = Drafts(state, bench.now)
+    nudges.update(state, MovedCouriers.none(), bench.now, drafts)
+    own = state.surge.percent_of(cell_at(*QUIET, state.policy.surge.resolution))
+    expected = []
+    for cell, percent in zip(state.surge.cells.tolist(), state.surge.percent.tolist(), strict=True):
+        _, seconds = state.travel.leg(*QUIET, *centre_of(cell), bench.now / SECOND)
+        hot = percent >= state.policy.nudges.min_multiplier_percent and percent > own
+        if hot and seconds * SECOND <= span(state.policy.nudges.reach):
+            expected.append((-percent, seconds, cell_name(cell)))
+    sent = [event.nudge_sent.nudge.cell for event in drafts.events]
+    assert sent == [min(expected)[2]] if expected else not sent
+
+
+def make_hot(bench: Bench, places: Floats, percents: list[int] | None = None) -> None:
+    """Let surge be in force at these places, latitude and longitude."""
+    state = bench.market.state
+    cells = np.unique(cells_at(places[:, 0], places[:, 1], state.policy.surge.resolution))
+    percent = np.resize(np.array(percents or [200], np.int64), cells.size)
+    none = np.zeros(cells.size, np.int64)
+    surging = dict(zip(cells.tolist(), percent.tolist(), strict=True))
+    state.surge = SurgeField(cells, none, none, percent, bench.now, 1, surging)
+
+
+class CountingTravel:
+    """A travel model that counts the legs that it is asked for."""
+
+    def __init__(self, travel: TravelTime) -> None:
+        self._travel, self.legs_asked = travel, 0
+
+    def legs(self, *columns: Any) -> Any:
+        found = self._travel.legs(*columns)
+        self.legs_asked += found[0].size
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._travel, name)

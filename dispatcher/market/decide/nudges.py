@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, duration, micros, rounded_us, span, timestamp
 from geo.cells import cell_at, cell_name, cells_at, centre_of
-from geo.units import E7, Ints, from_e7_array
+from geo.travel import TravelTime
+from geo.units import E7, Floats, Ints, from_e7_array
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
 
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
+
+# Hot cells that each courier is compared with at a tick: clients can make as many cells hot as they place jobs.
+NEAREST_CELLS = 256
 
 FOLLOWED, NOT_FOLLOWED = courier_pb.NUDGE_OUTCOME_FOLLOWED, courier_pb.NUDGE_OUTCOME_NOT_FOLLOWED
 TOOK_JOB, WENT_OFFLINE = courier_pb.NUDGE_OUTCOME_TOOK_JOB, courier_pb.NUDGE_OUTCOME_WENT_OFFLINE
@@ -65,7 +70,7 @@ def _send(
     state: MarketState, latitude: Ints, longitude: Ints, now_us: int, drafts: Drafts, set_aside: SetAside
 ) -> None:
     """To each courier who may be told: of the cell with the highest multiplier within reach, the nearest among equals,
-    where it beats the one that they are in."""
+    where it beats the one that they are in. Of many cells within reach only the NEAREST_CELLS count."""
     policy, resolution = state.policy.nudges, state.policy.surge.resolution
     field = state.surge.without(set_aside.cells)
     hot = np.flatnonzero(field.percent >= policy.min_multiplier_percent)
@@ -79,28 +84,44 @@ def _send(
     numbers = np.array([state.numbers[courier_id] for courier_id in couriers], np.int64)
     here = from_e7_array(latitude[numbers]), from_e7_array(longitude[numbers])
     centres = np.array([centre_of(cell) for cell in field.cells[hot].tolist()])
-    # Shape (couriers, cells).
-    _, seconds = state.travel.legs(
-        here[0][:, None], here[1][:, None], centres[None, :, 0], centres[None, :, 1], now_us / SECOND
-    )
     own = np.array([field.percent_of(cell) for cell in cells_at(*here, resolution).tolist()])
-    gain = np.where(seconds * SECOND <= span(policy.reach), field.percent[hot][None, :] - own[:, None], 0)
-    # Travel times stay below a day, so that they only order equals.
-    best = np.argmax(gain - seconds / 86_400, axis=1)
-    for row in np.flatnonzero(gain[np.arange(best.size), best] > 0).tolist():
-        chosen = best[row]
+    courier, cell, seconds = _within_reach(state.travel, here, centres, span(policy.reach), now_us)
+    gain = field.percent[hot][cell] - own[courier]
+    # By courier, the highest multiplier first, among equals the nearest.
+    order = np.lexsort((seconds, -gain, courier))
+    order = order[np.diff(courier[order], prepend=-1) != 0]
+    for best in order[gain[order] > 0].tolist():
+        row, chosen = int(courier[best]), int(cell[best])
         nudge = courier_pb.Nudge(
             courier_id=couriers[row],
             kind=courier_pb.NUDGE_KIND_SURGE,
             cell=cell_name(int(field.cells[hot[chosen]])),
             centre=types_pb.Position(latitude=centres[chosen, 0], longitude=centres[chosen, 1]),
             multiplier_percent=int(field.percent[hot[chosen]]),
-            travel_duration=duration(rounded_us(float(seconds[row, chosen]) * SECOND)),
+            travel_duration=duration(rounded_us(float(seconds[best]) * SECOND)),
             expire_time=timestamp(now_us + span(policy.valid_for)),
             policy_version=state.policy.version,
         )
         event = drafts.add(nudge_sent=events_pb.NudgeSent(nudge=nudge))
         event.nudge_sent.nudge.nudge_id = drafts.new_id("nudge", event)
+
+
+def _within_reach(
+    travel: TravelTime, here: tuple[Floats, Floats], centres: Floats, reach_us: int, now_us: int
+) -> tuple[Ints, Ints, Floats]:
+    """Pairs of couriers and cells within reach, three columns: row in ``here``, row in ``centres``, seconds of travel.
+
+    ``centres``, shape (n, 2): latitude and longitude.
+    """
+    at_s = now_us / SECOND
+    tree = cKDTree(travel.embed(centres[:, 0], centres[:, 1]))
+    most, radius = min(NEAREST_CELLS, len(centres)), travel.radius(reach_us / SECOND, at_s)
+    _, near = tree.query(travel.embed(*here), k=[*range(1, most + 1)], distance_upper_bound=radius)
+    courier, place = np.nonzero(near < len(centres))
+    cell = near[courier, place]
+    _, seconds = travel.legs(here[0][courier], here[1][courier], centres[cell, 0], centres[cell, 1], at_s)
+    reached = seconds * SECOND <= reach_us
+    return courier[reached], cell[reached], seconds[reached]
 
 
 def _may_be_told(state: MarketState, told_before_us: int) -> list[str]:
