@@ -19,6 +19,7 @@ from dispatcher.errors import NotFound, StaleWriter
 from dispatcher.log.rewriting import write_changed
 from dispatcher.log.sql import query
 from dispatcher.market.renaming import Touched
+from dispatcher.messages import copied
 from dispatcher.redaction import SEPARATOR, Erased, redacted
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -67,12 +68,12 @@ def redact(rows: Iterable[tuple[int, bytes]], erased: Erased) -> Found:
     found = Found()
     for sequence, body in rows:
         event = events_pb.Event.FromString(body)
-        key = event.request.call_key or event.request.key
+        request = copied(event.request)
         new = redacted(event, erased).SerializeToString()
         if new != body:
             found.sequences.append(sequence)
             found.bodies.append(new)
-            found.touched.note(key, event)
+            found.touched.note(request, event)
     return found
 
 

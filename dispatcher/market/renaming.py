@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dispatcher.event_subjects import jobs_of
-from dispatcher.market.state import Due, MarketState
+from dispatcher.market import lifecycle
+from dispatcher.market.state import ClosedOffer, Due, MarketState
 from dispatcher.messages import copied
 from dispatcher.redaction import KINDS_OF_PEOPLE, Erased, redacted
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import job_pb2 as job_pb
 from ratings.book import RatingBook
 
 Kept = TypeVar("Kept")
+# Records that are copied in one go.
+SLICE = 50
 # Bodies with a review_id of their own, beside those that hold the review.
 _OF_REVIEWS = frozenset({"review_statement_added", "review_claimed", "review_opinion_given"})
 
@@ -34,8 +38,8 @@ class Touched:
     accounts: set[str] = field(default_factory=set)
     requests: dict[bytes | str, bytes] = field(default_factory=dict)
 
-    def note(self, key: bytes | str, event: events_pb.Event) -> None:
-        """``key``: of the event's request before the person was renamed; the event is as it is afterwards."""
+    def note(self, before: events_pb.Request, event: events_pb.Event) -> None:
+        """``before``: the event's request before the person was renamed; the event is as it is afterwards."""
         body = event.WhichOneof("body")
         self.jobs.update(jobs_of(event))
         if body == "offer_made":
@@ -48,8 +52,8 @@ class Touched:
             self.reviews.add(getattr(event, body).review_id)
         elif body == "standing_changed":
             self.accounts.add(event.standing_changed.change.person_id)
-        if event.HasField("request"):
-            self.requests[key] = event.request.SerializeToString()
+        if event.request != before:
+            self.requests[before.call_key or before.key] = event.request.SerializeToString()
 
     def update(self, more: Touched) -> None:
         self.jobs |= more.jobs
@@ -59,12 +63,70 @@ class Touched:
         self.requests |= more.requests
 
 
-def rename_person(state: MarketState, erased: Erased, touched: Touched) -> None:
-    """Take time in proportion to what the market keeps of the person, and to its couriers."""
+@dataclass(slots=True)
+class Prepared:
+    """What is renamed before the moment in which memory follows the log, as copies: jobs that have ended and closed
+    offers, of which there may be tens of thousands. No event changes them any more but those that name the person.
+
+    ``rest``: what is renamed in that moment.
+    """
+
+    jobs: dict[str, job_pb.Job] = field(default_factory=dict)
+    closed_offers: dict[str, ClosedOffer] = field(default_factory=dict)
+    rest: Touched = field(default_factory=Touched)
+
+    def prepare(self, state: MarketState, erased: Erased, touched: Touched) -> Iterator[None]:
+        """Copy the records, and yield after each slice: the market may go on in between."""
+        self.rest = replace(touched, jobs=set(), offers=set(_common(touched.offers, state.offers)))
+        for job_ids in _slices(touched.jobs):
+            for job in (state.jobs[job_id] for job_id in job_ids if job_id in state.jobs):
+                if job.state in lifecycle.TERMINAL:
+                    self.jobs[job.job_id] = redacted(copied(job), erased)
+                else:
+                    self.rest.jobs.add(job.job_id)
+            yield
+        for offer_ids in _slices(touched.offers):
+            for offer_id in offer_ids:
+                closed = state.closed_offers.get(offer_id)
+                if closed is not None:
+                    self.closed_offers[offer_id] = replace(closed, courier_id=erased.renamed(closed.courier_id))
+            yield
+
+    def put_into(self, state: MarketState, later: Touched) -> Touched:
+        """Replace the records that are still in memory, and that no later event has touched. Return what is left."""
+        for job_id in {*_common(later.jobs, self.jobs), *(self.jobs.keys() - state.jobs.keys())}:
+            del self.jobs[job_id]
+        for offer_id in self.closed_offers.keys() - state.closed_offers.keys():
+            del self.closed_offers[offer_id]
+        state.jobs.update(self.jobs)
+        state.closed_offers.update(self.closed_offers)
+        self.rest.update(later)
+        return self.rest
+
+
+def _slices(names: Collection[str]) -> Iterator[list[str]]:
+    listed = list(names)
+    return (listed[start : start + SLICE] for start in range(0, len(listed), SLICE))
+
+
+def _common(ids: Collection[str], records: Mapping[str, object]) -> list[str]:
+    """Return the ids among the records, in time of the smaller of both."""
+    if len(ids) <= len(records):
+        return [name for name in ids if name in records]
+    return [name for name in records if name in ids]
+
+
+def rename_person(state: MarketState, erased: Erased, touched: Touched, prepared: Prepared | None = None) -> None:
+    """Take time in proportion to what the market keeps of the person, and to its couriers.
+
+    ``prepared``: from what was touched before; ``touched`` is then what events since its beginning are about.
+    """
     person = erased.person_id
+    if prepared is not None:
+        touched = prepared.put_into(state, touched)
     for records, ids in ((state.jobs, touched.jobs), (state.offers, touched.offers), (state.reviews, touched.reviews)):
-        for record in (records[name] for name in ids if name in records):
-            redacted(record, erased)
+        for name in _common(ids, records):
+            redacted(records[name], erased)
     for review_id in touched.reviews & state.parties.keys():
         state.parties[review_id] = tuple(sorted(map(erased.renamed, state.parties[review_id])))
     _rename_closed_offers(state, erased, touched)
@@ -104,10 +166,9 @@ def _rename_key(named: dict[str, Kept], erased: Erased) -> None:
 
 
 def _rename_closed_offers(state: MarketState, erased: Erased, touched: Touched) -> None:
-    for offer_id in touched.offers:
-        closed = state.closed_offers.get(offer_id)
-        if closed is not None:
-            closed.courier_id = erased.renamed(closed.courier_id)
+    for offer_id in _common(touched.offers, state.closed_offers):
+        closed = state.closed_offers[offer_id]
+        closed.courier_id = erased.renamed(closed.courier_id)
 
 
 def _rename_requests(state: MarketState, touched: Touched) -> None:

@@ -26,8 +26,8 @@ from dispatcher.errors import DispatchError, Exhausted, MarketUnavailable, Wrong
 from dispatcher.log import erasure
 from dispatcher.log.rewriting import begin_rewriting
 from dispatcher.log.sql import query
-from dispatcher.market.decide.people import check_erasable
-from dispatcher.market.renaming import Touched
+from dispatcher.market.decide.people import check_erasable, check_not_reviewed
+from dispatcher.market.renaming import Prepared, Touched
 from dispatcher.redaction import Erased
 from matching.solver_processes import settle_in
 from services.host.erasure_work import rename_latest_snapshot, search_log
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # Events that one search covers, and how many events may be left for the pause.
-STRETCH, TAIL = 20_000, 200
+STRETCH, TAIL = 2_000, 200
 # Erasures that may be under way, one of them at work; and how many of them a person may begin in a day.
 UNDER_WAY, A_DAY, DAY_S = 16, 3, 86_400.0
 # Wall seconds: the delay for a refused caller, and the pause before the tables are tried again.
@@ -238,23 +238,34 @@ class _Rewriting:
         await transaction.start()
         try:
             await begin_rewriting(self._connection, self._host.market_id)
+            check_erasable(self._host.market.state, self._erased.person_id)
             # Every snapshot is of an event that is durable by now.
             await self._search_until(self._host.durable_sequence)
             await self._rename_snapshot()
+            prepared = await self._prepare_memory()
             while self._host.durable_sequence - self._searched > TAIL:
                 await self._search_until(self._host.durable_sequence)
             async with self._host.held():
-                check_erasable(self._host.market.state, self._erased.person_id)
+                # The person can do nothing meanwhile, but others may have asked for a review of their account.
+                check_not_reviewed(self._host.market.state, self._erased.person_id)
                 await self._search_tail()
                 await erasure.end_rewriting(
                     self._connection, self._host.market_id, self._epoch, self._erased.person_id, self._events
                 )
                 await transaction.commit()
-                self._host.rename_person(self._erased, self._touched)
+                self._host.rename_person(self._erased, self._touched, prepared)
         except BaseException:
             await _roll_back(self._connection, transaction)
             raise
         return self._events
+
+    async def _prepare_memory(self) -> Prepared:
+        """Copy most of what memory holds of the person; what later events touch is gathered from now on."""
+        touched, self._touched = self._touched, Touched()
+        prepared = Prepared()
+        for _ in prepared.prepare(self._host.market.state, self._erased, touched):
+            await asyncio.sleep(0)
+        return prepared
 
     async def _search_until(self, sequence: int) -> None:
         while self._searched < sequence:

@@ -22,7 +22,7 @@ from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market, MovedCouriers, requests
 from dispatcher.market.market import Networks
-from dispatcher.market.renaming import Touched, rename_person
+from dispatcher.market.renaming import Prepared, Touched, rename_person
 from dispatcher.market.stuck import LonelyJobs
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
@@ -334,9 +334,9 @@ class MarketHost:
                 self.accepting = True
             self._resumed.set()
 
-    def rename_person(self, erased: Erased, touched: Touched) -> None:
+    def rename_person(self, erased: Erased, touched: Touched, prepared: Prepared) -> None:
         """Rename the person in memory, once the log no longer names the person."""
-        rename_person(self.market.state, erased, touched)
+        rename_person(self.market.state, erased, touched, prepared)
         self.measures.rename(erased.person_id, erased.pseudonym)
         self.sessions.drop(erased.person_id)
         self._reading = None

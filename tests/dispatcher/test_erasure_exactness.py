@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from dispatcher.log.erasure import redact
 from dispatcher.log.files import read_log
 from dispatcher.market import Market
 from dispatcher.market.apply.fold import _APPLY
-from dispatcher.market.renaming import rename_person
+from dispatcher.market.renaming import Prepared, Touched, rename_person
 from dispatcher.measures import Measures
 from dispatcher.redaction import _ACTOR, Erased, people_in, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -164,6 +165,20 @@ def copies(log: list[events_pb.Event]) -> list[events_pb.Event]:
     return [events_pb.Event.FromString(event.SerializeToString()) for event in log]
 
 
+def renamed_beside(log: list[events_pb.Event], prepared_at: int, erased: Erased) -> Market:
+    """A market whose memory is prepared after so many events, in slices between which the others come."""
+    rows = [(event.sequence, event.SerializeToString()) for event in log]
+    before, later = (redact(part, erased).touched for part in (rows[:prepared_at], rows[prepared_at:]))
+    market, coming = Market.fold(copies(log[:prepared_at])), copies(log[prepared_at:])
+    prepared = Prepared()
+    for _ in prepared.prepare(market.state, erased, before):
+        market.apply(coming[:1])
+        del coming[:1]
+    market.apply(coming)
+    rename_person(market.state, erased, later, prepared)
+    return market
+
+
 @settings(max_examples=60, deadline=None)
 @given(person=NAME, steps=st.lists(STEPS, min_size=5, max_size=25), old_keys=st.booleans())
 @example(
@@ -181,6 +196,7 @@ def copies(log: list[events_pb.Event]) -> list[events_pb.Event]:
     False,
 )
 def test_the_log_and_the_memory_are_those_of_a_market_that_never_knew_the_name(person, steps, old_keys) -> None:
+    """However many events come while memory is prepared."""
     real, other = Script(person, person, old_keys), Script(person, PSEUDONYM, old_keys)
     for step in steps:
         real.play(*step)
@@ -202,6 +218,8 @@ def test_the_log_and_the_memory_are_those_of_a_market_that_never_knew_the_name(p
         rename_person(market.state, erased, found.touched)
         assert market.snapshot() == folded.snapshot()
         assert market.next_due() == folded.next_due()
+    for prepared_at in {0, len(bodies) // 2, len(bodies) - 1}:
+        assert renamed_beside(real.bench.log, prepared_at, erased).snapshot() == folded.snapshot()
     kept.rename(person, PSEUDONYM)
     assert kept.to_json() == measures.to_json()
 
@@ -258,3 +276,30 @@ def test_everybody_of_a_log_of_an_earlier_version_can_be_erased_and_nobody_else_
 
 def test_every_kind_of_event_is_known_to_name_its_caller_or_not() -> None:
     assert set(_ACTOR) == set(_APPLY)
+
+
+def test_the_moment_in_which_memory_follows_does_not_grow_with_the_jobs_of_the_person() -> None:
+    def calls(jobs: int) -> int:
+        bench, count = Bench(), 0
+        for number in range(jobs):
+            bench.place(f"job-{number}", "corp")
+            bench.do(commands.CancelJob(job_id=f"job-{number}", client_id="corp", reason="late"))
+        erased = Erased("corp", PSEUDONYM, frozenset(bench.market.state.jobs))
+        found = redact([(event.sequence, event.SerializeToString()) for event in bench.log], erased)
+        prepared = Prepared()
+        for _ in prepared.prepare(bench.market.state, erased, found.touched):
+            pass
+
+        def counted(_frame: object, _event: str, _argument: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(counted)
+        try:
+            rename_person(bench.market.state, erased, Touched(), prepared)
+        finally:
+            sys.setprofile(None)
+        assert not any(job.client_id == "corp" for job in bench.market.state.jobs.values())
+        return count
+
+    assert calls(40) <= calls(10) + 5

@@ -46,6 +46,11 @@ def check_erasable(state: MarketState, person: str) -> None:
         raise WrongState(
             "LIVE_JOB", f"job {job.job_id!r} is under way: wait for its end, or cancel it", job_id=job.job_id
         )
+    check_not_reviewed(state, person)
+
+
+def check_not_reviewed(state: MarketState, person: str) -> None:
+    """Raises WrongState while a review about the person waits."""
     waiting = next((kept for kept in state.reviews.values() if kept.subject_id == person), None)
     if waiting is not None:
         raise WrongState("OPEN_REVIEW", "a review of this account waits for its answer", review_id=waiting.review_id)
