@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from dispatcher import commands
 from dispatcher.errors import MarketUnavailable
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.projections import Rows
-from dispatcher.log.store import LogStore, open_pool
+from dispatcher.log.store import LogStore
 from dispatcher.market import problems, rounds, unfilled
 from dispatcher.market.apply import fold
 from dispatcher.market.decide import surge
@@ -53,23 +52,6 @@ ALL_JOBS = {f"j{number}" for number in range(JOBS)}
 EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 BAD_JOBS = st.sets(st.integers(0, JOBS - 1), max_size=2)
 BAD_COURIERS = st.sets(st.integers(0, COURIERS - 1), max_size=2)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    folder = scratch_directory()
-    started = EmbeddedPostgres(folder)
-    started.start()
-    yield started
-    started.stop()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-async def pool(postgres: EmbeddedPostgres) -> AsyncIterator[asyncpg.Pool]:
-    opened = await open_pool(postgres.dsn)
-    yield opened
-    await opened.close()
 
 
 def names(prefix: str, numbers: set[int]) -> set[str]:

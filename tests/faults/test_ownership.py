@@ -39,14 +39,6 @@ def folder() -> AsyncIterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.fixture(scope="module")
-def postgres(folder: Path) -> AsyncIterator[EmbeddedPostgres]:
-    started = EmbeddedPostgres(folder)
-    started.start()
-    yield started
-    started.stop()
-
-
 @pytest.fixture
 async def operator(postgres: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(postgres.dsn)

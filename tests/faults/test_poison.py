@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher import commands, policy
 from dispatcher.errors import MarketUnavailable
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.proof import proved
-from dispatcher.log.store import open_pool
 from dispatcher.market import market
 from dispatcher.market.apply import fold
 from gig.v1 import job_pb2
-from load_tests.bench.running import scratch_directory
 from services.clock import MarketClock
 from services.host.market_host import MarketHost, Opening
 from services.rpc import errors
@@ -27,22 +25,17 @@ from services.signals import Signals
 from tests.kit import call_by, spec
 
 POISON = "poison"
+_markets = itertools.count()
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[MarketHost]:
+async def host(pool: asyncpg.Pool) -> AsyncIterator[MarketHost]:
     """A real market on a real PostgreSQL, in this process, where its code can be broken."""
-    folder = scratch_directory()
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    pool = await open_pool(postgres.dsn)
-    made = MarketHost(pool, Opening("main", policy.load("plain")), MarketClock(), Signals(CollectorRegistry()))
+    opening = Opening(f"faulty-{next(_markets)}", policy.load("plain"))
+    made = MarketHost(pool, opening, MarketClock(), Signals(CollectorRegistry()))
     await made.start()
     yield made
     await made.stop()
-    await pool.close()
-    postgres.stop()
-    shutil.rmtree(folder)
 
 
 async def place(host: MarketHost, job_id: str) -> job_pb2.Job:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
 
 import asyncpg
-import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher import commands, policy
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.proof import proved
-from dispatcher.log.store import open_pool
-from load_tests.bench.running import scratch_directory
 from services.clock import MarketClock
 from services.host.market_host import MarketHost, Opening
 from services.signals import Signals
@@ -22,21 +16,9 @@ from services.signals import Signals
 EVERY = 60
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[asyncpg.Pool]:
-    folder = scratch_directory()
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    opened = await open_pool(postgres.dsn)
-    yield opened
-    await opened.close()
-    postgres.stop()
-    shutil.rmtree(folder)
-
-
 async def life(pool: asyncpg.Pool, deeds: int) -> MarketHost:
     """A market's life that ends without a farewell, as by kill -9: all is durable, nothing else is tidy."""
-    opening = Opening("main", policy.load("plain"))
+    opening = Opening("killed-again-and-again", policy.load("plain"))
     host = MarketHost(pool, opening, MarketClock(), Signals(CollectorRegistry()), EVERY)
     await host.start()
     for number in range(deeds):
@@ -46,6 +28,8 @@ async def life(pool: asyncpg.Pool, deeds: int) -> MarketHost:
     for task in host._tasks:
         task.cancel()
     await asyncio.gather(*host._tasks, return_exceptions=True)
+    # PostgreSQL ends the session of a process that is killed, and with it its lock.
+    await host._lock.release()
     return host
 
 

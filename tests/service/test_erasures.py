@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
@@ -18,7 +17,6 @@ from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as courier_pb
-from load_tests.bench.running import scratch_directory
 from services.clock import MarketClock
 from services.host import erasures
 from services.host.erasures import A_DAY, DAY_S, Allowance, Erasure, Erasures
@@ -31,22 +29,12 @@ TABLES = ("event", "job", "rating", "review", "decision", "pay_line", "courier_p
 _markets = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    folder = scratch_directory()
-    started = EmbeddedPostgres(folder)
-    started.start()
-    yield started
-    started.stop()
-    shutil.rmtree(folder)
-
-
 class Lives:
     """The lives of one market: each begins where the one before was cut off, without a word."""
 
     def __init__(self, postgres: EmbeddedPostgres, pool: asyncpg.Pool) -> None:
         self.postgres, self.pool = postgres, pool
-        self.market_id = f"market-{next(_markets)}"
+        self.market_id = f"erasing-{next(_markets)}"
         self.hosts: list[MarketHost] = []
         self.erasures: Erasures | None = None
 

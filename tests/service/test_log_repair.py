@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2
-from load_tests.bench.running import scratch_directory
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from services.cli.main import app
 from services.clock import MarketClock
@@ -54,16 +52,6 @@ APPLICABLE = {
 }
 LIVE = {job.job_id: job.state for job in DAY.market.state.jobs.values() if job.state not in TERMINAL}
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    folder = scratch_directory()
-    started = EmbeddedPostgres(folder)
-    started.start()
-    yield started
-    started.stop()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests of the log."""
+"""A real PostgreSQL for all tests of one worker: each market has a name of its own, or a database."""
 
 from __future__ import annotations
 
