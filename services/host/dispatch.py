@@ -57,7 +57,7 @@ class Dispatch:
             if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
                 continue  # the last round failed, and nobody alone was the cause
             try:
-                self._host.locations.drain(clock.now() // 1000)
+                self._host.positions.intake.drain(clock.now() // 1000)
                 await self._one_round.once()
             except DispatchError as fault:
                 log.warning("a round was given up: %s", fault.reason)

@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import asyncpg
-import numpy as np
 
 from dispatcher import commands
 from dispatcher.errors import DispatchError, MarketHeld, MarketUnavailable, PolicyError, StaleWriter, WrongState
@@ -20,24 +19,22 @@ from dispatcher.ids import SECRET_BYTES
 from dispatcher.log.ownership import MarketLock
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
-from dispatcher.market import Market, MovedCouriers, requests
+from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from dispatcher.market.renaming import Prepared, Touched, rename_person
 from dispatcher.market.stuck import LonelyJobs
 from dispatcher.measures import Measures, figures
 from dispatcher.measures.catalogue import Reading
 from dispatcher.redaction import Erased
-from geo.live_index import LiveIndex
-from geo.units import Ints
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import policy_pb2 as policy_pb
-from gig.v1 import snapshot_pb2 as snapshot_pb
 from services.auth.access import Call
 from services.clock import MarketClock
 from services.host.applied import Applied, applied
-from services.host.locations import LocationIntake
+from services.host.loading import measures_of, recall_requests
 from services.host.log_writer import STORE_FAULTS, LogWriter
+from services.host.positions import Positions
 from services.host.projector import Projector
 from services.host.publication import INCOMPLETE, Publication, fold_measures
 from services.host.quarantine import Item, Kind, Loop, Quarantine, loop_item
@@ -94,8 +91,7 @@ class MarketHost:
         self.sessions = Sessions()
         self.watches = JobWatches()
         self._publication = Publication(self.sessions, self.watches, self.quarantine)
-        self.index = LiveIndex()
-        self.locations = LocationIntake(self.index, self._positions_refused)
+        self.positions = Positions(lambda: self.market.state, clock, self.quarantine)
         self.market = Market.new(opening.networks)
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
@@ -196,9 +192,12 @@ class MarketHost:
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
         self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
-        await self._recall_requests()
-        self.measures = await self._measures(*saved) if saved is not None else Measures()
-        self.snapshot_sequence = 0 if saved is None else saved[0].sequence
+        self.snapshot_sequence = snapshot = 0 if saved is None else saved[0].sequence
+        await recall_requests(self._store, self.market.state, snapshot)
+        if saved is None:
+            self.measures = Measures()
+        else:
+            self.measures = await measures_of(self._store, saved[1], snapshot, self.quarantine)
         await self._projections.load()
         self.projector = Projector(self._projections, self.quarantine)
         async for event in self._store.read(self.market.sequence):
@@ -215,38 +214,10 @@ class MarketHost:
             if event.sequence == self._projections.sequence >= self.snapshot_sequence + self.snapshot_every:
                 await self._save_snapshot()
         self.clock.not_before(self.market.state.time_us)
-        self._place_couriers()
+        self.positions.place(self.measures.online)
         self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
         self._reading = None
         self.generation += 1
-
-    async def _recall_requests(self) -> None:
-        """Complete the requests of an earlier version's snapshot from the log: once, after an upgrade."""
-        since_us = requests.incomplete_since(self.market.state)
-        if since_us is not None:
-            async for event in self._store.read_since(since_us, self.market.sequence):
-                requests.recall(self.market.state, [event])
-
-    async def _measures(self, market: snapshot_pb.MarketSnapshot, kept: str) -> Measures:
-        """Those of the snapshot; where another version of this software kept them, folded anew from the log."""
-        try:
-            return Measures.from_json(kept)
-        except ValueError:
-            log.warning("the measures were kept in another form: folding %d events", market.sequence)
-        measures = Measures()
-        async for event in self._store.read(0):
-            if event.sequence > market.sequence:
-                break
-            fold_measures(measures, event, self.quarantine)
-        return measures
-
-    def _place_couriers(self) -> None:
-        """Everyone online stands where the log saw them last, until they are heard of again."""
-        state, now_ms = self.market.state, self.clock.now() // 1000
-        for courier_id in self.measures.online:
-            number = state.numbers[courier_id]
-            columns = state.columns
-            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
 
     async def _keep_owning(self) -> None:
         """Acquire the lock again where its connection ends. Raises StaleWriter once another process has the market."""
@@ -434,14 +405,6 @@ class MarketHost:
         if person_id in self.erasing:
             raise WrongState("BEING_ERASED", "this person is being erased: commands are refused until the erasure ends")
 
-    def moved(self, numbers: Ints) -> MovedCouriers:
-        """Those whose live position differs from the one on the log."""
-        columns, index = self.market.state.columns, self.index
-        latitude, longitude = index.positions_e7(numbers)
-        differs = (latitude != columns.latitude_e7[numbers]) | (longitude != columns.longitude_e7[numbers])
-        found = np.flatnonzero(index.known(numbers) & differs)
-        return MovedCouriers(numbers[found], latitude[found], longitude[found])
-
     async def projected(self) -> asyncpg.Pool:
         """The database, once its tables show all that is on the log now."""
         self._check_owned()
@@ -509,20 +472,7 @@ class MarketHost:
         self._publication.publish(batch, self.measures, self.projector)
         for one in batch:
             if one.kind == "courier_online":
-                self._note_arrival(one.event.courier_online)
-
-    def _note_arrival(self, body: events_pb.CourierOnline) -> None:
-        now_ms = self.clock.now() // 1000
-        try:
-            self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
-        except Exception as fault:
-            self._positions_refused(body.courier_number, fault)
-
-    def _positions_refused(self, number: int, fault: Exception) -> None:
-        """Set aside a courier whose positions cannot be taken in."""
-        ids = self.market.state.columns.ids
-        name = ids[number] if number < len(ids) else ""
-        self.quarantine.add(Loop.LOCATIONS, Item(Kind.COURIER, name), fault, "taking in positions")
+                self.positions.arrived(one.event.courier_online)
 
     async def _save_snapshot(self) -> None:
         """Of this moment, when all is durable and the tables have come as far: they are followed from it on."""

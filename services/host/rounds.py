@@ -116,7 +116,7 @@ class Rounds:
     def _opened(self, set_aside: SetAside, now: int) -> Round | None:
         host = self._host
         numbers = set_aside.present(host.market.state.columns.online_numbers())
-        return host.market.problem(host.moved(numbers), now, set_aside)
+        return host.market.problem(host.positions.moved(numbers), now, set_aside)
 
     def _set_aside_causes(self, broken: Iterable[Unfilled]) -> frozenset[Item]:
         """Set aside and return the jobs and couriers whose offers cannot be made."""

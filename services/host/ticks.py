@@ -97,7 +97,7 @@ class Ticks:
         return decide(left_out), (suspects - left_out) & frozenset(served)
 
     async def drain_locations(self, now: int) -> None:
-        self._host.locations.drain(now // 1000)
+        self._host.positions.intake.drain(now // 1000)
 
     # --- what is due
 
@@ -134,7 +134,7 @@ class Ticks:
         def decide(left_out: frozenset[Item]) -> list[events_pb.Event]:
             set_aside = self._set_aside(left_out)
             numbers = set_aside.present(host.market.state.columns.online_numbers())
-            return host.market.tick_surge(host.moved(numbers), now, set_aside)
+            return host.market.tick_surge(host.positions.moved(numbers), now, set_aside)
 
         suspects = host.quarantine.suspects(Loop.SURGE)
         events, works = await self._decided(Loop.SURGE, "counting for surge", decide, self._counted, suspects)
@@ -195,7 +195,7 @@ class Ticks:
     def _silent(self, courier_id: str, before_ms: int, now: int) -> list[events_pb.Event]:
         """The events that take a courier offline who has fallen silent; none for the others."""
         host, state = self._host, self._host.market.state
-        quiet = host.index.last_ms(state.numbers[courier_id]) < before_ms
+        quiet = host.positions.index.last_ms(state.numbers[courier_id]) < before_ms
         if not quiet or host.sessions.connected(courier_id) or state.couriers[courier_id].closing:
             return []
         command = commands.GoOffline(courier_id=courier_id, reason="not heard of", fault=job_pb.FAULT_NOBODY)

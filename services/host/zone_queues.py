@@ -52,7 +52,7 @@ class ZoneQueues:
         numbers = state.columns.available_numbers()
         if absent:
             numbers = numbers[~np.isin(numbers, absent)]
-        latitude, longitude = host.index.positions_e7(numbers)
+        latitude, longitude = host.positions.index.positions_e7(numbers)
         zones = state.zones.queue_of(from_e7_array(latitude), from_e7_array(longitude), without)
         grace_ms = span(state.policy.queues.exit_grace) // 1000
         counted = self._presence.observe(numbers, zones, now_us // 1000, grace_ms)

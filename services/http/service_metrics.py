@@ -30,7 +30,7 @@ class ServiceCollector(Collector):
 
     def collect(self) -> Iterator[Exposed]:
         host = self._host
-        taken = host.locations
+        taken = host.positions.intake
         counts = {"accepted": taken.accepted, "refused": taken.refused, "stale": taken.stale, "jump": taken.jumps}
         text = "Pings taken; batches refused; newest pings of batches set aside as stale, or as a jump"
         yield self._counter("gig_locations", text, counts, "result")
@@ -61,7 +61,7 @@ class ServiceCollector(Collector):
         numbers = np.array([host.market.state.numbers[name] for name in host.measures.online], np.int64)
         if not numbers.size:
             return {}
-        heard_ms = np.array([host.index.last_ms(number) for number in numbers.tolist()], np.float64)
+        heard_ms = np.array([host.positions.index.last_ms(number) for number in numbers.tolist()], np.float64)
         ages = np.quantile(np.maximum(host.clock.now() / 1000 - heard_ms, 0.0) / 1000, QUANTILES)
         return {str(share): float(age) for share, age in zip(QUANTILES, ages, strict=True)}
 

@@ -77,8 +77,8 @@ class CourierService:
         refusals: list[tuple[str, str]] = []
         now_ms = host.clock.now() // 1000
         number = host.market.state.numbers[call.courier_id]
-        host.locations.add(Waiting(number, call.locations, now_ms, lambda *why: refusals.append(why)))
-        host.locations.drain(now_ms)
+        host.positions.intake.add(Waiting(number, call.locations, now_ms, lambda *why: refusals.append(why)))
+        host.positions.intake.drain(now_ms)
         if refusals:
             raise InvalidField(*refusals[0])
         return pb.ReportLocationsResponse(accepted=len(call.locations.latitudes))

@@ -188,7 +188,7 @@ class CourierStream:
 
             courier_number = host.market.state.numbers[courier_id]
             now_ms = host.clock.now() // 1000
-            host.locations.add(Waiting(courier_number, request.locations, now_ms, refuse))
+            host.positions.intake.add(Waiting(courier_number, request.locations, now_ms, refuse))
         self._session.handled = request.number
         self._plan_ack()
         return fault is None

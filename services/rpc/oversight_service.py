@@ -191,4 +191,4 @@ class OversightService:
         return review
 
     def _moved(self) -> MovedCouriers:
-        return self._host.moved(self._host.market.state.columns.online_numbers())
+        return self._host.positions.moved(self._host.market.state.columns.online_numbers())

@@ -99,7 +99,7 @@ class TransparencyService:
         if job is not None:
             access.check_subject(job.client_id)
         now, online = host.clock.now(), host.market.state.columns.online_numbers()
-        return await host.read(lambda market: market.explain_wait(call.job_id, host.moved(online), now))
+        return await host.read(lambda market: market.explain_wait(call.job_id, host.positions.moved(online), now))
 
     async def get_my_measures(self, call: pb.GetMyMeasuresRequest) -> pb.GetMyMeasuresResponse:
         host = self._host

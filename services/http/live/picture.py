@@ -75,7 +75,7 @@ def _couriers(host: MarketHost) -> list[Point]:
     numbers = np.array([known[courier_id] for courier_id in online], np.int64)
     if not numbers.size:
         return []
-    latitude, longitude = (column / E7 for column in host.index.positions_e7(numbers))
+    latitude, longitude = (column / E7 for column in host.positions.index.positions_e7(numbers))
     states = [STATES[measures.couriers[courier_id].phase] for courier_id in online]
     return list(zip(latitude.tolist(), longitude.tolist(), states, strict=True))
 
