@@ -75,7 +75,7 @@ class Settings(BaseModel):
     token_issuer: str = Field("", description="the issuer (iss) that tokens must have; empty takes any")
     without_token: OpenToAll = Field(
         ("health", "reflection", "metrics", "live"),
-        description="what is told without a token: health, reflection, metrics, live (the live page, without people)",
+        description="what needs no token: health, reflection, metrics, live (the live page, without people)",
     )
     tls_certificate: Path | None = Field(
         None, description="a certificate with its chain in PEM: gRPC and HTTP are served by TLS"
@@ -92,10 +92,12 @@ class Settings(BaseModel):
     streams_per_caller: int = Field(64, ge=1, description="streams that one person may hold open")
     streams: int = Field(20_000, ge=1, description="streams that all together may hold open")
     capacity: int = Field(
-        1000, ge=1, description="calls a second of all together; more are told to come back, those under way first"
+        1000,
+        ge=1,
+        description="calls a second of all together; more are refused with a delay, but not those that finish work",
     )
     calls_in_flight: int = Field(
-        256, ge=1, description="calls that are carried out at a time; more are told to come back"
+        256, ge=1, description="calls that are carried out at a time; more are refused with a delay"
     )
     grpc_connections: int = Field(
         20_000, ge=1, description="connections to the gRPC port; fewer where the system allows fewer open files"

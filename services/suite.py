@@ -146,7 +146,7 @@ class Suite:
             raise SettingsError(str(fault)) from fault
 
     def _guarded(self) -> frozenset[str]:
-        """What asks for a token, though it might be told to everybody."""
+        """Return what asks for a token although settings could open it to everybody."""
         return frozenset(get_args(Open)) - set(self._settings.without_token)
 
     def _start_postgres(self) -> str:

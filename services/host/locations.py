@@ -50,7 +50,7 @@ class LocationIntake:
             self.drain(waiting.received_ms)
 
     def drain(self, now_ms: int) -> None:
-        """Check and index what waits. A batch with one faulty position is refused whole, and told which one."""
+        """Check and index what waits. A batch with a faulty position is refused whole, naming that position."""
         waiting, self._waiting = self._waiting, []
         self._take_each([item for item in waiting if self._well_shaped(item)], now_ms)
 
@@ -93,7 +93,7 @@ class LocationIntake:
     def _sound(
         self, shaped: list[Waiting], pings: Pings, lengths: np.ndarray, starts: np.ndarray, now_ms: int
     ) -> np.ndarray:
-        """True for each batch without a fault; the others are told."""
+        """Return True for each batch without a fault; refuse the others."""
         bad = faulty(pings, now_ms)
         backwards = np.zeros(bad.size, bool)
         backwards[1:] = pings.times_ms[1:] < pings.times_ms[:-1]
@@ -111,7 +111,7 @@ class LocationIntake:
 
 
 def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
-    """(field, fault) of columns that do not fit together, or None."""
+    """Return (field, fault) of columns that do not fit together, or None."""
     count = len(batch.latitudes)
     if not 1 <= count <= LARGEST_BATCH:
         return "locations.latitudes", f"must hold 1 to {LARGEST_BATCH} positions, not {count}"
@@ -133,7 +133,7 @@ def positions(batch: courier_pb.LocationBatch) -> int:
 
 
 def value_fault(batch: courier_pb.LocationBatch, index: int, past: bool) -> tuple[str, str]:
-    """(field, fault) of a position that cannot be; ``past``: its time lies before now."""
+    """Return (field, fault) of an impossible position. ``past``: its time lies before now."""
     if not abs(batch.latitudes[index]) <= 90:
         return f"locations.latitudes[{index}]", "must be a number from -90 to 90"
     if not abs(batch.longitudes[index]) <= 180:

@@ -61,7 +61,7 @@ class LogWriter:
         await future
 
     async def run(self) -> None:
-        """Until cancelled, or until an append fails: then it raises, and everyone who waits is told."""
+        """Append until cancelled. Raises where an append fails, after every waiting call has the failure."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -71,7 +71,7 @@ class LogWriter:
                 await self._append_some()
 
     def give_up(self, failure: MarketUnavailable) -> None:
-        """What is in memory may differ from the log: ``run`` raises, and everyone who waits is told."""
+        """End the writer, because memory may differ from the log: ``run`` raises, and every waiting call fails."""
         self._fail(failure)
         self._wake.set()
 

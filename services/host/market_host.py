@@ -1,4 +1,4 @@
-"""One market, live: decides commands, makes their events durable, then tells everyone. The market's only writer."""
+"""One market, live: decide commands, make their events durable, then publish them. The market's only writer."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class MarketHost:
             await asyncio.wait_for(self.projector.reached(self.market.sequence), TABLES_LIMIT_S)
             await self._save_snapshot()
         except (DispatchError, *STORE_FAULTS) as fault:
-            log.warning("the market could not be left tidy (its log is whole all the same): %s", told(fault))
+            log.warning("no snapshot was saved at the end; the log is complete: %s", told(fault))
         except Exception as fault:
             log.error("no snapshot was saved at the end; the log is complete: %s", where(fault))
         for task in self._tasks:
@@ -236,7 +236,7 @@ class MarketHost:
                 await asyncio.sleep(RELOAD_RETRY_S)
 
     async def _keep_writing(self) -> None:
-        """Run writer and projector; after a failed append drop the memory and load it anew."""
+        """Run writer and projector; after a failed append drop the memory and load it again."""
         while True:
             projecting, pause_s = self.supervised(self.projector.run()), 0.0
             try:
@@ -256,7 +256,7 @@ class MarketHost:
                 projecting.cancel()
                 await asyncio.gather(projecting, return_exceptions=True)
             await self.projector.close()
-            # What else is connected may be as dead: the next uses connect anew.
+            # The other connections may be dead too: the next uses connect again.
             await self._pool.expire_connections()
             await asyncio.sleep(pause_s)
             await self._reload()

@@ -26,9 +26,9 @@ SPREAD = 8
 Message = courier_pb.ConnectResponse
 
 
-# Decisions that their person is told of at once.
+# Decisions that their person gets as a notice at once.
 NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
-# What a courier is told of.
+# Events that the courier's stream reports.
 TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
 
