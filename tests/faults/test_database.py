@@ -134,16 +134,14 @@ async def placed_job(stub: job_rpc.JobServiceStub, job_id: str) -> job_pb2.Job:
                 raise
 
 
-async def test_a_suite_whose_market_was_taken_over_stops_and_says_so() -> None:
+async def test_a_suite_whose_market_was_taken_over_stops_and_says_so(postgres, pool) -> None:
     folder = scratch_directory()
     plant(folder)
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    suite = SuiteProcess(*UNLIMITED, "--database-url", postgres.dsn, data_dir=folder, output=folder / "suite.log")
+    where = ("--database-url", postgres.dsn, "--market", "fenced")
+    suite = SuiteProcess(*UNLIMITED, *where, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
-        async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
-            await LogStore(pool, "main").acquire()
+        await LogStore(pool, "fenced").acquire()
         async with signed_channel(suite.target) as channel:
             try:
                 await job_rpc.JobServiceStub(channel).PlaceJob(place_request("ann", (1.0, 1.0)), timeout=10)
@@ -152,7 +150,9 @@ async def test_a_suite_whose_market_was_taken_over_stops_and_says_so() -> None:
                 code = fault.code()
         assert code is grpc.StatusCode.UNAVAILABLE
         assert await suite.wait() == 1
-        assert "another process writes market 'main' now" in (folder / "suite.log").read_text("utf-8")
+        assert "another process writes market 'fenced' now" in (folder / "suite.log").read_text("utf-8")
     finally:
-        postgres.stop()
+        if suite.running:
+            suite.kill()
+            await suite.wait()
         shutil.rmtree(folder)

@@ -3,6 +3,7 @@ turn."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import shutil
@@ -363,6 +364,7 @@ def poison(job: job_pb2.Job) -> None:
 async def poisoned_log(pool: asyncpg.Pool, market_id: str) -> None:
     """A market in whose queue poison waits."""
     chosen = broken_policy()
+    chosen.matching.batch_window.FromMilliseconds(300)
     chosen.offers.time_to_answer.seconds = 86_400
     chosen.jobs.max_wait.seconds = 86_400
     chosen.couriers.ClearField("silence_limit")
@@ -392,11 +394,14 @@ async def serves(channel: grpc.aio.Channel, life: int) -> None:
     for number in range(8 * life, 8 * life + 8):
         request = courier_pb.GoOnlineRequest(request_id="on", courier_id=f"c{number}", online=go_online(at))
         await patiently(couriers.GoOnline, request)
-    for number in range(3):
-        job_id = (await patiently(jobs.PlaceJob, place_request("ann", at, 10 * life + number))).job.job_id
+
+    async def offered(number: int) -> None:
+        job_id = (await patiently(jobs.PlaceJob, place_request("ann", at, number))).job.job_id
         async for answer in jobs.WatchJob(job_service_pb.WatchJobRequest(job_id=job_id), timeout=60):
             if answer.job.state == OFFERED:
                 break
+
+    await asyncio.gather(*(offered(10 * life + number) for number in range(3)))
 
 
 async def listed(channel: grpc.aio.Channel) -> list[oversight_pb.AttentionItem]:

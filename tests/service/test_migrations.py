@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -43,11 +44,15 @@ def schema_of(log: Path) -> int:
     return int(log.name.removeprefix("schema-").removesuffix(".log.gz"))
 
 
-async def old_database(folder: Path, schema: int, events: list[events_pb.Event]) -> None:
-    """As it was left: the tables of that time, the log, and projections that have not followed it yet."""
-    postgres = EmbeddedPostgres(folder)
-    postgres.start()
-    connection = await asyncpg.connect(postgres.dsn)
+async def old_database(postgres: EmbeddedPostgres, schema: int, events: list[events_pb.Event]) -> str:
+    """Make a database as it was left, and return its DSN: the tables of that time, the log, and projections that have
+    not followed it yet."""
+    operator = await asyncpg.connect(postgres.dsn)
+    await operator.execute(f"CREATE DATABASE schema_{schema}")
+    await operator.close()
+    url = urlsplit(postgres.dsn)
+    dsn = url._replace(path=f"/schema_{schema}").geturl()
+    connection = await asyncpg.connect(dsn)
     await connection.execute("CREATE TABLE migration (number int PRIMARY KEY)")
     for number, text in migrations():
         if number <= schema:
@@ -58,7 +63,7 @@ async def old_database(folder: Path, schema: int, events: list[events_pb.Event])
     rows = [(event.sequence, micros(event.time) / 1e6, event.SerializeToString()) for event in events]
     await connection.executemany("INSERT INTO event VALUES ('main', $1, to_timestamp($2), $3)", rows)
     await connection.close()
-    postgres.stop()
+    return dsn
 
 
 def test_the_latest_schema_has_its_log() -> None:
@@ -66,12 +71,12 @@ def test_the_latest_schema_has_its_log() -> None:
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: path.name)
-async def test_a_database_of_any_schema_is_migrated_and_served_on(path: Path) -> None:
+async def test_a_database_of_any_schema_is_migrated_and_served_on(path: Path, postgres: EmbeddedPostgres) -> None:
     events = list(read_log(path))
     folder = scratch_directory()
     plant(folder)
-    await old_database(folder, schema_of(path), events)
-    suite = SuiteProcess(data_dir=folder, output=folder / "suite.log")
+    where = ("--database-url", await old_database(postgres, schema_of(path), events))
+    suite = SuiteProcess(*where, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
         async with signed_channel(suite.target) as channel:
@@ -94,7 +99,7 @@ async def test_a_database_of_any_schema_is_migrated_and_served_on(path: Path) ->
                 assert statement.total.minor_units == amount
             assert (await jobs.PlaceJob(place_request("new", HERE))).job.job_id
         await suite.stop()
-        command = ["log", "check", "--json", "--data-dir", str(folder)]
+        command = ["log", "check", "--json", *where]
         outcome = await asyncio.to_thread(CliRunner().invoke, app(), command)
         told = json.loads(outcome.stdout.splitlines()[0])
         assert told["events"] > len(events)
