@@ -1,4 +1,4 @@
-"""Take a person out of records: their id becomes a pseudonym, their words are removed, nobody else changes.
+"""Take a person out of records: their id becomes a pseudonym, their words are removed, and no other person changes.
 
 Amounts, times, positions and sequences stay, so that the ledger balances and every decision can still be recomputed.
 """

@@ -238,7 +238,7 @@ def without_candidates(round_: Round, assignment: Assignment) -> list[str]:
 
 
 def stranded(round_: Round, assignment: Assignment, most: int) -> list[oversight_pb.StrandedJob]:
-    """Jobs without any candidate, at most so many, the oldest first, and what removed the couriers."""
+    """Return at most ``most`` jobs without any candidate, the oldest first, and the gates that removed the couriers."""
     oldest = _lonely(round_, assignment)
     oldest = oldest[np.argsort(-round_.problem.jobs.age_s[oldest], kind="stable")][:most]
     return [

@@ -23,7 +23,7 @@ from services.rpc.methods import path_of
 
 # No answer within this is a hang. A market that is away for a moment (erasure, reload) is asked again for so long.
 LIMIT_S, AWAY_S, AWAY_RETRY_S = 30.0, 10.0, 0.05
-# Work that the server does for long: once in a while is enough.
+# Slow methods, and the share of their draws that are sent.
 RARE = {"TransparencyService/EraseMyData": 0.002, "TransparencyService/ExplainNoOffer": 0.05}
 RARE_DEFAULT = 1.0
 # Larger answers are not read for what they show of the market.
@@ -39,7 +39,7 @@ class Caller:
         self._exchange, self._rng, self._sound = exchange, rng, sound
 
     async def run(self, methods: Sequence[MethodDescriptor], messages: int) -> None:
-        """Send so many messages, one after another."""
+        """Send this number of messages, one after another."""
         sent, lives = 0, self._exchange.lives
         while sent < messages and not lives.over.is_set():
             await lives.serving.wait()

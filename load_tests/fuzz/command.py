@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alo
 def services(
     messages: Annotated[int, typer.Option(min=1, help="Messages for each service.")] = 100_000,
     restarts: Annotated[
-        int, typer.Option(min=0, help="Restarts of the server from its log, by kill -9 and by a drain in turns.")
+        int, typer.Option(min=0, help="Restarts of the server from its log, alternately by kill -9 and by a drain.")
     ] = 24,
     service: Annotated[str, typer.Option(help="Only this service.", show_default="all")] = "",
     seed: Seed = 1,

@@ -1,4 +1,4 @@
-"""A server that is restarted from its log again and again: by kill -9 and by a drain in turns."""
+"""A server that is restarted from its log again and again, alternately by kill -9 and by a drain."""
 
 from __future__ import annotations
 

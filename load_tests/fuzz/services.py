@@ -44,13 +44,13 @@ LEAST_ACCEPTED = 0.2
 KEPT = 50
 # Ordinary couriers, and jobs that ordinary clients place in a second.
 COURIERS, JOBS_PER_SECOND = 12, 2.0
-# Jobs a second of the fuzzer's clients; each is looked at when so many more have been placed.
+# Jobs a second of the fuzzer's clients; jobs placed after one before it is looked at.
 JOBS_FOR_FUZZED, LOOKED_AT_AFTER = 8.0, 16
-# After a restart so many jobs must be served within so many seconds.
+# Ordinary jobs that must be served after a restart, and the limit in seconds.
 SERVED_AFTER, SERVED_LIMIT_S = 3, 30.0
 # Market seconds in a second.
 CLOCK_SPEED = 20.0
-# Of what was acknowledged, so many of the newest jobs are looked up after a restart.
+# Newest acknowledged jobs that are looked up after a restart.
 LOOKED_UP = 50
 SETTLE_S = 0.1
 # Lines of the server's log about errors that it did not foresee.
@@ -170,7 +170,7 @@ class _Run:
             await self._steward.settle()
             left = await self._population.unserved(SERVED_AFTER, SERVED_LIMIT_S)
             if left:
-                # A policy of the fuzzer may have come into force between: once more, right after a sound one.
+                # A policy of the fuzzer may have come into force in between: try again, right after a sound one.
                 await self._steward.settle()
                 left = await self._population.unserved(SERVED_AFTER, SERVED_LIMIT_S)
             if left:

@@ -32,7 +32,7 @@ from services.auth.access import RULES, Rule
 from services.auth.caller import CLIENT, COURIER
 from services.rpc.methods import path_of
 
-# Optional fields are there this often; of lists, so many items at most beyond the least.
+# Share of optional fields that are set; most items of a list beyond its least number; deepest nesting that is filled.
 OPTIONAL_SHARE, ITEMS, DEEPEST = 0.25, 2, 6
 # Policies with a notice period come into force so late that the next announcement takes their place before.
 ANNOUNCED_S = 30 * 86_400

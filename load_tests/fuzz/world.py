@@ -26,7 +26,7 @@ EVERYBODY = frozenset(person for people in PEOPLE.values() for person in people)
 HELD = frozenset({job_pb.JOB_STATE_ASSIGNED, job_pb.JOB_STATE_AT_PICKUP, job_pb.JOB_STATE_PICKED_UP})
 # The newest of each kind are remembered.
 JOBS, OTHERS = 400, 200
-# Of a list in an answer, so many items are looked at; answers nest no deeper.
+# Items of a list in an answer that are read; levels of an answer that are read.
 ITEMS, DEPTH = 8, 3
 
 

@@ -166,7 +166,7 @@ def copies(log: list[events_pb.Event]) -> list[events_pb.Event]:
 
 
 def renamed_beside(log: list[events_pb.Event], prepared_at: int, erased: Erased) -> Market:
-    """A market whose memory is prepared after so many events, in slices between which the others come."""
+    """A market whose memory is prepared after a number of events, in slices between which the others come."""
     rows = [(event.sequence, event.SerializeToString()) for event in log]
     before, later = (redact(part, erased).touched for part in (rows[:prepared_at], rows[prepared_at:]))
     market, coming = Market.fold(copies(log[:prepared_at])), copies(log[prepared_at:])
@@ -238,7 +238,7 @@ def test_what_does_not_name_the_person_stays_byte_for_byte(person, steps, old_ke
         assert person not in people_in(after) or sequence <= 3
         mine = person in people_in(before[sequence]) or before[sequence].request.key.startswith(f"{person}:")
         assert mine or erased.job_ids & set(about(before[sequence]))
-        # Nobody else was renamed.
+        # No other person was renamed.
         others = [name for name in people_in(before[sequence]) if name != person]
         assert [name for name in people_in(after) if name != PSEUDONYM] == others
 

@@ -1,4 +1,4 @@
-"""A policy that is accepted never makes a round, a tick, a price, a score or a statement fail, whatever its values."""
+"""A policy that is accepted never makes a round, a tick, a price, a score or a statement fail, for any values."""
 
 from __future__ import annotations
 

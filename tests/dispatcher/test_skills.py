@@ -1,4 +1,4 @@
-"""Skills: any number in a round; who has them all may be asked, and nobody else."""
+"""Any number of skills in a round; only couriers who have all the skills of a job are offered it."""
 
 from __future__ import annotations
 

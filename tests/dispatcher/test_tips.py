@@ -1,4 +1,4 @@
-"""Each repetition of a tip answers what its first call answered, in whichever order they come."""
+"""Each repetition of a tip answers what its first call answered, in any order of calls."""
 
 from __future__ import annotations
 

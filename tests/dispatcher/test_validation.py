@@ -216,7 +216,7 @@ def test_a_list_that_is_too_long_is_refused_by_name_and_not_read(request_type, p
 
 
 def test_what_the_validator_cannot_check_is_refused_by_name(monkeypatch) -> None:
-    """Whatever it raises, wherever it does."""
+    """For any exception, at any depth of the message."""
     collect = protovalidate.collect_violations
 
     def broken(message: Message) -> Any:

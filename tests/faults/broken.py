@@ -45,7 +45,7 @@ ZONES = (
 
 
 class HandClock(MarketClock):
-    """Moves only by hand, for market and wall alike."""
+    """A clock that only the test moves, for market time and wall time."""
 
     def __init__(self) -> None:
         super().__init__()

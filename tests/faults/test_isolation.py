@@ -1,5 +1,4 @@
-"""Whatever fails on one job, courier, cell, zone or event: it is set aside, and all others are served in the same
-turn."""
+"""A job, courier, cell, zone or event that makes a loop fail is set aside, and all others are served at once."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def first_line(suite, path: str, role: str, reader: str, body: bytes | None = No
 
 
 async def test_every_privileged_read_of_the_table_is_on_the_log(suite, channel, oversight, dealings, name) -> None:
-    """Also a method that is added later: it must have a statement whom it is about, and a request here."""
+    """Covers methods that are added later: each must state whom it is about, and have a request here."""
     expected = {}
     everybody = {path for path, rule in {**RULES, **PAGES}.items() if rule.about is About.EVERYBODY}
     for number, (path, role) in enumerate(AUDITED):

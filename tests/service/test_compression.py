@@ -43,7 +43,7 @@ def packed(request: pytest.FixtureRequest, suite: SuiteProcess) -> Iterator[grpc
 
 
 def answer(channel: grpc.Channel, path: str, message: bytes) -> grpc.StatusCode:
-    """The status of one message to the method, in the form that it has on the wire."""
+    """Send one message to the method, in its wire form, and return the status."""
     client_streaming, server_streaming = METHODS[path]
     if client_streaming:
         answers = channel.stream_stream(path)(iter([message]), timeout=30)

@@ -1,4 +1,4 @@
-"""Erasure beside a market that is served: nobody else is refused, and wherever it is cut short it goes on."""
+"""Erasure while the market serves: others are not refused, and an erasure that is cut off at any step goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody's call is taken for another one, whatever ids it carries."""
+"""No call is taken for another one, with any ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refusal never fails itself: whatever text it quotes, every client receives code, text and details."""
+"""A refusal never fails itself: with any text, every client receives code, text and details."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ JOB = Item(Kind.JOB, "j1")
 
 
 class Wall:
-    """Wall seconds, moved by hand."""
+    """Wall seconds that only the test moves."""
 
     def __init__(self) -> None:
         self.at = 0.0

@@ -101,7 +101,7 @@ class ErasureRepeat(_Calls):
 
 
 class QueueZones(_Calls):
-    """An operator sets thousands of queue zones, again and again: in turns more than are taken, and as many as are."""
+    """An operator sets thousands of queue zones again and again, alternately above the limit and at the limit."""
 
     async def prepare(self) -> None:
         self._documents = [zones_document(count) for count in (ZONES, LARGEST_ZONES)]
@@ -119,7 +119,7 @@ class QueueZones(_Calls):
 
 
 def zones_document(count: int) -> str:
-    """Return GeoJSON of so many queue zones: small triangles far from every courier."""
+    """Return GeoJSON of ``count`` queue zones: small triangles far from every courier."""
     features = []
     for number in range(count):
         east, north = round(number % 120 * 0.01, 2), round(number // 120 * 0.01, 2)

@@ -13,9 +13,9 @@ from load_tests.bench.hostile.order import Order
 SLOW, IDLE = 2_000, 2_000
 # A slow client sends a byte this often.
 BYTE_EVERY_S = 1.0
-# More readers than the live feed has room for; each from one of so many addresses.
+# More readers than the live feed has room for, and the number of addresses that they come from.
 READERS, ADDRESSES = 300, 64
-# Connections are opened so many at a time; one that the server closed is opened again after a moment.
+# Connections that are opened at a time; pause before one that the server closed is opened again.
 OPENING, REOPEN_S = 100, 0.1
 
 
@@ -74,7 +74,7 @@ class SlowBody(_Held):
 
 
 async def _dripping(pair: _Pair) -> None:
-    """A byte now and then, until the server closes the connection."""
+    """Send a byte every BYTE_EVERY_S seconds until the server closes the connection."""
     closed = asyncio.create_task(_until_closed(pair))
     try:
         while not closed.done():

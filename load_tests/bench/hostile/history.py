@@ -35,7 +35,7 @@ async def empty_directory() -> Path:
 
 
 async def history_directory(jobs: int) -> Path:
-    """Return a data directory of a market in which ERASER has placed and cancelled so many jobs."""
+    """Return a data directory of a market in which ERASER has placed and cancelled ``jobs`` jobs."""
     folder = scratch_directory()
     postgres = EmbeddedPostgres(folder)
     await asyncio.to_thread(postgres.start)

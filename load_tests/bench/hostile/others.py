@@ -133,12 +133,12 @@ class Others:
         await stub.GetMarket(oversight_pb.GetMarketRequest(), metadata=metadata, timeout=CALL_LIMIT_S)
 
     async def _page(self) -> None:
-        """What a load balancer asks, over a new connection."""
+        """Ask what a load balancer asks, over a new connection."""
         async with self._pages.get(self._url("/readyz"), raise_for_status=True) as answer:
             await answer.read()
 
     async def _feed(self) -> None:
-        """An operator and a worker open their live pages in turns."""
+        """An operator and a worker open their live pages alternately."""
         number, wallet = next(self._numbers), self._server.wallet
         operator = number % 2 == 0
         metadata = wallet.operator(OPERATOR) if operator else wallet.courier("others-courier-0")

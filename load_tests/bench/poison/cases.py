@@ -19,7 +19,7 @@ from services.rpc.services import SERVICERS
 DOCUMENTS = frozenset({"geojson"})
 # Pairs, as many as there are single changes.
 PAIRS_SHARE = 1.0
-# Messages that change nothing but have positions or times that the market keeps.
+# Messages that change no job or account, but hold positions or times that the market keeps.
 ALSO = frozenset({"CourierService/ReportLocations", "JobService/QuoteJob"})
 
 
@@ -49,7 +49,7 @@ class Case:
 
 
 def battery(rng: np.random.Generator, attempts: int) -> list[Case]:
-    """Return so many cases in random order: half of them inside and half outside, a quarter of them pairs.
+    """Return ``attempts`` cases in random order: half of them inside and half outside, a quarter of them pairs.
 
     With fewer attempts than cases, returns a random selection.
     """
@@ -64,7 +64,7 @@ def battery(rng: np.random.Generator, attempts: int) -> list[Case]:
 
 
 def _some(rng: np.random.Generator, cases: Sequence[Case], count: int) -> list[Case]:
-    """Return at most so many of the cases, in random order."""
+    """Return at most ``count`` of the cases, in random order."""
     return [cases[index] for index in rng.permutation(len(cases))[:count].tolist()]
 
 

@@ -88,7 +88,7 @@ class PoisonedMarket:
         return await self._population.unserved(JOBS, SERVED_LIMIT_S)
 
     async def restart(self, progress: Callable[[str], None]) -> str:
-        """Restart the server from its log, by kill -9 and by a drain in turns; return the fault, or nothing."""
+        """Restart the server from its log, alternately by kill -9 and by a drain; return the fault, or ""."""
         self.restarts += 1
         progress(f"restart {self.restarts}")
         fault = ""

@@ -33,7 +33,7 @@ KEPT = 20
 # A call that nobody answers may mean that the server is exiting.
 EXIT_LIMIT_S = 2.0
 SET_POLICY = "OversightService/SetPolicy"
-# Of the jobs served so far, so many are shown to the poisoner, who rates, tips and contests them.
+# Newest served jobs that the poisoner learns of, and rates, tips and contests.
 SHOWN = 30
 
 
@@ -77,7 +77,7 @@ class Score:
 
 
 async def bench_poison(attempts: int, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Send so many messages, half of them just inside the bounds of their fields and half of them just outside.
+    """Send ``attempts`` messages, half of them just inside the bounds of their fields and half of them just outside.
 
     ``markets_stopped``: how often the server exited; ``restarts_failed``: restarts from the log that did not serve;
     ``others_unserved``: checks after which ordinary jobs were not served; ``unnamed_refusals``: messages outside the
@@ -181,7 +181,7 @@ class _Run:
         await self.open()
 
     async def _show_served(self) -> None:
-        """What the poisoner knows of jobs that ordinary couriers completed."""
+        """Let the poisoner learn of jobs that ordinary couriers completed."""
         get = job_rpc.JobServiceStub(self._market.channel).GetJob
         for job_id, client_id in list(self._market.served.items())[-SHOWN:]:
             metadata = self._market.server.wallet.client(client_id)
