@@ -28,6 +28,8 @@ from gig.v1 import transparency_service_pb2 as transparency_pb
 
 # Rows of a table that are rewritten in one transaction.
 BATCH = 200
+# Records that are parsed and redacted between two statements: the event loop waits for them.
+RECORDS = 40
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ async def erase_from_tables(pool: asyncpg.Pool, market_id: str, erased: Erased) 
 
 async def _erase_batch(pool: asyncpg.Pool, market_id: str, table: Table, erased: Erased) -> int:
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(query(table.select), market_id, erased.person_id, BATCH)
+        rows = await connection.fetch(query(table.select), market_id, erased.person_id, RECORDS)
         if rows:
             columns: list[list[Any]] = [[row[table.key] for row in rows]]
             columns += [[erased.renamed(row[name]) for row in rows] for name in table.columns]

@@ -47,6 +47,8 @@ BULKHEADS: Mapping[str, str] = {
     "OversightService/CheckPlan": "explanations",
     "TransparencyService/ExplainWait": "explanations",
     "TransparencyService/GetMyMeasures": "explanations",
+    "JobService/ListJobs": "reads",
+    "OversightService/ListReviews": "reads",
     "TransparencyService/ListDecisions": "reads",
     "TransparencyService/ExplainDecision": "reads",
     "PayService/GetStatement": "reads",

@@ -150,3 +150,10 @@ def test_a_cancelled_call_ends_its_process(tmp_path: Path) -> None:
             assert await asyncio.to_thread(reader.read) == b""
 
     asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_every_list_that_is_read_from_the_database_has_a_bulkhead() -> None:
+    """A list reads as many rows as there are, however few of them it shows."""
+    lists = {path for path in RULES if path.partition("/")[2].startswith("List")}
+    # It is made from memory.
+    assert lists - BULKHEADS.keys() == {"OversightService/ListAttention"}
