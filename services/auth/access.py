@@ -12,17 +12,17 @@ from dispatcher.errors import NotAllowed
 from services.auth.caller import CLIENT, COURIER, OPERATOR, RESEARCHER, REVIEWER, ROLES, Caller
 
 # Roles of people who work for the operator of the market: what they read about others is noted on the log.
-OFFICE = frozenset({REVIEWER, OPERATOR, RESEARCHER})
-# As the subject of a note: everybody who was there.
+PRIVILEGED = frozenset({REVIEWER, OPERATOR, RESEARCHER})
+# Subject of a note about everybody in the market.
 EVERYBODY = ""
 
 
 class About(Enum):
-    """Whom the data is about that a method gives to a role of the office."""
+    """Whose data a method returns to a privileged role."""
 
     NOBODY = "nobody but the caller"
     NAMED = "the person whom the request names"
-    FOUND = "a person whom the method finds, and reports by `look` or `check_subject`"
+    FOUND = "a person whom the method finds and reports by `look` or `check_subject`"
     EVERYBODY = "more people than the request names"
 
 
@@ -30,7 +30,7 @@ class About(Enum):
 class Rule:
     """``data``: what the method touches. ``own``: roles that may call it about themselves, each with the request's
     field that must be the caller's id. ``found``: roles whose calls the method checks, once it has found whom they are
-    about. ``all``: roles that may call it about anybody. ``about``: whose data a role of the office receives; each such
+    about. ``all``: roles that may call it about anybody. ``about``: whose data a privileged role receives; each such
     call is noted on the log before its answer leaves. ``counts_only``: roles that receive no data about people."""
 
     data: str
@@ -41,8 +41,8 @@ class Rule:
     counts_only: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.roles & OFFICE and self.about is None:
-            raise ValueError(f"the rule about {self.data!r} must state `about`: whose data the office receives")
+        if self.roles & PRIVILEGED and self.about is None:
+            raise ValueError(f"the rule about {self.data!r} must state `about`: whose data a privileged role receives")
 
     @property
     def roles(self) -> frozenset[str]:
@@ -55,7 +55,7 @@ class Rule:
 
     def audits(self, role: str) -> bool:
         """Return whether calls of this role may read about others, and are noted."""
-        if role not in OFFICE & self.roles or role in self.counts_only or self.about is About.NOBODY:
+        if role not in PRIVILEGED & self.roles or role in self.counts_only or self.about is About.NOBODY:
             return False
         return role in self.all or self.about is not About.NAMED
 
@@ -183,7 +183,7 @@ class Call:
         """Return whether people are to be noted before the answer leaves.
 
         Where the answer is about more people than are named, or the method has not reported whom it is about, that is
-        everybody: an answer for the office never leaves without a note.
+        everybody: no answer to a privileged role leaves without a note.
         """
         rule = self.rule
         unnamed = rule.about is About.EVERYBODY or (rule.about is About.FOUND and not self.found)

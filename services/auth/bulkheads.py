@@ -1,4 +1,4 @@
-"""Expensive methods queue among themselves: they take nothing from the calls of others, and little from each other."""
+"""Bulkheads: expensive methods queue among themselves and take no place of other calls."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ WIDTHS: Mapping[str, Width] = {
     "exports": Width(running=2, waiting=32, per_caller=1),
     # Each rewrites the log.
     "erasures": Width(running=1, waiting=16, per_caller=1),
-    # Each is checked against all that it governs.
+    # Each is checked against the whole market.
     "publications": Width(running=1, waiting=8, per_caller=2),
-    # Each looks at every courier online, or at every couple of stops.
+    # Each reads every courier online, or every pair of stops.
     "explanations": Width(running=2, waiting=64, per_caller=4),
     # Each takes a connection to the database, which the log needs too.
     "reads": Width(running=8, waiting=256, per_caller=32),

@@ -33,8 +33,10 @@ class Gate:
         return call
 
     def beyond_capacity(self, caller: Caller) -> bool:
-        """Whether a call of this caller is more than the service can do. A call of one who calls too often, which will
-        be refused for their own sake, is not counted: it takes nothing from the others."""
+        """Charge a call to the capacity of the service; return whether the capacity is used up.
+
+        A call that the caller's own limit will refuse is not charged.
+        """
         return not self.limits.spent(caller) and self.limits.beyond_capacity()
 
     def caller(self, metadata: Iterable[tuple[str, Any]] | None) -> Caller:

@@ -26,7 +26,7 @@ NAMES = (
 )
 # Requests a second of one address to the HTTP port, by callers without a token.
 REQUESTS_PER_SECOND = 100
-# Calls that bring to an end what is under way: they lighten the load, and have a larger bound of their own.
+# Calls that finish work in progress. They reduce the load, so they have a larger bound of their own.
 UNDER_WAY = frozenset(
     {
         "JobService/CancelJob",
@@ -35,9 +35,9 @@ UNDER_WAY = frozenset(
         "CourierService/GoOffline",
     }
 )
-# As many of them at a time as this times `calls_in_flight`.
+# At most this many times `calls_in_flight` of them run at a time.
 UNDER_WAY_SHARE = 4
-# A message costs as many calls as it holds of these bytes, and one.
+# A message costs one call, and one more for each of these blocks of bytes.
 BYTES_OF_A_CALL = 32 * 1024
 
 
@@ -104,7 +104,7 @@ class Limits:
             raise self._exhausted("calls", "TOO_MANY_CALLS", text, retry_s)
 
     def _payable(self, cost: int) -> int:
-        """Of a bucket never more than half: the largest message can be sent by one who has waited."""
+        """Return the cost, at most half of a bucket: a caller who has waited can send the largest message."""
         return min(cost, max(self.quotas.calls_per_second * CALL_BURST_S // 2, 1))
 
     def spent(self, caller: Caller) -> bool:

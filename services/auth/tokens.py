@@ -92,7 +92,7 @@ class Tokens:
 
 
 def _caller(claims: dict[str, Any], now_s: float) -> Caller:
-    """The caller that the claims name. Raises NoCaller, which names the claim at fault."""
+    """Return the caller that the claims name. Raises NoCaller, which names the claim at fault."""
     expires_s = _time(claims, "exp")
     if expires_s is None:
         raise _invalid("it lacks the claim 'exp'")
@@ -113,7 +113,7 @@ def _caller(claims: dict[str, Any], now_s: float) -> Caller:
 
 
 def _time(claims: dict[str, Any], name: str) -> float | None:
-    """Seconds since the Unix epoch, or None where the claim is absent. Raises NoCaller."""
+    """Return the claim in seconds since the Unix epoch, or None where it is absent. Raises NoCaller."""
     value = claims.get(name)
     if value is None:
         return None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from dispatcher.log import backup as backups
 from dispatcher.log.backup import BackupError, Part, parts_of, write_part
@@ -20,13 +17,13 @@ from dispatcher.log.proof import LogProof
 from gig.v1 import events_pb2 as events_pb
 from services.cli import options
 from services.cli.failures import reported, tell_faults
+from services.cli.progress import progress
 from services.cli.stored_log import database, length_of, stored_log
 from services.host.restoring import restore as restore_market
 from services.roads import networks
 from services.settings import Settings, resolve
 
 Folder = Annotated[Path, typer.Argument(help="The backup: a folder of log files, one more for each run.")]
-TELL_EVERY = 1000
 Until = Annotated[int | None, typer.Option(help="The last event to restore.", min=2, show_default="the last one")]
 
 
@@ -92,13 +89,13 @@ async def _backup(folder: Path, settings: Settings) -> tuple[int, Part | None]:
         length = await length_of(store)
         if after > length:
             raise BackupError(f"{folder} holds {after} events, and the market has {length}: it is not this market's")
-        with _progress("backing up", length - after) as told:
+        with progress("backing up", length - after) as report:
             part = await write_part(
                 folder,
                 settings.market,
                 after,
                 _until(store.read(after), length),
-                lambda sequence: told(sequence - after),
+                lambda sequence: report(sequence - after),
             )
     return length, part
 
@@ -121,18 +118,6 @@ async def _restore(parts: list[Part], until: int, settings: Settings) -> tuple[L
             yield event
 
     async with database(settings.database_url, settings.data_dir, size=2) as pool:
-        with _progress("restoring", until) as told:
-            proof = await restore_market(pool, parts[0].market_id, events(), networks(settings.roads), told)
+        with progress("restoring", until) as report:
+            proof = await restore_market(pool, parts[0].market_id, events(), networks(settings.roads), report)
     return proof, moment
-
-
-@contextmanager
-def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total)
-
-        def told(done: int) -> None:
-            if done % TELL_EVERY == 0 or done == total:
-                bar.update(task, completed=done)
-
-        yield told

@@ -32,7 +32,7 @@ from services.cli.stored_log import events_of, length_of, stored_log
 from services.settings import Settings, resolve
 
 log_app = typer.Typer(
-    help="The event log of a market: export it, show it as text, prove it, list who did what by office, repair it.",
+    help="The event log of a market: export it, show it as text, prove it, list privileged access, repair it.",
     no_args_is_help=True,
 )
 log_app.command()(repair)

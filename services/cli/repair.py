@@ -6,14 +6,13 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from dispatcher.log.ownership import held
@@ -21,6 +20,7 @@ from dispatcher.log.store import LogStore
 from gig.v1 import types_pb2 as types_pb
 from services.cli import options
 from services.cli.failures import FAILED, USAGE, fail, reported
+from services.cli.progress import progress
 from services.cli.stored_log import length_of, stored_log
 from services.clock import MarketClock
 from services.host.repair import Repair, carry_out, survey
@@ -28,7 +28,6 @@ from services.host.trial import RepairFailed
 from services.roads import networks
 from services.settings import Settings, resolve
 
-TELL_EVERY = 2_000
 # One for the lock, one for reading, one for writing.
 CONNECTIONS = 3
 
@@ -50,16 +49,16 @@ def repair(
     roads: options.Roads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a log usable again whose events cannot all be applied.
+    """Repair a log with events that cannot be applied.
 
-    Fold the log from its first event. Each event that cannot be applied is skipped from now on, and what it is about (a
-    job, a courier, a policy) is quarantined: it leaves the market, and an event at the end of the log says so. All else
-    stays as it was. A server must not hold the market meanwhile; --dry-run works beside one.
+    The repair folds the log from its first event and skips each event that cannot be applied. The subject of that event
+    (a job, a courier, a policy) is quarantined: it leaves the market, and an event at the end of the log records it.
+    Everything else stays. Stop the server of the market first; --dry-run also works while it runs.
     """
     flags = {"database_url": database_url, "data_dir": data_dir, "market": market, "roads": roads}
     asks = not yes and not dry_run
     if asks and (as_json or not sys.stdin.isatty()):
-        fail("nobody can be asked here: use --dry-run to see what would be done, or --yes to do it", USAGE)
+        fail("cannot ask for confirmation here: use --dry-run to see the repair, or --yes to carry it out", USAGE)
     with reported():
         settings = resolve(flags, file=config).values
         try:
@@ -78,7 +77,7 @@ def repair(
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What the user asked for, and how they want to hear of it."""
+    """Options of the command: whether to change nothing, to ask nothing, and to print JSON."""
 
     dry_run: bool
     yes: bool
@@ -98,14 +97,14 @@ async def _repair(settings: Settings, reason: str, operator: str, wish: _Wish) -
     async with stored_log(settings, CONNECTIONS) as store:
         length = await length_of(store)
         async with _owned(store, dry=wish.dry_run):
-            with _progress("folding", length) as told:
+            with progress("folding", length) as report:
                 now_us = MarketClock().now()
-                found = await survey(store, roads, reason=reason, operator_id=operator, now_us=now_us, told=told)
+                found = await survey(store, roads, reason=reason, operator_id=operator, now_us=now_us, report=report)
             if not wish.confirmed(found):
                 return found, False
             await store.acquire()
-            with _progress("writing", length) as told:
-                await carry_out(store, found, roads, told)
+            with progress("writing", length) as report:
+                await carry_out(store, found, roads, report)
     return found, True
 
 
@@ -116,18 +115,6 @@ async def _owned(store: LogStore, *, dry: bool) -> AsyncIterator[None]:
         return
     async with held(store.pool, store.market_id, "log repair"):
         yield
-
-
-@contextmanager
-def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total)
-
-        def told(done: int) -> None:
-            if done % TELL_EVERY == 0 or done == total:
-                bar.update(task, completed=done)
-
-        yield told
 
 
 def _show(found: Repair) -> None:

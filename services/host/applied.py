@@ -40,8 +40,8 @@ def applied(market: Market, event: events_pb.Event) -> Applied:
     if kind == "tip_added" and not jobs:  # the job has left the memory
         jobs = (event.tip_added.job,)
     courier_id = _plan_changed(event, jobs)
-    told = copied(state.couriers[courier_id]) if courier_id else None
-    return Applied(event, kind, jobs, told, _phases(market, couriers_of(event, jobs)))
+    courier = copied(state.couriers[courier_id]) if courier_id else None
+    return Applied(event, kind, jobs, courier, _phases(market, couriers_of(event, jobs)))
 
 
 def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:

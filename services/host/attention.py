@@ -1,4 +1,4 @@
-"""The operator's inbox: what needs a human's eye now, read from the market's state when somebody asks."""
+"""The operator's inbox: what needs attention now, computed from the market's state at each call."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ QUARANTINED, STUCK_JOB = pb.ATTENTION_KIND_QUARANTINED, pb.ATTENTION_KIND_STUCK_
 
 
 def attention(host: MarketHost) -> list[pb.AttentionItem]:
-    """All items, the oldest first."""
+    """Return all items, the oldest first."""
     return sorted(_found(host), key=lambda item: (micros(item.since), item.id))
 
 
 def counts(host: MarketHost) -> dict[str, int]:
-    """How many items there are by the name of their kind, in lower case; every kind is named."""
+    """Return the number of items by the lower-case name of their kind; every kind has a key."""
     found = Counter(item.kind for item in _found(host))
     return {
         name.removeprefix("ATTENTION_KIND_").lower(): found[number]
@@ -70,7 +70,7 @@ def _of_quarantined(kept: snapshot_pb.QuarantinedSubject) -> pb.AttentionItem:
         since=kept.time,
         sentence=(
             f"The {kind} {body.subject_id} was taken out of the market by a repair of its log, because events "
-            f"{skipped} could not be applied. All others are served. Tell the people concerned; once the cause "
+            f"{skipped} could not be applied. All others are served. Notify the people concerned; once the cause "
             "is removed, the subject can take part again."
         ),
     )

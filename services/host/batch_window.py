@@ -1,4 +1,4 @@
-"""When the next round is due: a batch window after the last one, by the policy that is in force meanwhile."""
+"""When the next round is due: a batch window after the last one, by the policy in force."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dispatcher.times import span
 from gig.v1 import policy_pb2 as policy_pb
 from services.clock import MarketClock
 
-# Wall seconds between looks whether another policy is in force.
+# Wall seconds between two checks whether another policy is in force.
 LOOK_EVERY_S = 0.25
 
 
@@ -18,11 +18,11 @@ async def window_passed(
     policy: Callable[[], policy_pb.Policy],
     pause: Callable[[float], Awaitable[bool]],
 ) -> int:
-    """Wait until the batch window has passed since ``last_us``, and return when it had, in microseconds.
+    """Wait until the batch window has passed since ``last_us``; return the market time of its end, in microseconds.
 
-    From start to start, so that a slow solve does not stretch the window. A policy with another window counts at once:
-    a window of ten minutes that an operator takes back holds nobody up. ``pause`` waits so many seconds and returns
-    whether the loop ends.
+    The window runs from start to start, so that a slow solve does not stretch it. A policy with another window counts
+    at once: a window of ten minutes that an operator takes back delays no round. ``pause`` waits for a number of
+    seconds and returns whether the loop ends.
     """
     entered_us = clock.now()
     while True:

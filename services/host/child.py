@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
-    """Return what the work returns. A cancelled call ends the process at once. Raises BrokenExecutor where it dies."""
+    """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
     process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
     try:
         pid = await asyncio.wrap_future(process.submit(os.getpid))
@@ -28,5 +28,5 @@ async def in_child(work: Callable[..., T], *arguments: object) -> T:
                 os.kill(pid, signal.SIGKILL)
             raise
     finally:
-        # Its end takes a while: nobody waits for it here.
+        # The process takes a while to end: do not wait for it.
         process.shutdown(wait=False)

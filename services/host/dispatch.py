@@ -1,4 +1,4 @@
-"""What the market does by itself: batch rounds and ticks, in loops that outlive whatever one turn of them meets."""
+"""Run batch rounds and ticks beside the calls, in loops that no failed turn ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TICK_S = 0.05
 
 
 class Dispatch:
-    """The loops beside the calls. ``drain`` lets the round under way finish."""
+    """The loops beside the calls. ``drain`` lets the current round finish."""
 
     def __init__(self, host: MarketHost, solver: SolverProcesses, signals: Signals) -> None:
         self._host = host
@@ -42,7 +42,7 @@ class Dispatch:
         self._tasks = [self._host.supervised(self._rounds()), self._host.supervised(self._ticks())]
 
     async def drain(self) -> None:
-        """No new round; the open one is settled."""
+        """Start no new round; settle the open one."""
         self._draining.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._solver.close()
@@ -55,7 +55,7 @@ class Dispatch:
             if not self._host.accepting or self._draining.is_set():
                 continue
             if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
-                continue  # the last round failed, and nobody alone was the cause
+                continue  # the last round failed, no single item was the cause, and its pause is not over
             try:
                 self._host.positions.intake.drain(clock.now() // 1000)
                 await self._one_round.once()
@@ -67,7 +67,7 @@ class Dispatch:
                 quarantine.release(Loop.ROUND, (loop_item(Loop.ROUND),))
 
     async def _pause(self, seconds: float) -> bool:
-        """Wait; return whether the loops end."""
+        """Wait for so many wall seconds, or until the drain; return whether the loops end."""
         try:
             await asyncio.wait_for(self._draining.wait(), max(seconds, 0.001))
         except TimeoutError:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A snapshot that names the person no more, compressed as the database keeps it."""
+    """A snapshot without the person's name, compressed as the database keeps it."""
 
     sequence: int
     market: bytes
@@ -41,7 +41,7 @@ def search_log(dsn: str, market_id: str, erased: Erased, after: int, until: int)
 def rename_latest_snapshot(
     dsn: str, market_id: str, erased: Erased, touched: Touched, networks: Networks
 ) -> Renamed | None:
-    """Rename the person in the latest snapshot. Return None where there is none, or it cannot be read any more."""
+    """Rename the person in the latest snapshot. Return None where there is none, or it cannot be restored."""
 
     async def work(connection: asyncpg.Connection) -> Renamed | None:
         row = await connection.fetchrow(query("snapshot_before"), market_id, FROM_THE_END)

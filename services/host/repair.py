@@ -1,4 +1,4 @@
-"""Repair of a log that cannot be folded: the events that fail are put aside, their subjects leave the market.
+"""Repair a log that cannot be folded: skip the events that fail, and take their subjects out of the market.
 
 An event that fails is replaced in place by an EventSkipped that holds it: every reader of the log (a start, snapshots,
 reruns, tables, measures, exports, backups, replays) then passes over it without a list of what to skip. A
@@ -47,17 +47,18 @@ class Repair:
 
 
 async def survey(
-    store: LogStore, networks: Networks, *, reason: str, operator_id: str, now_us: int, told: Callable[[int], None]
+    store: LogStore, networks: Networks, *, reason: str, operator_id: str, now_us: int, report: Callable[[int], None]
 ) -> Repair:
-    """Fold the whole log for a trial; nothing is written. Raises RepairFailed.
+    """Fold the whole log for a trial, and write nothing. ``report`` is called with each sequence. Raises RepairFailed.
 
-    From the first event, not from a snapshot: a restore from a backup and measures in another form fold it all as well.
+    The fold begins at the first event, not at a snapshot: a restore from a backup and measures in another form fold the
+    whole log too.
     """
     trial, count = TrialFold(networks), 0
     async for sequence, body in store.read_rows():
         trial.add(sequence, body)
         count = sequence
-        told(count)
+        report(count)
     trial.finish()
     if count and not trial.market.state.policy.version:
         raise RepairFailed(
@@ -69,7 +70,7 @@ async def survey(
 
 
 async def _broken_snapshots(store: LogStore, networks: Networks) -> list[int]:
-    """Of the latest ones those that cannot be restored, up to the first that can."""
+    """Return the sequences of the latest snapshots that cannot be restored, up to the first that can."""
     broken = []
     for row in await store.pool.fetch(query("snapshot_sequences"), store.market_id):
         try:
@@ -86,8 +87,8 @@ async def _broken_snapshots(store: LogStore, networks: Networks) -> list[int]:
     return broken
 
 
-async def carry_out(store: LogStore, repair: Repair, networks: Networks, told: Callable[[int], None]) -> None:
-    """Write the repair in one transaction; then, where tables show a skipped event, make them again from the log.
+async def carry_out(store: LogStore, repair: Repair, networks: Networks, report: Callable[[int], None]) -> None:
+    """Write the repair in one transaction; then, where tables show a skipped event, rebuild them from the log.
 
     ``store`` must have acquired the market. Raises StaleWriter where another process has acquired it since.
     """
@@ -96,7 +97,7 @@ async def carry_out(store: LogStore, repair: Repair, networks: Networks, told: C
     shown = bool(first) and first <= await projections.load()
     await _commit(store, repair, first, shown=shown)
     if shown:
-        await _make_tables(store, projections, networks, told)
+        await _make_tables(store, projections, networks, report)
 
 
 async def _commit(store: LogStore, repair: Repair, first: int, *, shown: bool) -> None:
@@ -118,7 +119,7 @@ async def _commit(store: LogStore, repair: Repair, first: int, *, shown: bool) -
 
 
 async def _make_tables(
-    store: LogStore, projections: Projections, networks: Networks, told: Callable[[int], None]
+    store: LogStore, projections: Projections, networks: Networks, report: Callable[[int], None]
 ) -> None:
     """Fold the repaired log into tables and a snapshot. Where this is cut short, the next start does the rest."""
     await projections.load()
@@ -131,7 +132,7 @@ async def _make_tables(
         if event.sequence % BATCH == 0:
             await projections.write(rows)
             rows = Rows()
-            told(event.sequence)
+            report(event.sequence)
     if rows.sequence:
         await projections.write(rows)
     body = market.snapshot().SerializeToString(deterministic=True)

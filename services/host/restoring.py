@@ -29,7 +29,7 @@ async def restore(
     market_id: str,
     events: Iterable[events_pb.Event],
     networks: Networks,
-    told: Callable[[int], None] = lambda _sequence: None,
+    report: Callable[[int], None] = lambda _sequence: None,
 ) -> LogProof:
     """Writes the events into an empty market, batch by batch; returns their proof.
 
@@ -37,11 +37,11 @@ async def restore(
     process holds it. Until all are there nobody can serve the market.
     """
     async with held(pool, market_id, "restore"):
-        return await _restore(LogStore(pool, market_id), events, networks, told)
+        return await _restore(LogStore(pool, market_id), events, networks, report)
 
 
 async def _restore(
-    store: LogStore, events: Iterable[events_pb.Event], networks: Networks, told: Callable[[int], None]
+    store: LogStore, events: Iterable[events_pb.Event], networks: Networks, report: Callable[[int], None]
 ) -> LogProof:
     pool, market_id = store.pool, store.market_id
     if await store.length():
@@ -61,7 +61,7 @@ async def _restore(
             fold_measures(measures, event, quarantine)
             projector.add([applied(market, event)])
         await projector.flush()
-        told(batch[-1].sequence)
+        report(batch[-1].sequence)
     body = market.snapshot().SerializeToString(deterministic=True)
     kept = INCOMPLETE if quarantine.has(Loop.MEASURES) else measures.to_json()
     await store.save_snapshot(body, kept, market.sequence)

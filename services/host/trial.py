@@ -1,4 +1,4 @@
-"""A trial fold of a log: finds each event that cannot be folded, and goes on as if it were not there.
+"""Fold a log for a trial: find each event that cannot be folded, and go on without it.
 
 Folds what a server folds: state, measures and the rows of the tables; and, now and then, a snapshot and its restore. An
 event that fails may leave half of its changes behind, so the fold then returns to its last good copy.
@@ -163,14 +163,14 @@ class TrialFold:
         if event is not None:
             skipped.original.CopyFrom(event)
             for opened in ("market_opened", "market_resumed"):
-                if event.HasField(opened):  # a secret that is not in force is of no use to anybody
+                if event.HasField(opened):  # the secret of a skipped event is never in force
                     getattr(skipped.original, opened).ClearField("secret")
         elif body is not None:
             skipped.unreadable_digest = hashlib.sha256(body).digest()
         return events_pb.Event(sequence=sequence, time=timestamp(time_us), event_skipped=skipped)
 
     def _blame_earlier(self, instead: events_pb.Event, where: str) -> None:
-        """Not even nothing can follow here: an earlier event has left something behind that fails now. Skip it."""
+        """Skip the earlier event that left the state such that not even a skipped event can follow."""
         events = self._since
         for culprit in range(len(events) - 1, -1, -1):
             if events[culprit].HasField("event_skipped"):

@@ -66,7 +66,7 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
 
 
 def retry_after(seconds: float) -> error_details_pb2.RetryInfo:
-    """Return the wait as RetryInfo, from none to an hour whatever the number is."""
+    """Return the wait as RetryInfo, at most an hour; also an hour where ``seconds`` is not positive or not finite."""
     delay = Duration()
     delay.FromNanoseconds(round(seconds * 1e9) if 0.0 < seconds < LONGEST_RETRY_S else round(LONGEST_RETRY_S * 1e9))
     return error_details_pb2.RetryInfo(retry_delay=delay)

@@ -1,4 +1,4 @@
-"""What people do by office is on the log: what they set, and whose data they looked at; and the people can see it."""
+"""Privileged access is on the log: what people set, and whose data they read; the persons concerned can see it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import pay_service_pb2 as pay_pb
-from services.auth.access import OFFICE, PAGES, RULES, About, Call, Rule
+from services.auth.access import PAGES, PRIVILEGED, RULES, About, Call, Rule
 from services.auth.caller import ROLES, Caller
 from services.cli.main import app
 from services.http.methods import FOR_PAGES
@@ -205,7 +205,7 @@ async def test_every_privileged_read_of_the_table_is_on_the_log(suite, channel, 
 
 
 def test_a_rule_that_lets_the_office_read_must_say_whose_data_it_receives() -> None:
-    for role in OFFICE:
+    for role in PRIVILEGED:
         with pytest.raises(ValueError, match="must state `about`"):
             Rule("a new thing", all=frozenset({role}))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from services.auth.access import OFFICE
+from services.auth.access import PRIVILEGED
 from services.auth.caller import Caller
 
 RETRY_S = 5
@@ -47,7 +47,7 @@ class Seats:
     @contextmanager
     def taken(self, viewer: Caller | None, address: str) -> Iterator[None]:
         """Hold a seat. Raises HTTPServiceUnavailable with Retry-After where there is none for this viewer."""
-        name = "anonymous" if viewer is None else "staff" if viewer.role in OFFICE else "people"
+        name = "anonymous" if viewer is None else "staff" if viewer.role in PRIVILEGED else "people"
         row, who = self._rows[name], (name, address if viewer is None else viewer.principal)
         if self._taken[name] >= row.seats:
             raise self._refused("all seats are taken: try again later, or sign in")
