@@ -17,7 +17,6 @@ from gig.v1 import events_pb2 as events_pb
 from load_tests.bench.busy_market import SECRET
 from load_tests.bench.place import place_request
 from load_tests.bench.running import scratch_directory
-from load_tests.live.suite_process import SuiteProcess
 from services.host.restoring import restore
 
 MARKET = "main"
@@ -25,17 +24,8 @@ MARKET = "main"
 ERASER, AGE_S = "eraser", 2 * 86_400
 
 
-async def empty_directory() -> Path:
-    """Return a data directory of a market that has just been opened."""
-    folder = scratch_directory()
-    server = SuiteProcess(data_dir=folder, output=folder / "server.log")
-    await server.start()
-    await server.stop()
-    return folder
-
-
 async def history_directory(jobs: int) -> Path:
-    """Return a data directory of a market in which ERASER has placed and cancelled ``jobs`` jobs."""
+    """Return a data directory of a market in which ERASER has placed and cancelled ``jobs`` jobs; 0: a new market."""
     folder = scratch_directory()
     postgres = EmbeddedPostgres(folder)
     await asyncio.to_thread(postgres.start)

@@ -17,7 +17,7 @@ from typing import Any
 
 from load_tests.bench.hostile.attacker import GRACE_S, READY
 from load_tests.bench.hostile.attacks import ATTACKS
-from load_tests.bench.hostile.history import copy_of, empty_directory, history_directory
+from load_tests.bench.hostile.history import copy_of, history_directory
 from load_tests.bench.hostile.memory import peak_of
 from load_tests.bench.hostile.order import Order
 from load_tests.bench.hostile.others import Measured, Others
@@ -203,7 +203,7 @@ class _Directories:
         """Return a fresh copy for a run of this attack."""
         long = name == ERASURE
         if long not in self._made:
-            self._made[long] = await (history_directory(self._history) if long else empty_directory())
+            self._made[long] = await history_directory(self._history if long else 0)
         return await asyncio.to_thread(copy_of, self._made[long])
 
     def remove(self) -> None:
