@@ -196,7 +196,7 @@ async def _audit(source: Path | None, settings: Settings, person: str | None, as
             else:
                 table.add_row(str(event.sequence), moment, act.person_id, act.role, act.did, act.about)
     if not as_json:
-        Console().print(table if table.rows else "nobody did anything by office")
+        Console().print(table if table.rows else "no act of an operator or reviewer is on the log")
 
 
 async def _export(settings: Settings, out: Path, names: Pseudonyms | None) -> int:

@@ -182,7 +182,7 @@ async def _opinions(pool: asyncpg.Pool, market_id: str, person_id: str) -> Async
 
 
 async def _accesses(pool: asyncpg.Pool, market_id: str, person_id: str) -> AsyncIterator[Row]:
-    """Who looked at the person's data by office: in which role and when, not by which name."""
+    """Who read the person's data by privileged access: in which role and when, not by which name."""
     async for row in _rows(pool, "accesses_of_person", market_id, person_id):
         yield {"time": _moment(row["time"]), "role": row["role"], "method": row["method"]}
 
