@@ -23,10 +23,11 @@ from dispatcher.market.decide import (
     zone_queues,
 )
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.queue_views import queue_place
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import DueEntry, MarketState
 from dispatcher.messages import copied
-from dispatcher.times import duration, timestamp
+from dispatcher.times import duration
 from geo.travel import TravelTime
 from geo.units import E7
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -211,20 +212,8 @@ class Market:
         view.shift.CopyFrom(clock.view(view.state, max(self.state.time_us, clock.since_us)))
         zone = self.state.queue_zone_of.get(courier_id)
         if zone is not None:
-            view.queue.CopyFrom(self.queue_place(zone, courier_id))
+            view.queue.CopyFrom(queue_place(zone, courier_id, self.state.zone_queues[zone]))
         return view
-
-    def queue_place(self, zone: str, courier_id: str) -> courier_pb.QueuePlace:
-        """A courier's place in the queue of a zone, with every rank so far."""
-        queue = self.state.zone_queues[zone]
-        place = queue[courier_id]
-        return courier_pb.QueuePlace(
-            zone=zone,
-            courier_id=courier_id,
-            join_time=timestamp(place.joined_us),
-            no_shows=place.no_shows,
-            ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in queue.ranks(courier_id)],
-        )
 
     def snapshot(self) -> snapshot_pb.MarketSnapshot:
         return snapshot.save(self.state)

@@ -77,6 +77,12 @@ class ZoneQueue:
                 ranks.append((left.time_us, ranks[-1][1] - 1))
         return ranks
 
+    def copy(self) -> ZoneQueue:
+        """Return a queue that stays as this one is now; it shares the places, which never change."""
+        return replace(
+            self, _places=dict(self._places), _tickets=list(self._tickets), _departures=list(self._departures)
+        )
+
     def join(self, courier_id: str, now_us: int) -> None:
         """At the end."""
         place = QueuePlace(now_us, 0, ((now_us, len(self)),), self._next_ticket, self._next_departure)

@@ -45,6 +45,7 @@ BULKHEADS: Mapping[str, str] = {
     "OversightService/SetPolicy": "publications",
     "OversightService/SetZones": "publications",
     "OversightService/CheckPlan": "explanations",
+    "OversightService/GetQueue": "explanations",
     "TransparencyService/ExplainWait": "explanations",
     "TransparencyService/GetMyMeasures": "explanations",
     "JobService/ListJobs": "reads",

@@ -10,6 +10,8 @@ from dispatcher.errors import NotFound
 from dispatcher.log import lookups
 from dispatcher.log.store import FROM_THE_END
 from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.queue_views import queue_place
+from dispatcher.market.zone_queue import ZoneQueue
 from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
@@ -82,17 +84,20 @@ class OversightService:
         """For couriers without the names of the others."""
         caller = access.current()
 
-        def view(market: Market) -> pb.GetQueueResponse:
+        def view(market: Market) -> ZoneQueue:
             if call.zone not in market.state.zones.queue_numbers:
                 raise NotFound("queue zone", call.zone)
-            queue = market.state.zone_queues.get(call.zone, ())
-            places = [market.queue_place(call.zone, courier_id) for courier_id in queue]
-            for place in places:
-                if caller.role == COURIER and place.courier_id != caller.person_id:
-                    place.ClearField("courier_id")
-            return pb.GetQueueResponse(places=places)
+            return market.state.zone_queues.get(call.zone, ZoneQueue()).copy()
 
-        return await self._host.read(view)
+        found, queue = pb.GetQueueResponse(), await self._host.read(view)
+        for courier_id in queue:
+            place = queue_place(call.zone, courier_id, queue)
+            if caller.role == COURIER and place.courier_id != caller.person_id:
+                place.ClearField("courier_id")
+            found.places.append(place)
+            # Each place has as many ranks as couriers have left: others go on in between.
+            await asyncio.sleep(0)
+        return found
 
     async def check_plan(self, call: pb.CheckPlanRequest) -> pb.CheckPlanResponse:
         now = self._host.clock.now()

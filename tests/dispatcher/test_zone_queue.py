@@ -107,3 +107,15 @@ def test_a_queue_keeps_no_departures_that_nobody_needs() -> None:
         queue.leave(f"after-{number}", number)
     assert not snapshot_queues.save_departures("airport", queue)
     assert len(queue._departures) < 200
+
+
+def test_a_copy_stays_as_the_queue_was() -> None:
+    queue = ZoneQueue()
+    for number in range(4):
+        queue.join(f"courier-{number}", number)
+    queue.leave("courier-0", 5)
+    copy = queue.copy()
+    before = {name: copy.ranks(name) for name in copy}
+    queue.leave("courier-1", 6)
+    queue.join("courier-9", 7)
+    assert {name: copy.ranks(name) for name in copy} == before
