@@ -18,6 +18,15 @@ EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
 LONGEST_S = 315_576_000_000
 EARLIEST_US, LATEST_US = EARLIEST_S * SECOND, LATEST_S * SECOND + 999_999
 LONGEST_US = LONGEST_S * SECOND
+# Events happen from 1970 to 2199, in Unix seconds. Measures count the hours and weeks between events: to fold one
+# that is millennia from the one before would never end.
+FIRST_EVENT_S, END_OF_EVENTS_S = 0, 7_258_118_400
+
+
+def check_event_time(stamp: Timestamp) -> None:
+    """Raise ValueError for a time at which no event can have happened."""
+    if not (FIRST_EVENT_S <= stamp.seconds < END_OF_EVENTS_S and 0 <= stamp.nanos < 1_000_000_000):
+        raise ValueError("the event's time is out of range: events happen from 1970 to 2199")
 
 
 def timestamp(micros_: int) -> Timestamp:

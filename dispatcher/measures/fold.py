@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter
+from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
 
 from dispatcher.market import lifecycle
 from dispatcher.measures.areas import Areas, Atlas
@@ -32,7 +32,7 @@ from dispatcher.measures.weeks import Weeks
 from dispatcher.measures.whereabouts import BUSY, FREE, FREE_AT, Whereabouts
 from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, WorkTime, advance, move_to
 from dispatcher.pay.floor import FIRST_MONDAY_US
-from dispatcher.times import SECOND, span
+from dispatcher.times import SECOND, check_event_time, span
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -63,6 +63,8 @@ class Measures:
     ``couriers``: everyone online in the last five weeks; ``online``: id -> since when.
     """
 
+    # Numbers that are none, which an old log may hold, are kept as they are.
+    __pydantic_config__ = ConfigDict(ser_json_inf_nan="constants")
     form: int = FORM
     sequence: int = 0
     first_us: int = 0
@@ -99,8 +101,10 @@ class Measures:
     atlas: Annotated[Atlas, PlainValidator(_new_atlas), PlainSerializer(_nothing)] = field(default_factory=Atlas)
 
     def fold(self, event: Event) -> None:
-        self.sequence = event.sequence
+        """Count one event. Raises ValueError for a time out of range."""
         time = event.time
+        check_event_time(time)
+        self.sequence = event.sequence
         self.time_us = now = time.seconds * SECOND + time.nanos // 1000
         if now >= self.alarm_us:
             self._ring(now)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from dispatcher.errors import PolicyError
 from dispatcher.log.projections import Rows
@@ -22,7 +23,7 @@ from dispatcher.market.market import Networks
 from dispatcher.market.quarantine import Subject, jobs_affected, subject_of
 from dispatcher.measures import Measures
 from dispatcher.messages import copied
-from dispatcher.times import EARLIEST_S, LATEST_S, micros, timestamp
+from dispatcher.times import check_event_time, micros, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from services.host.applied import applied
@@ -123,7 +124,6 @@ class TrialFold:
     def _try(self, event: events_pb.Event) -> str:
         """Fold the event; where that fails, return the place, and leave the state half changed."""
         try:
-            _check_readable(event)
             version = self.market.state.policy.version
             self.market.apply([event])
             if event.HasField("policy_set") and self.market.state.policy.version != version + 1:
@@ -157,7 +157,7 @@ class TrialFold:
     ) -> events_pb.Event:
         """What is to stand in the event's place. Its time is the event's, unless that is out of order."""
         time_us = self.market.state.time_us
-        if event is not None and time_us <= micros(event.time) and _in_range(event.time.seconds):
+        if event is not None and time_us <= micros(event.time) and _is_possible(event.time):
             time_us = micros(event.time)
         skipped = events_pb.EventSkipped(kind=subject.kind, subject_id=subject.id)
         if event is not None:
@@ -225,7 +225,7 @@ class TrialFold:
         return ""
 
     def _skip_before_copy(self, where: str) -> None:
-        """The first event since the copy after which no copy can be made is skipped."""
+        """Skip the first event since the copy after which no copy can be made, and what cannot follow without it."""
         events = self._since
         self._to_copy()
         for place, event in enumerate(events):
@@ -233,13 +233,12 @@ class TrialFold:
                 break
             if event.HasField("event_skipped") or not self._cannot_copy():
                 continue
-            tried = self._without(events, place)
-            if tried is None:
-                break
-            self.skipped[event.sequence] = tried[place]
-            self.found.append(Unfoldable(event.sequence, event.WhichOneof("body"), subject_of(event), where))
+            self._since = events[:place]
+            self._go_back()
+            self._skip(event.sequence, event, None, where)
+            for later in events[place + 1 :]:
+                self.add(later.sequence, later.SerializeToString())
             self.found.sort(key=lambda one: one.sequence)
-            self._since = tried
             return
         raise RepairFailed(f"the market cannot be saved after event {events[-1].sequence} ({where})")
 
@@ -280,14 +279,12 @@ def _read(sequence: int, body: bytes | None) -> tuple[events_pb.Event | None, st
     return event, ""
 
 
-def _in_range(seconds: int) -> bool:
-    return EARLIEST_S <= seconds <= LATEST_S
-
-
-def _check_readable(event: events_pb.Event) -> None:
-    """Raise ValueError for a time that no calendar holds: it cannot be written as text or into a table."""
-    if not _in_range(event.time.seconds) or not 0 <= event.time.nanos < 10**9:
-        raise ValueError("the event's time is out of range")
+def _is_possible(time: Timestamp) -> bool:
+    try:
+        check_event_time(time)
+    except ValueError:
+        return False
+    return True
 
 
 def check_writable(rows: Rows) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from dispatcher.log import backup
 from dispatcher.log.files import read_log, write_log
 from dispatcher.log.invariants import violations
 from dispatcher.market import Market
 from dispatcher.measures import Measures
-from dispatcher.messages import parts
+from dispatcher.messages import copied, parts
 from dispatcher.pay.ledger_check import check_ledger
+from dispatcher.times import END_OF_EVENTS_S, FIRST_EVENT_S
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import snapshot_pb2 as snapshot_pb
 from gig.v1 import types_pb2 as types_pb
@@ -119,6 +124,62 @@ def same_but_for_the_subjects(
         for saved in (found, expected):
             saved.ClearField("reviews")
         assert found == expected
+
+
+@given(st.sampled_from(range(len(DAY.log))), st.integers(-(2**63), 2**63 - 1))
+@settings(max_examples=20, deadline=None)
+def test_an_event_at_an_impossible_time_cannot_be_folded_and_is_skipped(place: int, seconds: int) -> None:
+    assume(not FIRST_EVENT_S <= seconds < END_OF_EVENTS_S)
+    log = [copied(event) for event in DAY.log]
+    log[place].time.seconds = seconds
+    with pytest.raises(ValueError, match="time"):
+        Market.fold(log)
+    with pytest.raises(ValueError, match="time"):
+        Measures().fold(log[place])
+    trial, repaired = tried(log)
+    assert place + 1 in [one.sequence for one in trial.found]
+    assert Market.restore(Market.fold(repaired).snapshot()).sequence == len(repaired)
+
+
+def odd_numbers() -> list[tuple[int, tuple[str, ...], object]]:
+    """Each double and enum of the day's log, as place and path, with a value that none should have."""
+    return [
+        (place, path, value)
+        for place, event in enumerate(DAY.log)
+        for path, kind in leaves(event)
+        for value in {FieldDescriptor.CPPTYPE_DOUBLE: (math.nan, math.inf), FieldDescriptor.CPPTYPE_ENUM: (-1,)}.get(
+            kind, ()
+        )
+        if not event.HasField("policy_set")
+    ]
+
+
+def leaves(record: Message, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    for field, value in record.ListFields():
+        if field.is_repeated:
+            continue
+        if field.message_type is not None:
+            yield from leaves(value, (*path, field.name))
+        else:
+            yield (*path, field.name), field.cpp_type
+
+
+@given(st.sampled_from(odd_numbers()))
+@settings(max_examples=40, deadline=None)
+def test_a_log_with_odd_numbers_folds_or_is_repaired_and_its_measures_can_be_saved(odd) -> None:
+    place, (*path, name), value = odd
+    log = [copied(event) for event in DAY.log]
+    record: Message = log[place]
+    for step in path:
+        record = getattr(record, step)
+    setattr(record, name, value)
+    _, repaired = tried(log)
+    assert Market.restore(Market.fold(repaired).snapshot()).sequence == len(repaired)
+    measures = Measures()
+    for event in repaired:
+        measures.fold(event)
+    saved = measures.to_json()
+    assert Measures.from_json(saved).to_json() == saved
 
 
 def test_what_depends_on_a_skipped_event_is_skipped_with_it_and_the_rest_goes_on() -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dispatcher.market.apply import couriers, jobs, market, offers, people, quarantine
 from dispatcher.market.state import KeptRequest, MarketState
-from dispatcher.times import micros, span
+from dispatcher.times import check_event_time, micros, span
 from gig.v1 import events_pb2 as events_pb
 
 Event = events_pb.Event
@@ -16,9 +16,10 @@ Kept = TypeVar("Kept")
 
 
 def apply(state: MarketState, event: Event) -> None:
-    """Fold one event; sequences must follow one another without a gap."""
+    """Fold one event; sequences must follow one another without a gap. Raises ValueError for a time out of range."""
     if event.sequence != state.sequence + 1:
         raise ValueError(f"event {event.sequence} cannot follow event {state.sequence}")
+    check_event_time(event.time)
     state.sequence = event.sequence
     state.time_us = micros(event.time)
     body = event.WhichOneof("body")
