@@ -246,7 +246,7 @@ class _Rewriting:
             while self._host.durable_sequence - self._searched > TAIL:
                 await self._search_until(self._host.durable_sequence)
             async with self._host.held():
-                # The person can do nothing meanwhile, but others may have asked for a review of their account.
+                # The person can do nothing meanwhile, but others may have asked for a review.
                 check_not_reviewed(self._host.market.state, self._erased.person_id)
                 await self._search_tail()
                 await erasure.end_rewriting(

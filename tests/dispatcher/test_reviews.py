@@ -433,6 +433,17 @@ def test_an_erased_person_has_nothing_under_way() -> None:
         bench.do(commands.ErasePerson(person_id="ann", pseudonym="erased-2"))
 
 
+def test_who_has_judged_is_not_erased_before_the_review_ends_and_so_cannot_judge_again() -> None:
+    bench, review = under_review(second_opinions=10_000)
+    bench.do(commands.OpenReview(operator_id="olu", subject_id="ann", statement="does not pay"))
+    decide(bench, review.review_id, "ria", level=WATCH)
+    for person in ("ria", "olu"):
+        with pytest.raises(WrongState, match="of what you decided waits"):
+            bench.do(commands.ErasePerson(person_id=person, pseudonym="erased-1"))
+    decide(bench, review.review_id, "sam", level=WATCH)
+    assert bench.do(commands.ErasePerson(person_id="ria", pseudonym="erased-1"))
+
+
 def test_contract_levels_and_rule_levels_are_the_same_numbers() -> None:
     for kept in Level:
         assert policy_pb.StandingLevel.Value(f"STANDING_LEVEL_{kept.name}") == kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher import commands
+from dispatcher.deciders import deciders
 from dispatcher.errors import WrongState
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
@@ -50,7 +51,12 @@ def check_erasable(state: MarketState, person: str) -> None:
 
 
 def check_not_reviewed(state: MarketState, person: str) -> None:
-    """Raises WrongState while a review about the person waits."""
-    waiting = next((kept for kept in state.reviews.values() if kept.subject_id == person), None)
-    if waiting is not None:
-        raise WrongState("OPEN_REVIEW", "a review of this account waits for its answer", review_id=waiting.review_id)
+    """Raises WrongState while a review waits that is about the person, or in which the person has judged: without the
+    name the same reviewer could judge it again."""
+    for review in state.reviews.values():
+        if review.subject_id == person:
+            text = "a review of this account waits for its answer"
+            raise WrongState("OPEN_REVIEW", text, review_id=review.review_id)
+        if person in deciders(review) or any(opinion.reviewer_id == person for opinion in review.opinions):
+            text = f"review {review.review_id!r} of what you decided waits for its answer"
+            raise WrongState("OPEN_REVIEW", text, review_id=review.review_id)
