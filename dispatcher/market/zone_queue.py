@@ -84,11 +84,12 @@ class ZoneQueue:
         )
 
     def join(self, courier_id: str, now_us: int) -> None:
-        """At the end."""
+        """Add a courier at the end."""
         place = QueuePlace(now_us, 0, ((now_us, len(self)),), self._next_ticket, self._next_departure)
         self._append(courier_id, place)
 
     def leave(self, courier_id: str, now_us: int) -> None:
+        """Remove a courier; those behind move up."""
         ticket = self._places.pop(courier_id).ticket
         del self._tickets[bisect_left(self._tickets, ticket)]
         if not self._tickets or ticket > self._tickets[-1]:
@@ -100,11 +101,12 @@ class ZoneQueue:
             self._tidy_at = max(FEWEST, 2 * len(self._departures))
 
     def note_answer(self, courier_id: str, *, silent: bool) -> None:
-        """Silence counts against the place; an answer clears it."""
+        """Count an offer without an answer against the place; an answer clears the count."""
         place = self._places[courier_id]
         self._places[courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
 
     def rename(self, erased: Erased) -> None:
+        """Put the pseudonym in the place of an erased courier's id."""
         self._places = {erased.renamed(name): place for name, place in self._places.items()}
 
     def saved_places(self) -> dict[str, QueuePlace]:
@@ -124,7 +126,8 @@ class ZoneQueue:
 
     @classmethod
     def restored(cls, places: dict[str, QueuePlace], departures: list[Departure]) -> ZoneQueue:
-        """The reverse of both: the ticket of a departure lies before that of the first who moved up."""
+        """Return the queue of ``saved_places`` and ``saved_departures``: a departure's ticket lies just before that
+        of the first courier who moved up."""
         queue = cls(
             _departures=[replace(left, ticket=2 * left.ticket) for left in departures],
             _next_departure=len(departures),
@@ -143,7 +146,7 @@ class ZoneQueue:
         return bisect_left(self._departures, number, key=lambda left: left.number)
 
     def _needed(self) -> list[Departure]:
-        """Return those after which somebody who is here now moved up: the next in line joined first of them all."""
+        """Return the departures after which somebody who is here now moved up; the next in line was here first."""
         since = [place.since for place in self._places.values()]
         needed = []
         for left in self._departures:
