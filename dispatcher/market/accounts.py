@@ -54,9 +54,18 @@ def cause_of(cause: policy_pb.StandingCause) -> StandingCause:
     return StandingCause[policy_pb.StandingCause.Name(cause).removeprefix("STANDING_CAUSE_")]
 
 
+def half_life_s(policy: policy_pb.RatingPolicy) -> float | None:
+    """Return the seconds after which a rating counts half, or None for no decay.
+
+    Old logs hold half-lives of 0 and below: they count as none.
+    """
+    half_life_us = span(policy.half_life)
+    return half_life_us / SECOND if half_life_us > 0 else None
+
+
 def score_rules_of(policy: policy_pb.RatingPolicy) -> ScoreRules:
     return ScoreRules(
-        span(policy.half_life) / SECOND if policy.HasField("half_life") else None,
+        half_life_s(policy),
         policy.prior_weight,
         policy.prior_mean,
         policy.market_weight,

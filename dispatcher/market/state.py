@@ -15,7 +15,7 @@ from dispatcher.market.clocks import Clock
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import QueuedJob
 from dispatcher.market.zone_queue import ZoneQueue
-from dispatcher.pay.floor import period_start
+from dispatcher.pay.floor import period_end
 from dispatcher.pricing.surge import SurgeField
 from dispatcher.times import micros, span
 from geo.cells import CellGrid, StandingCells
@@ -243,7 +243,7 @@ class MarketState:
         clock, floor = self.clocks[courier_id], self.policy.floor
         if not clock.period_us or not floor.HasField("engaged"):
             return None
-        return period_start(floor.engaged, clock.period_us) + span(floor.engaged.period)
+        return period_end(floor.engaged, clock.period_us)
 
     def due_by(self, now_us: int, skip: Collection[tuple[int, str]] = (), *, lenient: bool = False) -> list[DueEntry]:
         """The current entries due by now but for those to skip, earliest first; the heap stays as it is.

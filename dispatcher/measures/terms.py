@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dispatcher.times import SECOND, span
+from dispatcher.market.accounts import half_life_s
 from gig.v1 import policy_pb2 as policy_pb
 
 REVIEW = policy_pb.STANDING_LEVEL_UNDER_REVIEW
@@ -44,6 +44,6 @@ def terms_of(policy: policy_pb.Policy) -> Terms:
         cut=max(cuts, default=None),
         prior_weight=ratings.prior_weight,
         market_weight=ratings.market_weight,
-        half_life_s=span(ratings.half_life) / SECOND if ratings.HasField("half_life") else None,
+        half_life_s=half_life_s(ratings),
         planar=policy.travel.HasField("planar"),
     )

@@ -13,6 +13,7 @@ from gig.v1 import types_pb2 as types_pb
 METRES_PER_MILE = Fraction(1_609_344, 1000)
 # Monday, 5 January 1970, 00:00 UTC: where pay periods begin.
 FIRST_MONDAY_US = 4 * 86_400 * SECOND
+WEEK_US = 7 * 86_400 * SECOND
 
 
 def online_hour(per_online_hour: int, online_us: int, earned: int) -> types_pb.PriceLine | None:
@@ -57,10 +58,12 @@ def job(floor: policy_pb.JobFloor, metres: int, trip_us: int, earned: int) -> ty
     return _line(guaranteed, earned, rule)
 
 
-def period_start(floor: policy_pb.EngagedFloor, at_us: int) -> int:
-    """Start of the pay period that holds a moment."""
+def period_end(floor: policy_pb.EngagedFloor, at_us: int) -> int:
+    """Return the end of the pay period that holds a moment. Without a length, as in old logs, a period is a week."""
     length = span(floor.period)
-    return (at_us - FIRST_MONDAY_US) // length * length + FIRST_MONDAY_US
+    if length <= 0:
+        length = WEEK_US
+    return ((at_us - FIRST_MONDAY_US) // length + 1) * length + FIRST_MONDAY_US
 
 
 def _line(guaranteed: int, earned: int, rule: str) -> types_pb.PriceLine | None:

@@ -314,3 +314,43 @@ def test_a_market_lives_on_when_its_policy_changes_to_any_other(picked, then) ->
     assume(before is not None)
     assume(after is not None)
     Day(before).live(after)
+
+
+# What earlier versions accepted and this one refuses: their logs hold it, and it stays in force.
+EARLIER: list[tuple[str, tuple[float | None, ...]]] = [
+    ("ratings.half_life", (None, 0.0, -1.0, 1e-9, 1e15)),
+    ("floor.engaged.period", (None,)),
+    ("surge.tick", (None,)),
+    ("surge.half_life", (1e-9,)),
+    ("matching.batch_window", (None,)),
+    ("matching.max_reach", (1e-9,)),
+    ("matching.solve_limit", (1e-9,)),
+    ("offers.time_to_answer", (None,)),
+    ("jobs.max_wait", (None, 1e-9)),
+    ("jobs.quote_validity", (None, 1e-9)),
+    ("jobs.memory", (None,)),
+    ("jobs.tip_window", (1e-9,)),
+    ("ratings.window", (1e-9,)),
+    ("reviews.answer_within", (1e-9,)),
+    ("nudges.valid_for", (1e-9,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [(name, seconds) for name, values in EARLIER for seconds in values], ids=str
+)
+def test_a_market_lives_on_with_what_earlier_versions_accepted(name: str, seconds: float | None) -> None:
+    chosen = policy_pb.Policy()
+    chosen.CopyFrom(FULL)
+    *parents, field = name.split(".")
+    part: Any = chosen
+    for parent in parents:
+        part = getattr(part, parent)
+    part.ClearField(field)
+    if seconds is not None:
+        whole = int(seconds)
+        getattr(part, field).seconds, getattr(part, field).nanos = whole, round((seconds - whole) * 1e9)
+        getattr(part, field).SetInParent()
+    day = Day(chosen)
+    day.live()
+    assert Market.fold(day.bench.log).sequence == len(day.bench.log)
