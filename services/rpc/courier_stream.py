@@ -79,6 +79,7 @@ class CourierStream:
             results = await asyncio.gather(reader, writer, *ends, return_exceptions=True)
             if self._writing is not None:
                 # A status can only follow the message under way: give the reader a chance to take it.
+                self._writing.add_done_callback(_retrieve)
                 await asyncio.wait({self._writing}, timeout=SLOW_READER_GRACE_S)
         if stream.taken_over.is_set():
             raise WrongState("TAKEN_OVER", "another connection of this courier has taken over; only one can be open")
@@ -254,6 +255,12 @@ class CourierStream:
     def _flush_ack(self) -> None:
         self._ack_planned = False
         self._stream.send(pb.ConnectResponse(ack=pb.Ack(number=self._session.handled)))
+
+
+def _retrieve(written: asyncio.Future[None]) -> None:
+    """Take the failure of a write to a client that has gone, so that asyncio does not report it."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _mentions(missed: list[pb.ConnectResponse], live: pb.ConnectResponse) -> bool:

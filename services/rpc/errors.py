@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Iterable
@@ -160,10 +161,11 @@ CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
 async def abort(context: grpc.aio.ServicerContext, failure: status_pb2.Status) -> None:
-    """End the call with the status and its details; does not return. Raises AbortError, also where the call can take
-    no status any more, because its client has gone or reads nothing."""
+    """End the call with the status and its details; does not return. Raises AbortError, or CancelledError where the
+    call can take no status any more, because its client has gone or reads nothing."""
     trailing = ((DETAILS_KEY, failure.SerializeToString()),)
     try:
         await context.abort(CODE_OF_NUMBER[failure.code], failure.message, trailing)
     except grpc.aio.InternalError as fault:
-        raise grpc.aio.AbortError("the call has ended") from fault
+        # gRPC reports any other exception as a fault of the service: another AbortError than its own too.
+        raise asyncio.CancelledError("the call has ended") from fault

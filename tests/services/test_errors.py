@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import grpc
@@ -79,3 +80,31 @@ def test_a_refusal_of_one_very_long_field_still_names_it() -> None:
     details = error_details_pb2.BadRequest()
     assert any(detail.Unpack(details) for detail in status.details)
     assert details.field_violations[0].field == "spec.pickup.label"
+
+
+async def test_a_refusal_of_a_call_whose_client_has_gone_is_no_fault_of_the_service(caplog) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def refuse(_request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        begun.set()
+        # The client has gone; a refusal that was on its way comes too late.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        try:
+            await errors.abort(context, errors.status(grpc.StatusCode.RESOURCE_EXHAUSTED, "slowly", []))
+        finally:
+            ended.set()
+        return b""
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(refuse)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Gone", {"Call": handler})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/test.Gone/Call")(b"")
+        await begun.wait()
+        call.cancel()
+        await ended.wait()
+    await server.stop(None)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
