@@ -34,7 +34,7 @@ NAMES = (
     *("corp", "corp:eve", "corp:eve:x", "corp.", "orp", "c", "1"),
     *("job-1", "USD", "plain", "test", "opening", "main", "courier", "erased-00ff", "review:9"),
 )
-JOBS = ("job-1", "corp", "job-2", "USD", "job-3")
+JOBS = ("job-1", "corp", "job-2", "USD", "job-3", "job-4", "corp:eve", "job-5", "job-6", "job-7")
 NAME, JOB = st.sampled_from(NAMES), st.sampled_from(JOBS)
 METHODS = {
     commands.PlaceJob: "JobService/PlaceJob",
@@ -69,6 +69,7 @@ class Script:
     old_keys: bool = False
     bench: Bench = field(default_factory=Bench)
     count: int = 0
+    placed: set[str] = field(default_factory=set)
 
     def called(self, name: str) -> str:
         return self.name if name == self.person else name
@@ -89,6 +90,11 @@ class Script:
         bench = self.bench
         names = [self.called(one) if one in NAMES else one for one in arguments]
         with contextlib.suppress(DispatchError, KeyError, StopIteration):
+            if kind in ("place", "serve"):
+                # A market makes the ids of its jobs: no two jobs have the same.
+                if arguments[-1] in self.placed:
+                    return
+                self.placed.add(str(arguments[-1]))
             if kind == "wait":
                 bench.wait(arguments[0])
             elif kind == "place":
