@@ -47,7 +47,10 @@ def parse(text: str, origin: str) -> policy_pb.Policy:
     """
     try:
         policy = json_format.ParseDict(_tables(text, origin), policy_pb.Policy())
-    except (tomllib.TOMLDecodeError, json_format.ParseError, RecursionError, OverflowError) as fault:
+    except PolicyError:
+        raise
+    # ValueError: no TOML, or a number with more digits than Python reads.
+    except (ValueError, json_format.ParseError, RecursionError, OverflowError) as fault:
         raise PolicyError(f"{origin}: {fault}") from fault
     return checked(policy, origin)
 

@@ -179,7 +179,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:  # ValueError: no UTF-8, no TOML, a number too long to read
         raise SettingsError(f"cannot read the settings file {file}: {fault}") from fault
 
 

@@ -141,8 +141,8 @@ def load(name_or_path: str) -> Behaviour:
 def parse(text: str, origin: str) -> Behaviour:
     try:
         return Behaviour.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise TraceError(f"{origin}: {fault}") from fault
     except ValidationError as fault:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
         raise TraceError(f"{origin}: {wrong}") from fault
+    except (ValueError, RecursionError) as fault:  # no TOML, or a number with more digits than Python reads
+        raise TraceError(f"{origin}: {fault}") from fault

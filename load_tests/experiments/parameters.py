@@ -64,7 +64,7 @@ def parse(text: str) -> Parameter:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:  # no JSON, or a number with more digits than Python reads
         return text
 
 

@@ -31,6 +31,8 @@ def test_every_preset_is_a_policy_that_can_govern(name: str) -> None:
         (('currency_code = "USD"', 'currency_code = "dollars"'), "currency_code"),
         (("speeds_mps = [5.5]", "speeds_mps = [5.5, 6.0]"), "speeds_mps"),
         (("[matching]", "[matching"), "plain.toml"),
+        (("tax_basis_points = 887", f"tax_basis_points = {'9' * 5000}"), "plain.toml"),
+        (("pickup_time = 1.0", f"pickup_time = {'9' * 400}"), "plain.toml"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(tmp_path, change, said) -> None:

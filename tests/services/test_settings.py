@@ -38,3 +38,10 @@ def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     file.write_text("grpc_adress = 1\n", "utf-8")
     with pytest.raises(SettingsError, match="grpc_adress"):
         resolve({}, {}, file)
+
+
+def test_a_file_with_a_number_too_long_to_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gig.toml"
+    file.write_text(f"capacity = {'9' * 5000}\n", "utf-8")
+    with pytest.raises(SettingsError, match=r"gig\.toml"):
+        resolve({}, {}, file)
