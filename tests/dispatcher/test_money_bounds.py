@@ -119,3 +119,14 @@ def test_sums_saturate_within_what_a_field_holds(amount: int, more: int) -> None
     assert abs(total) <= LARGEST_SUM < 2**63
     if abs(amount) <= 2**61 and abs(more) <= 2**61:
         assert total == amount + more
+
+
+def test_metres_of_an_old_log_saturate_so_that_the_market_can_be_saved() -> None:
+    bench = Bench()
+    for number in range(2):
+        bench.assign(f"job-{number}")
+        bench.job(f"job-{number}").trip_distance_metres = 2**63 - 1
+        for step in ("ARRIVED", "PICKED_UP", "COMPLETED"):
+            bench.progress(step, f"job-{number}")
+        bench.do(commands.GoOffline(courier_id="bo"))
+    assert Market.restore(bench.market.snapshot()).sequence == len(bench.log)

@@ -106,7 +106,8 @@ def job_completed(state: MarketState, event: Event) -> None:
     _learn(state, state.jobs[body.job_id])
     settle(state, job, body.courier_id, body.postings)
     metres = job.pickup_distance_metres + job.trip_distance_metres
-    state.clocks[body.courier_id].engaged_metres += metres
+    clock = state.clocks[body.courier_id]
+    clock.engaged_metres = saturated(clock.engaged_metres + metres)
     hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
 
 
