@@ -44,13 +44,18 @@ async def _sample(pid: int, peak: Peak) -> None:
 
 
 def _marks_mib(pid: int) -> float:
-    """The sum of the high-water marks of those that live now."""
-    return sum(_mark_kib(one) for one in descendants(pid)) / 1024
+    """The sum of the high-water marks of those that live now. Memory that they share (the buffers of PostgreSQL, which
+    every one of its processes maps) counts once."""
+    marks = [_mark_kib(one) for one in descendants(pid)]
+    return (sum(own for own, _ in marks) + max(shared for _, shared in marks)) / 1024
 
 
-def _mark_kib(pid: int) -> int:
+def _mark_kib(pid: int) -> tuple[int, int]:
+    """Return the high-water mark without shared memory, and the shared memory."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+        return 0, 0
+    sizes = {line.partition(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmHWM", "RssShmem"))}
+    shared = sizes.get("RssShmem", 0)
+    return max(sizes.get("VmHWM", 0) - shared, 0), shared
