@@ -194,7 +194,11 @@ class Suite:
         http = HttpServer(host, services, measures, registry, entrance, self._guarded(), http_limits, self._seats())
         chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
-        await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
+        try:
+            await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
+        except BaseException:
+            pool.terminate()  # else it goes on connecting to a database that ends with this process
+            raise
         await erasures.start()
         for warning in ignored_settings(settings, opening, host.market.state):
             log.warning("%s", warning)

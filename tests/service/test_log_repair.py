@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2
+from load_tests.bench.running import scratch_directory
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from services.cli.main import app
 from services.clock import MarketClock
@@ -230,3 +232,20 @@ async def test_a_server_that_finds_such_a_log_ends_with_one_clear_line(pool, pos
     assert "gig log repair" in said
     assert "Traceback" not in said
     assert "File " not in said
+
+
+async def test_a_server_with_a_database_of_its_own_ends_without_a_traceback() -> None:
+    folder = scratch_directory()
+    database = EmbeddedPostgres(folder)
+    await asyncio.to_thread(database.start)
+    own = await open_pool(database.dsn)
+    await write(own, "main", with_poison(DAY.log, events_pb.Event(job_queued=events_pb.JobQueued(job_id="no")), 9))
+    await own.close()
+    await asyncio.to_thread(database.stop)
+    output = folder / "server.log"
+    with pytest.raises(SuiteFailed, match="gig log repair"):
+        await SuiteProcess(data_dir=folder, output=output).start()
+    said = output.read_text("utf-8")
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+    shutil.rmtree(folder)
