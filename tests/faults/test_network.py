@@ -150,7 +150,7 @@ async def test_messages_twice_late_and_out_of_order_are_each_carried_out_once() 
         # Positions in another order than they were taken: each batch is whole, and older ones move nobody.
         for start_s in (100, 50, 100):
             batch = pb.LocationBatch(latitudes=[1.0, 1.001], longitudes=[1.0, 1.0], offsets_ms=[0, 1000])
-            batch.start_time.FromSeconds(1_700_000_000 + start_s)
+            batch.start_time.FromSeconds(offer.make_time.seconds - 200 + start_s)
             await bo.done(locations=batch)
         # A cancellation that comes after the end is told so, and the same again.
         cancel = job_pb.CancelJobRequest(request_id="late", client_id="ann", job_id=job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -26,6 +27,8 @@ from load_tests.traces.errors import TraceError
 from load_tests.traces.mdrp import Instance, read_instance
 
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
+# Days with fewer couriers than the orders need: published dispatchers leave some of them undelivered.
+SCARCE = frozenset({"1o50t100s1p100", "1r50t100s1p100"})
 GIG = str(Path(sys.executable).with_name("gig"))
 
 FILES = {
@@ -116,6 +119,13 @@ def test_a_faulty_instance_names_file_line_and_fault(folder, file, change, said)
         read_instance(folder)
 
 
+def undelivered_by_peers(name: str) -> float:
+    """The share of the day's orders that the heuristic of Reyes et al. (2018) leaves undelivered."""
+    with (REAL / "peers.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row["alg"], row["inst"]) == ("MDRP", name)]
+    return float(rows[0]["undeliv_pct"]) / 100
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the recorded days are not beside the project")
 @pytest.mark.parametrize("name", [path.name for path in sorted(REAL.glob("*t*s*p*"))] if REAL.is_dir() else ["none"])
 def test_every_recorded_day_is_solved_feasibly_by_the_command(name: str, tmp_path: Path) -> None:
@@ -125,7 +135,10 @@ def test_every_recorded_day_is_solved_feasibly_by_the_command(name: str, tmp_pat
     summary = json.loads(done.stdout)
     assert summary["feasible"]
     assert summary["ledger_faults"] == 0
-    assert summary["delivered"] == summary["orders"]
+    if name in SCARCE:
+        assert summary["undelivered_share"] <= undelivered_by_peers(name)
+    else:
+        assert summary["delivered"] == summary["orders"]
     events = list(read_log(tmp_path / "events.log.gz"))
     assert len(events) == summary["log_events"]
     assert log_violations(events) == []

@@ -120,6 +120,7 @@ def test_a_signed_claim_that_makes_no_sense_is_refused_by_name(tokens, name, val
 @pytest.mark.parametrize("exp", [4_000_000_000, 4_000_000_000.5, 253_402_300_799])
 def test_a_claim_of_time_may_be_whole_or_not(tokens, exp) -> None:
     assert tokens.caller(signed(VALID | {"exp": exp, "iat": 0, "nbf": 1.5})).expires_s == exp + 30
+    assert tokens.caller(signed(VALID | {"exp": exp, "iat": exp})).expires_s == exp + 30
 
 
 @pytest.mark.parametrize("payload", ["[]", "1", "null", '"x"', "NaN", "{", ""])
