@@ -15,10 +15,13 @@ from matching.solver_processes import settle_in
 
 T = TypeVar("T")
 
+# Added to the niceness of these processes: where cores are short, calls and rounds go first.
+NICENESS = 10
+
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
     """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
-    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_settle_in_background)
     try:
         pid = await asyncio.wrap_future(process.submit(os.getpid))
         try:
@@ -30,3 +33,8 @@ async def in_child(work: Callable[..., T], *arguments: object) -> T:
     finally:
         # The process takes a while to end: do not wait for it.
         process.shutdown(wait=False)
+
+
+def _settle_in_background() -> None:
+    settle_in()
+    os.nice(NICENESS)
