@@ -15,6 +15,7 @@ from throttled import MemoryStore, RateLimiterType, Throttled, per_sec
 from dispatcher.errors import Exhausted
 from services.auth.bulkheads import RETRY_S, Slot, bulkheads
 from services.auth.caller import Caller
+from services.auth.slow_refusals import SlowRefusals
 
 # Buckets that are kept; the ones that nobody has touched the longest go first, and they are full by then.
 BUCKETS = 200_000
@@ -57,6 +58,7 @@ class Quotas:
 class Limits:
     def __init__(self, quotas: Quotas, registry: CollectorRegistry) -> None:
         self.quotas = quotas
+        self.slow_refusals = SlowRefusals()
         self._calls = _buckets(quotas.calls_per_second, CALL_BURST_S)
         self._pings = _buckets(quotas.pings_per_second, PING_BURST_S)
         self._addresses = _buckets(REQUESTS_PER_SECOND, CALL_BURST_S)

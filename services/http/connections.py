@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
@@ -37,19 +36,65 @@ class Phase(Enum):
     FEED = "it receives a live feed"
 
 
+class _Queues:
+    """Connections by phase, each in the order in which it entered its phase: the first one has waited longest."""
+
+    __slots__ = ("_phases",)
+
+    def __init__(self) -> None:
+        self._phases: dict[Phase, dict[Entry, None]] = {phase: {} for phase in Phase}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._phases.values()))
+
+    def add(self, entry: Entry) -> None:
+        self._phases[entry.phase][entry] = None
+
+    def remove(self, entry: Entry) -> None:
+        del self._phases[entry.phase][entry]
+
+    def most_dispensable(self, now_s: float) -> Entry | None:
+        """Return the connection to close for another one, or None where all of them must stay."""
+        for phase in (Phase.HEADERS, Phase.IDLE):
+            if self._phases[phase]:
+                return next(iter(self._phases[phase]))
+        for entry in self._phases[Phase.SERVING]:
+            if now_s - entry.since_s <= SPARED_S:
+                return None
+            if not entry.known:
+                return entry
+        return None
+
+    def overdue(self, allowed_s: Mapping[Phase, float], now_s: float) -> list[Entry]:
+        """Return the connections whose phase has lasted longer than allowed."""
+        found = []
+        for phase, limit_s in allowed_s.items():
+            for entry in self._phases[phase]:
+                if now_s - entry.since_s <= limit_s:
+                    break
+                found.append(entry)
+        return found
+
+
 @dataclass(eq=False, slots=True)
 class Entry:
     """A connection from its acceptance on; ``known``: the request in progress carries a valid token."""
 
     address: str
-    since_s: float = field(default_factory=monotonic)
+    since_s: float = field(default_factory=lambda: monotonic())
     phase: Phase = Phase.HEADERS
     known: bool = False
     # Ends the connection at once.
     end: Callable[[], object] = lambda: None
+    # Where it waits: among all, and among those of its address.
+    queues: tuple[_Queues, ...] = ()
 
     def enter(self, phase: Phase) -> None:
+        for queue in self.queues:
+            queue.remove(self)
         self.phase, self.since_s = phase, monotonic()
+        for queue in self.queues:
+            queue.add(self)
 
 
 class Connections:
@@ -58,67 +103,54 @@ class Connections:
     def __init__(self, limits: HttpLimits, count_refused: Callable[[str], None]) -> None:
         self.limits = limits
         self._count_refused = count_refused
-        self._entries: dict[Entry, None] = {}
-        self._addresses: Counter[str] = Counter()
+        self._all = _Queues()
+        self._by_address: dict[str, _Queues] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._all)
 
     def admit(self, address: str) -> Entry | None:
         """Return the entry of a new connection, or None where no other connection may be closed for it."""
-        if self._addresses[address] >= self.limits.per_address:
+        if len(self._by_address.get(address, ())) >= self.limits.per_address:
             self._count_refused("connections_per_address")
             if not self.make_room(address):
                 return None
-        if len(self._entries) >= self.limits.connections:
+        if len(self._all) >= self.limits.connections:
             self._count_refused("connections")
             if not self.make_room():
                 return None
-        entry = Entry(address)
-        self._entries[entry] = None
-        self._addresses[address] += 1
+        own = self._by_address.setdefault(address, _Queues())
+        entry = Entry(address, queues=(self._all, own))
+        for queue in entry.queues:
+            queue.add(entry)
         return entry
 
     def forget(self, entry: Entry) -> None:
-        if entry in self._entries:
-            del self._entries[entry]
-            self._addresses[entry.address] -= 1
-            if not self._addresses[entry.address]:
-                del self._addresses[entry.address]
+        for queue in entry.queues:
+            queue.remove(entry)
+        if entry.queues and not len(entry.queues[1]):
+            del self._by_address[entry.address]
+        entry.queues = ()
 
     def make_room(self, address: str | None = None) -> bool:
         """Close the most dispensable connection, of the address or of all; return whether there was one."""
-        now_s = monotonic()
-        candidates = [one for one in self._entries if address is None or one.address == address]
-        best = max(candidates, key=lambda one: _dispensable(one, now_s), default=None)
-        if best is None or not _dispensable(best, now_s)[0]:
+        queues = self._all if address is None else self._by_address[address]
+        best = queues.most_dispensable(monotonic())
+        if best is None:
             return False
         self._drop(best)
         return True
 
     def sweep(self) -> None:
         """Close the connections whose phase has lasted longer than its limit."""
-        now_s, limits = monotonic(), self.limits
+        limits = self.limits
         allowed_s = {Phase.HEADERS: limits.header_s, Phase.IDLE: limits.idle_s, Phase.SERVING: limits.request_s}
-        for entry in list(self._entries):
-            if now_s - entry.since_s > allowed_s.get(entry.phase, float("inf")):
-                self._drop(entry)
+        for entry in self._all.overdue(allowed_s, monotonic()):
+            self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         self.forget(entry)
         entry.end()
-
-
-def _dispensable(entry: Entry, now_s: float) -> tuple[int, float]:
-    """Return how dispensable a connection is: a class, 0 for one that must stay, and its waiting time in seconds."""
-    waited_s = now_s - entry.since_s
-    if entry.phase is Phase.HEADERS:
-        return 3, waited_s
-    if entry.phase is Phase.IDLE:
-        return 2, waited_s
-    if entry.phase is Phase.SERVING and not entry.known and waited_s > SPARED_S:
-        return 1, waited_s
-    return 0, waited_s
 
 
 class Connection(web.RequestHandler):

@@ -21,11 +21,14 @@ from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
 from services.auth.gate import Gate
 from services.auth.limits import UNDER_WAY
+from services.auth.slow_refusals import SlowRefusals
 from services.rpc import errors
 from services.rpc.call_metrics import CallMetrics, MethodMetrics
 from services.rpc.decoding import Malformed, decoder
 from services.rpc.services import Service
 
+# Refusals of unknown callers that are kept for each method.
+KEPT_REFUSALS = 32
 RETRY_DELAYS_S = (0.5, 0.9, 1.3, 1.7, 0.7, 1.1, 1.5, 1.9)
 
 
@@ -62,7 +65,10 @@ class Door(grpc.GenericRpcHandler):
         name = service.descriptor.full_name
         methods = {method: _Method(method, service.servicer, entrance) for method in service.descriptor.methods}
         self._handlers = {f"/{name}/{method.name}": made.handler() for method, made in methods.items()}
-        self._refusals = {f"/{name}/{method.name}": _Refusals(made.metrics) for method, made in methods.items()}
+        slow_refusals = entrance.gate.limits.slow_refusals
+        self._refusals = {
+            f"/{name}/{method.name}": _Refusals(made.metrics, slow_refusals) for method, made in methods.items()
+        }
         # Streams are bounded on their own; what is under way is brought to its end first.
         self._unbounded = frozenset(
             f"/{name}/{method.name}"
@@ -79,7 +85,7 @@ class Door(grpc.GenericRpcHandler):
         try:
             caller = self._gate.caller(handler_call_details.invocation_metadata)
         except NoCaller as fault:
-            return self._refusals[method].of(errors.status_of(fault))
+            return self._refusals[method].unknown_caller(fault)
         if method not in self._unbounded and self._gate.beyond_capacity(caller):
             return self._refusals[method].overloaded()
         return handler
@@ -88,20 +94,34 @@ class Door(grpc.GenericRpcHandler):
 class _Refusals:
     """Handlers that end a call unread. They are streams, which can answer before the request arrives."""
 
-    def __init__(self, metrics: MethodMetrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: MethodMetrics, slow_refusals: SlowRefusals) -> None:
+        self._metrics, self._slow_refusals = metrics, slow_refusals
         text = "the service has as much to do as it can do well: come back later"
         # The delays differ, so that the clients do not come back all at once.
         statuses = (errors.status_of(Exhausted("OVERLOADED", text, delay_s)) for delay_s in RETRY_DELAYS_S)
         self._overloaded = itertools.cycle([self.of(status) for status in statuses])
+        self._unknown_callers: dict[str, grpc.RpcMethodHandler] = {}
+
+    def unknown_caller(self, fault: NoCaller) -> grpc.RpcMethodHandler:
+        """Made once for each message: a flood of such calls must cost little."""
+        handler = self._unknown_callers.get(fault.message)
+        if handler is None:
+            handler = self.of(errors.status_of(fault), self._slow_refusals.pause)
+            if len(self._unknown_callers) < KEPT_REFUSALS:
+                self._unknown_callers[fault.message] = handler
+        return handler
 
     def overloaded(self) -> grpc.RpcMethodHandler:
         return next(self._overloaded)
 
-    def of(self, status: status_pb2.Status) -> grpc.RpcMethodHandler:
+    def of(
+        self, status: status_pb2.Status, pause: Callable[[], Awaitable[None]] | None = None
+    ) -> grpc.RpcMethodHandler:
         code, trailing = errors.CODE_OF_NUMBER[status.code], ((errors.DETAILS_KEY, status.SerializeToString()),)
 
         async def refuse(_requests: Any, context: grpc.aio.ServicerContext) -> None:
+            if pause is not None:
+                await pause()
             context.set_code(code)
             context.set_details(status.message)
             context.set_trailing_metadata(trailing)
@@ -203,19 +223,23 @@ class _Method:
     @asynccontextmanager
     async def _told(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
         """Ends a call that fails with its status, and measures each."""
-        began = time.perf_counter()
+        began, paused_s = time.perf_counter(), 0.0
         try:
             yield
         except Refused as fault:
             await errors.abort(context, fault.status)
         except DispatchError as fault:
+            if isinstance(fault, Exhausted):
+                refused_at = time.perf_counter()
+                await self._gate.limits.slow_refusals.pause()
+                paused_s = time.perf_counter() - refused_at
             await errors.abort(context, errors.status_of(fault))
         except grpc.aio.BaseError:
             raise  # ended already, or its client has gone
         except Exception as fault:  # whatever it is, neither its text nor silence reaches the caller
             await errors.abort(context, errors.unforeseen(self._path, fault))
         finally:
-            self.metrics.observe(context.code(), time.perf_counter() - began)
+            self.metrics.observe(context.code(), time.perf_counter() - began - paused_s)
 
 
 def _finite(seconds: float) -> float | None:

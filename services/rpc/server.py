@@ -27,6 +27,8 @@ OPTIONS = (
     # Compressed requests are refused unread, with UNIMPLEMENTED: gRPC unpacks a message before it checks its size, so
     # that half a megabyte would take half a gigabyte of memory. The bits stand for algorithms; 1 is "identity".
     ("grpc.compression_enabled_algorithms_bitset", 1),
+    # What one stream sends unread stays within the first window, so that a flood of refused calls fills no buffers.
+    ("grpc.http2.bdp_probe", 0),
     # A connection that does not finish its handshakes, or has no call for a while, makes room for others.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.settings_timeout", 10_000),
