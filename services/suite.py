@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import get_args
 
+import asyncpg
 from prometheus_client import CollectorRegistry
 
 from dispatcher import policy
@@ -29,6 +30,7 @@ from services.auth.tokens import Tokens
 from services.clock import MarketClock
 from services.host.dispatch import Dispatch
 from services.host.erasures import Erasures
+from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.retention import Retention
@@ -220,7 +222,7 @@ class Suite:
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()
-        await pool.close()
+        await _close(pool)
         if host.lost.done():
             _tell(host.lost.exception())
         log.info("stopped; the log holds %d events", host.market.sequence)
@@ -231,6 +233,14 @@ class Suite:
             unfinished = ready_file.with_suffix(".new")
             unfinished.write_text(json.dumps(self.ports), encoding="utf-8")
             unfinished.rename(ready_file)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Close the connections. One that was ended amid a statement cannot be closed in order: asyncpg then cuts all."""
+    try:
+        await pool.close()
+    except STORE_FAULTS as fault:
+        log.info("the connections to the database were cut (%s)", type(fault).__name__)
 
 
 def _tell(failure: BaseException | None) -> None:
