@@ -25,7 +25,13 @@ def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("gig-dispatch"))
 
 
-Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):[0-9]{1,5}$")]
+ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\s]*):[0-9]{1,5}$"
+MARKET = r"^[A-Za-z0-9._-]{1,64}$"
+PATTERNS = {
+    ADDRESS: "must be host:port, for example 127.0.0.1:50051 or [::1]:50051",
+    MARKET: "must be 1 to 64 letters, digits or ._-",
+}
+Address = Annotated[str, Field(pattern=ADDRESS)]
 
 
 def _listed(value: Any) -> Any:
@@ -52,7 +58,7 @@ class Settings(BaseModel):
         description="an existing PostgreSQL, direct or by session pooling; empty runs an embedded one in data_dir",
     )
     data_dir: Path = Field(default_factory=default_data_dir, description="where the embedded PostgreSQL keeps its data")
-    market: str = Field("main", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the market's id")
+    market: str = Field("main", pattern=MARKET, description="the market's id")
     policy: str = Field(
         "plain", description="a new market's policy: a preset's name or a TOML file; a market that exists keeps its own"
     )
@@ -164,14 +170,21 @@ def resolve(
     try:
         return ResolvedSettings(Settings(**values), origins)
     except ValidationError as fault:
-        faults = [
-            f"{_name(error)} ({origins.get(_name(error), 'unknown')}): {error['msg']}" for error in fault.errors()
-        ]
+        faults = [f"{_name(error)} ({origins.get(_name(error), 'unknown')}): {_why(error)}" for error in fault.errors()]
         raise SettingsError("; ".join(faults)) from fault
 
 
 def _name(error: Any) -> str:
     return ".".join(map(str, error["loc"]))
+
+
+def _why(error: Any) -> str:
+    """Return what is wrong with a setting, and what it must be."""
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting; gig config lists them all"
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERNS[error["ctx"]["pattern"]]
+    return str(error["msg"])
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:

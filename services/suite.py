@@ -77,7 +77,12 @@ class Suite:
         tokens, tls = self._tokens(), self._certificates()
         dsn = self._settings.database_url or self._start_postgres()
         try:
-            await self._serve(opening, tokens, tls, dsn, stop)
+            pool = await open_pool(dsn, CONNECTIONS)
+            try:
+                await self._serve(opening, tokens, tls, dsn, pool, stop)
+            finally:
+                # After a drain it is closed. After a fault it would connect again to a database that ends here.
+                pool.terminate()
         finally:
             if self._postgres is not None:
                 self._postgres.stop()
@@ -169,10 +174,15 @@ class Suite:
                 await asyncio.sleep(RESPAWN_EVERY_S)
 
     async def _serve(
-        self, opening: Opening, tokens: Tokens, tls: Certificates | None, dsn: str, stop: asyncio.Event
+        self,
+        opening: Opening,
+        tokens: Tokens,
+        tls: Certificates | None,
+        dsn: str,
+        pool: asyncpg.Pool,
+        stop: asyncio.Event,
     ) -> None:
         settings = self._settings
-        pool = await open_pool(dsn, CONNECTIONS)
         registry = CollectorRegistry()
         signals = Signals(registry)
         host = MarketHost(pool, opening, MarketClock(settings.clock_speed), signals, settings.snapshot_every)
@@ -196,11 +206,7 @@ class Suite:
         http = HttpServer(host, services, measures, registry, entrance, self._guarded(), http_limits, self._seats())
         chores = Snapshots(host, dsn), Retention(host, dsn)
         keeping = host.supervised(self._keep_postgres())
-        try:
-            await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
-        except BaseException:
-            pool.terminate()  # else it goes on connecting to a database that ends with this process
-            raise
+        await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
         await erasures.start()
         for warning in ignored_settings(settings, opening, host.market.state):
             log.warning("%s", warning)

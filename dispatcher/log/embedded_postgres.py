@@ -143,15 +143,20 @@ class EmbeddedPostgres:
 
     def _take_lock(self) -> None:
         """Held until this process ends, however it ends: two suites never share a data directory."""
-        self._lock = (self.data_dir / "lock").open("a")
+        self._lock = (self.data_dir / "lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
+            self._lock.seek(0)
+            holder = self._lock.read().strip() or "unknown"
             self._lock.close()
             self._lock = None
             raise EmbeddedPostgresError(
-                f"another gig runs on {self.data_dir}: stop it, or choose another --data-dir"
+                f"another gig runs on {self.data_dir} (process {holder}): stop it, or choose another --data-dir"
             ) from fault
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
 
     def _binaries(self) -> Path:
         """The folder with bin and lib. A copy beside the data where the other user cannot reach the installed one."""

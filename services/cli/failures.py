@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -33,6 +34,8 @@ def reported() -> Iterator[None]:
         fail(str(fault), USAGE)
     except (BackupError, EmbeddedPostgresError, PortTaken, LogFileError, DispatchError, RoadsError) as fault:
         fail(str(fault), FAILED)
+    except (ConnectionError, socket.gaierror) as fault:
+        fail(f"cannot reach the database ({fault}): see that it runs, and check GIG_DATABASE_URL", FAILED)
     except (asyncpg.PostgresError, OSError) as fault:
         fail(f"{type(fault).__name__}: {fault}", FAILED)
     except KeyboardInterrupt:

@@ -28,7 +28,7 @@ from services.auth.gate import bearer
 from services.cli import options
 from services.cli.failures import FAILED, USAGE, fail, reported
 from services.cli.token import issuer_of
-from services.settings import resolve
+from services.settings import Settings, resolve
 
 policy_app = typer.Typer(
     help="The policy: show it as people read it, compare two, and publish a change with its notice.",
@@ -148,15 +148,25 @@ class _Suite:
             if fault.code() is grpc.StatusCode.UNAVAILABLE:
                 text = f"no suite answers at {self.target}: start one with gig serve, or name another --target"
                 fail(f"{text} ({fault.details()})", FAILED)
-            usage = fault.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAUTHENTICATED)
-            fail(fault.details(), USAGE if usage else FAILED)
+            if fault.code() is grpc.StatusCode.UNAUTHENTICATED:
+                fail(f"{fault.details()}; {self._signed_by()}", USAGE)
+            fail(fault.details(), USAGE if fault.code() is grpc.StatusCode.INVALID_ARGUMENT else FAILED)
         finally:
             channel.close()
 
     def _own_token(self, role: str, person_id: str) -> str:
         """For the suite that runs here by its key for development."""
-        settings = resolve({"data_dir": self.data_dir}, file=self.config).values
-        return issuer_of(None, settings).token(role, person_id, CALL_LIMIT_S)
+        return issuer_of(None, self._settings()).token(role, person_id, CALL_LIMIT_S)
+
+    def _signed_by(self) -> str:
+        """Say where the refused token came from, and how to use another one."""
+        if self.token:
+            return "it came from --token or GIG_TOKEN"
+        key = f"it was signed with the key for development in {self._settings().data_dir}"
+        return f"{key}: name the server's --data-dir, or give a --token of its issuer"
+
+    def _settings(self) -> Settings:
+        return resolve({"data_dir": self.data_dir}, file=self.config).values
 
     def _channel(self) -> grpc.Channel:
         if self.authorities is None:

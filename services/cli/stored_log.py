@@ -10,8 +10,8 @@ import asyncpg
 from rich.console import Console
 from rich.progress import Progress
 
-from dispatcher.errors import NotFound
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
+from dispatcher.errors import DispatchError
+from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from dispatcher.log.files import read_log
 from dispatcher.log.journal import Line
 from dispatcher.log.proof import LogProof, proved
@@ -46,7 +46,9 @@ async def stored_log(settings: Settings, size: int = 1) -> AsyncIterator[LogStor
     ``size`` connections."""
     dsn = settings.database_url or await _running(settings.data_dir / "database.url")
     if not dsn and not (settings.data_dir / "postgres").exists():
-        raise NotFound("log", str(settings.data_dir))
+        raise EmbeddedPostgresError(
+            f"there is no log in {settings.data_dir}: name a market's --data-dir, or set GIG_DATABASE_URL"
+        )
     async with database(dsn, settings.data_dir, size) as pool:
         yield LogStore(pool, settings.market)
 
@@ -71,11 +73,12 @@ async def prove_stored(settings: Settings, promised: Iterable[Line]) -> LogProof
 
 
 async def length_of(store: LogStore) -> int:
-    """Events on the log. Raises NotFound, with the markets that there are."""
+    """Events on the log. Raises DispatchError, which names the markets that there are."""
     length = await store.length()
     if not length:
         known = ", ".join(await markets(store.pool)) or "none"
-        raise NotFound("market", f"{store.market_id} (markets here: {known})")
+        text = f"there is no market {store.market_id!r} here: choose one with --market (markets here: {known})"
+        raise DispatchError("MARKET_NOT_FOUND", text, market_id=store.market_id)
     return length
 
 

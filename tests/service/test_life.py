@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from load_tests.bench.running import running_suite, scratch_directory
-from load_tests.live.suite_process import SuiteProcess, descendants
+from load_tests.live.suite_process import SuiteFailed, SuiteProcess, descendants
 from services.cli.main import app
 from tests.dispatcher.measures.conftest import values
 from tests.service.stream import CourierClient, place_request
@@ -186,7 +187,9 @@ def test_two_suites_cannot_share_a_data_directory() -> None:
     first = EmbeddedPostgres(folder)
     first.start()
     try:
-        with pytest.raises(EmbeddedPostgresError, match="another gig runs"):
+        with pytest.raises(
+            EmbeddedPostgresError, match=rf"another gig runs on {folder} \(process {os.getpid()}\): stop it"
+        ):
             EmbeddedPostgres(folder).start()
     finally:
         first.stop()
@@ -209,6 +212,34 @@ def test_a_wrong_argument_ends_with_code_2_and_one_clear_line(arguments, said) -
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("log", "check", "--data-dir", "/no/such"), "there is no log in /no/such: name a market's --data-dir"),
+        (("log", "check", "--database-url", "postgresql://gig@127.0.0.1:1/gig"), "check GIG_DATABASE_URL"),
+    ],
+)
+def test_a_database_that_is_not_there_ends_with_one_clear_line(arguments, said) -> None:
+    done = gig(*arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--grpc-address", "--http-address"])
+async def test_a_port_that_is_taken_ends_the_start_with_one_clear_line(flag: str) -> None:
+    folder = scratch_directory()
+    output = folder / "server.log"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SuiteFailed, match=f"cannot listen on {address} .*choose another with {flag}"):
+            await SuiteProcess(flag, address, data_dir=folder, output=output).start()
+    said = output.read_text("utf-8")
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+    shutil.rmtree(folder)
 
 
 def test_help_is_there_for_every_command() -> None:

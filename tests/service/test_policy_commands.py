@@ -77,6 +77,11 @@ async def test_what_cannot_be_is_told_in_a_line(suite, tmp_path) -> None:
     nobody = await run("show", "--target", "localhost:1")
     assert nobody.exit_code == 1
     assert "no suite answers" in nobody.stderr
+    stranger = await run("show", "--target", suite.target, "--data-dir", str(tmp_path))
+    assert stranger.exit_code == 2
+    assert f"the key for development in {tmp_path}: name the server's --data-dir" in stranger.stderr
+    given = await run("show", *at(suite), "--token", "x")
+    assert "it came from --token" in given.stderr
     unknown = await run("diff", "plainer", "plain")
     assert unknown.exit_code == 2
     assert "presets are" in unknown.stderr

@@ -23,9 +23,9 @@ def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("flags", "environment", "said"),
     [
-        ({"grpc_address": "x"}, {}, r"grpc_address \(flag\)"),
+        ({"grpc_address": "x"}, {}, r"grpc_address \(flag\): must be host:port"),
         ({}, {"GIG_CLOCK_SPEED": "fast"}, r"clock_speed \(environment GIG_CLOCK_SPEED\)"),
-        ({"market": "a b"}, {}, "market"),
+        ({"market": "a b"}, {}, r"market \(flag\): must be 1 to 64 letters"),
     ],
 )
 def test_a_wrong_setting_names_itself_and_its_origin(flags, environment, said) -> None:
@@ -36,7 +36,7 @@ def test_a_wrong_setting_names_itself_and_its_origin(flags, environment, said) -
 def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "gig.toml"
     file.write_text("grpc_adress = 1\n", "utf-8")
-    with pytest.raises(SettingsError, match="grpc_adress"):
+    with pytest.raises(SettingsError, match=r"grpc_adress .*there is no such setting"):
         resolve({}, {}, file)
 
 
