@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -21,20 +20,18 @@ NICENESS = 10
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
     """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
-    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_settle_in_background)
+    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+    others = set(multiprocessing.active_children())
+    running = process.submit(work, *arguments)
+    # Its imports already yield the cores.
+    children = set(multiprocessing.active_children()) - others
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, child.pid or 0, NICENESS)
     try:
-        pid = await asyncio.wrap_future(process.submit(os.getpid))
-        try:
-            return await asyncio.wrap_future(process.submit(work, *arguments))
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            raise
+        return await asyncio.wrap_future(running)
     finally:
-        # The process takes a while to end: do not wait for it.
+        # Left to itself the process takes a while to end, and keeps its memory meanwhile.
+        for child in children:
+            child.kill()
         process.shutdown(wait=False)
-
-
-def _settle_in_background() -> None:
-    settle_in()
-    os.nice(NICENESS)

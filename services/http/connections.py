@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,9 @@ from aiohttp import web
 
 # Seconds after which a request in progress may make room for another connection, if it carries no valid token.
 SPARED_S = 5.0
+# Connections that are closed for others of the same address, or for others at all, between two sweeps. More of them
+# would keep the server busy with opening and closing: new connections are then refused.
+ROOMS_PER_SWEEP = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Connections:
         self._count_refused = count_refused
         self._all = _Queues()
         self._by_address: dict[str, _Queues] = {}
+        self._rooms_made: Counter[str | None] = Counter()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -133,16 +138,18 @@ class Connections:
         entry.queues = ()
 
     def make_room(self, address: str | None = None) -> bool:
-        """Close the most dispensable connection, of the address or of all; return whether there was one."""
+        """Close the most dispensable connection, of the address or of all; return whether one was closed."""
         queues = self._all if address is None else self._by_address[address]
         best = queues.most_dispensable(monotonic())
-        if best is None:
+        if best is None or self._rooms_made[address] >= ROOMS_PER_SWEEP:
             return False
+        self._rooms_made[address] += 1
         self._drop(best)
         return True
 
     def sweep(self) -> None:
         """Close the connections whose phase has lasted longer than its limit."""
+        self._rooms_made.clear()
         limits = self.limits
         allowed_s = {Phase.HEADERS: limits.header_s, Phase.IDLE: limits.idle_s, Phase.SERVING: limits.request_s}
         for entry in self._all.overdue(allowed_s, monotonic()):

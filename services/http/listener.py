@@ -17,6 +17,8 @@ from services.http.connections import Connection, Connections, Entry
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
+# Refused connections that stay open until the next sweep, so that clients who open them again at once are slowed.
+MOST_REFUSED = 100
 SWEEP_EVERY_S = 1.0
 # The system has no file or memory left for a connection.
 OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -29,6 +31,7 @@ class Listener:
         self._server, self._connections, self._tls = server, connections, tls
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refused: list[socket.socket] = []
         self._logged_s = float("-inf")
 
     async def start(self, host: str | None, port: int) -> int:
@@ -62,8 +65,15 @@ class Listener:
         self._close()
 
     def _close(self) -> None:
-        for sock in self._sockets:
+        for sock in (*self._sockets, *self._refused):
             sock.close()
+        self._refused.clear()
+
+    def _refuse(self, taken: socket.socket) -> None:
+        if len(self._refused) < MOST_REFUSED:
+            self._refused.append(taken)
+        else:
+            taken.close()
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
@@ -84,7 +94,7 @@ class Listener:
                 continue
             entry = self._connections.admit(str(peer[0]))
             if entry is None:
-                taken.close()
+                self._refuse(taken)
             else:
                 entry.end = self._spawn(self._take(taken, entry)).cancel
             # A flood of connections must not keep the others' requests waiting.
@@ -110,6 +120,9 @@ class Listener:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             self._connections.sweep()
+            for refused in self._refused:
+                refused.close()
+            self._refused.clear()
 
     def _report(self, fault: OSError) -> None:
         if monotonic() >= self._logged_s + LOG_EVERY_S:
