@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-import threading
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from time import monotonic, perf_counter
 
 from matching.assignment import Assignment
+from matching.child_process import settle_in
 from matching.min_cost_flow import SolverFailed
 from matching.problem import Problem
 from matching.solve import Choice, Prepared, conclude, greedily, improve, merged, prepare
@@ -98,20 +97,6 @@ def begin(problem: Problem, processes: int) -> Assignment | Prepared:
 
 def _new_pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
-
-
-def settle_in() -> None:
-    """Ctrl-C reaches the whole process group, but when to stop is the parent's decision: end only with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(0)
 
 
 def _ready() -> int:

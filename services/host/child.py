@@ -6,32 +6,40 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
-from matching.solver_processes import settle_in
+from matching.child_process import settle_in
 
 T = TypeVar("T")
 
-# Added to the niceness of these processes: where cores are short, calls and rounds go first.
+# The niceness of these processes: where cores are short, calls and rounds go first.
 NICENESS = 10
 
 
-async def in_child(work: Callable[..., T], *arguments: object) -> T:
-    """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
-    process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+@contextmanager
+def background_process() -> Iterator[ProcessPoolExecutor]:
+    """Start a process that yields the cores from its first import on; kill it at the end."""
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
     others = set(multiprocessing.active_children())
-    running = process.submit(work, *arguments)
-    # Its imports already yield the cores.
+    pool.submit(os.getpid)
     children = set(multiprocessing.active_children()) - others
+    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
     for child in children:
         with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, child.pid or 0, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, child.pid or 0, niceness)
     try:
-        return await asyncio.wrap_future(running)
+        yield pool
     finally:
         # Left to itself the process takes a while to end, and keeps its memory meanwhile.
         for child in children:
             child.kill()
-        process.shutdown(wait=False)
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def in_child(work: Callable[..., T], *arguments: object) -> T:
+    """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
+    with background_process() as process:
+        return await asyncio.wrap_future(process.submit(work, *arguments))

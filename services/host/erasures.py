@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import multiprocessing
 import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -29,7 +28,7 @@ from dispatcher.log.sql import query
 from dispatcher.market.decide.people import check_erasable, check_not_reviewed
 from dispatcher.market.renaming import Prepared, Touched
 from dispatcher.redaction import Erased
-from matching.solver_processes import settle_in
+from services.host.child import background_process
 from services.host.erasure_work import rename_latest_snapshot, search_log
 from services.host.log_writer import STORE_FAULTS
 from services.host.market_host import MarketHost
@@ -196,14 +195,11 @@ class Erasures:
 
     async def _rewrite_log(self, erased: Erased) -> int:
         """Take the person out of log and memory; return the number of events that were rewritten."""
-        process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
-        try:
+        with background_process() as process:
             # A snapshot in progress reads the log as it was: wait for it.
             async with self._host.snapshot_lock, self._host.pool.acquire() as connection:
                 rewriting = _Rewriting(self._host, self._dsn, connection, process, erased)
                 return await rewriting.run()
-        finally:
-            process.shutdown(wait=False, cancel_futures=True)
 
     # --- the tables
 

@@ -1,0 +1,20 @@
+"""Work beside the market yields the cores, and leaves no process behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+
+import pytest
+
+from services.host.child import NICENESS, in_child
+
+
+async def test_it_yields_the_cores_and_its_process_ends_with_it() -> None:
+    before = set(multiprocessing.active_children())
+    assert await in_child(os.getpriority, os.PRIO_PROCESS, 0) >= NICENESS
+    with pytest.raises(ValueError, match="invalid literal"):
+        await in_child(int, "none")
+    for child in set(multiprocessing.active_children()) - before:
+        child.join()
+    assert set(multiprocessing.active_children()) <= before
