@@ -12,6 +12,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from load_tests.cities.generated import GeneratedCity
+from tests.pages.charts import drawn
 from tests.pages.conftest import Seen, Town, serving
 
 pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]
@@ -46,12 +47,26 @@ async def test_it_draws_the_market_and_loads_nothing_from_elsewhere(town: Town, 
         await expect(seen.page.locator(f"[data-family={family}] dd").first).to_be_visible()
     await expect(seen.page.locator("#map .zone")).to_have_count(2)
     await expect(seen.page.locator("#round dd").first).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
-    await expect(seen.page.locator("#waits .bars .point").first).to_be_attached(timeout=PATIENCE)
-    await expect(seen.page.locator("#earnings .bars .point").first).to_be_attached(timeout=PATIENCE)
     await seen.page.get_by_text("All measures of governmentality").click()
     await expect(seen.page.locator("[data-family=governmentality] tbody tr")).to_have_count(14)
     assert seen.faults == []
     assert [url for url in seen.asked if not url.startswith((town.url, "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize("chart", ["waits", "earnings"])
+async def test_each_bar_of_a_distribution_has_an_area_in_proportion_to_its_count(
+    town: Town, seen: Seen, chart: str
+) -> None:
+    await seen.page.goto(town.url)
+    await expect(seen.page.locator(f"#{chart} .bars .point").first).to_be_attached(timeout=PATIENCE)
+    bars = await drawn(seen.page, chart)
+    heights = [height for _, height in bars.sizes]
+    assert max(bars.values) > 0
+    assert max(heights) > 50
+    assert bars.inside
+    for (width, height), value in zip(bars.sizes, bars.values, strict=True):
+        assert (width * height > 0) == (value > 0)
+        assert height == pytest.approx(max(heights) * value / max(bars.values), abs=1.5)
 
 
 async def test_it_moves_with_the_market(town: Town, seen: Seen) -> None:
@@ -73,6 +88,23 @@ async def test_an_operator_opens_a_decision_to_its_reason_by_keyboard(town: Town
     await expect(dialog).to_contain_text("Cost of this pair")
     await seen.page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
+
+
+@pytest.mark.parametrize("height", [400, 900])
+async def test_a_decision_opens_at_its_beginning_also_the_second_time(town: Town, seen: Seen, height: int) -> None:
+    await seen.page.set_viewport_size({"width": 1300, "height": height})
+    await arrive(seen.page, f"{town.url}/{town.signed_in('operator', 'ann')}")
+    await seen.page.get_by_label("Kind of decision").select_option("offer")
+    dialog = seen.page.locator("#decision")
+    for _ in range(2):
+        await seen.page.locator("#decisions button").first.click(timeout=PATIENCE)
+        await expect(dialog).to_contain_text("Cost of this pair")
+        assert await dialog.evaluate("box => box.scrollTop") == 0
+        await expect(seen.page.locator("#decision-title")).to_be_focused()
+        await expect(seen.page.locator("#decision-title")).to_be_in_viewport(ratio=1)
+        await dialog.evaluate("box => { box.scrollTop = box.scrollHeight; }")
+        await seen.page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
 
 
 async def test_others_see_how_an_offer_was_chosen_and_nobody_in_it(town: Town, seen: Seen) -> None:

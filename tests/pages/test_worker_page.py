@@ -12,6 +12,7 @@ from yarl import URL
 
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
+from tests.pages.charts import drawn
 from tests.pages.conftest import Seen, Town
 from tests.pages.test_live_page import PATIENCE
 
@@ -38,6 +39,19 @@ async def test_my_hours_pay_and_decisions_are_mine_and_equal_my_statement(town: 
     assert shown
     assert set(shown) <= rules
     assert seen.faults == []
+
+
+async def test_each_part_of_my_hours_is_drawn_as_wide_as_it_is_long(town: Town, seen: Seen) -> None:
+    await seen.page.goto(f"{town.url}/me{town.signed_in('courier', ME)}")
+    await expect(seen.page.locator("#hours-text")).to_contain_text("of the time with a job", timeout=PATIENCE)
+    bars = await drawn(seen.page, "hours")
+    widths = [width for width, _ in bars.sizes]
+    assert sum(bars.values) > 0
+    assert sum(widths) > 900, "the bar takes the chart's width, of 1,300 pixels"
+    assert all(height > 20 for _, height in bars.sizes)
+    assert bars.inside
+    shares = [value / sum(bars.values) for value in bars.values]
+    assert [width / sum(widths) for width in widths] == pytest.approx(shares, abs=0.01)
 
 
 async def test_i_contest_a_decision_and_am_told_until_when_a_human_answers(town: Town, seen: Seen) -> None:

@@ -47,7 +47,8 @@ export function parts(id, rows, sentence) {
     type: "bar", orientation: "h", name: row.name, x: [row.value], y: ["time"], marker: { color: colour(row.colour) },
     text: [row.text], textposition: "inside", insidetextanchor: "middle", hovertemplate: `${row.name}: ${row.text}<extra></extra>`,
   }));
-  const hidden = { visible: false, fixedrange: true };
-  Plotly.react($(id), traces, layout("", { barmode: "stack", xaxis: hidden, yaxis: hidden, margin: { l: 4, r: 4, t: 4, b: 4 }, legend: { orientation: "h", y: -0.2, x: 0, traceorder: "normal" } }), OPTIONS);
+  // An object of its own for each axis: Plotly writes the axis's range into it.
+  const hidden = () => ({ visible: false, fixedrange: true });
+  Plotly.react($(id), traces, layout("", { barmode: "stack", xaxis: hidden(), yaxis: hidden(), margin: { l: 4, r: 4, t: 4, b: 4 }, legend: { orientation: "h", y: -0.2, x: 0, traceorder: "normal" } }), OPTIONS);
   $(id).setAttribute("aria-label", sentence);
 }

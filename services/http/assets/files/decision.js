@@ -1,5 +1,5 @@
 // A decision opened to its reason: the sentence, what it was made from, what else was compared, the rule.
-import { $, el, money, moment, number, seconds, span, table, words } from "/assets/page.js";
+import { $, el, money, moment, number, openDialog, seconds, span, table, words } from "/assets/page.js";
 
 const name = (text, prefix) => words((text ?? "").replace(prefix, "")).toLowerCase();
 
@@ -55,5 +55,5 @@ export function open(decision) {
     decision.sentence ? el("p", { class: "sentence" }, decision.sentence) : null,
     table("", ["", ""], facts), inputs(decision.inputs), priced("Fare", decision.fare), priced("Pay", decision.pay), ...reason(offered), contested(decision.review),
   ].filter(Boolean));
-  if (!$("decision").open) $("decision").showModal();
+  openDialog($("decision"), $("decision-title"));
 }

@@ -80,6 +80,13 @@ export function table(caption, heads, rows) {
     el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((content) => cell("td", content))))));
 }
 
+/** Open a dialog at its beginning, with the focus on its title, which has tabindex="-1". */
+export function openDialog(dialog, title) {
+  if (!dialog.open) dialog.showModal();
+  title.focus({ preventScroll: true });
+  dialog.scrollTop = 0;
+}
+
 export function themeButton(changed) {
   const order = ["", "light", "dark"], names = { "": "Theme: system", light: "Theme: light", dark: "Theme: dark" };
   const root = document.documentElement, button = $("theme");
