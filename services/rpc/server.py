@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from dispatcher.errors import DispatchError, Exhausted
-from services.auth.bulkheads import RETRY_S
+from dispatcher.errors import DispatchError
 from services.auth.gate import Gate
-from services.rpc import errors
+from services.rpc import errors, reflection
 from services.rpc.methods import Door, Entrance
+from services.rpc.open_streams import BoundedHealth, OpenToAll
 from services.rpc.services import Service
 
 OPTIONS = (
@@ -42,7 +40,11 @@ MOST_OPEN = 500
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-HEALTH, REFLECTION = f"/{health.SERVICE_NAME}/", f"/{reflection.SERVICE_NAME}/"
+# Paths of the services that are not the contract's, by the name that the setting without_token gives them.
+PATHS = {
+    "health": (f"/{health.SERVICE_NAME}/",),
+    "reflection": tuple(f"/{name}/" for name in reflection.SERVICE_NAMES),
+}
 
 
 class PortTaken(RuntimeError):
@@ -71,7 +73,7 @@ class RpcServer:
             # that are only told to come back.
             ("grpc.max_concurrent_streams", entrance.gate.limits.quotas.streams + CALLS_OF_A_CONNECTION),
         )
-        prefixes = tuple(prefix for name, prefix in (("health", HEALTH), ("reflection", REFLECTION)) if name in guarded)
+        prefixes = tuple(path for name, paths in PATHS.items() if name in guarded for path in paths)
         interceptors = [TokenForAll(entrance.gate, prefixes)] if prefixes else []
         self._server = grpc.aio.server(options=options, interceptors=interceptors)
         names = []
@@ -82,8 +84,7 @@ class RpcServer:
         self._health = BoundedHealth(places)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = ["", *names]
-        reflected = BoundedReflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], places)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)
+        reflection.BoundedReflection([*names, health.SERVICE_NAME], places).add_to(self._server)
         try:
             if credentials is None:
                 self.port: int = self._server.add_insecure_port(address)
@@ -106,47 +107,6 @@ class RpcServer:
     async def _set_health(self, status: int) -> None:
         for name in self._names:
             await self._health.set(name, status)
-
-
-class OpenToAll:
-    """Limits how many streams that need no token are open at a time."""
-
-    def __init__(self, places: int) -> None:
-        self._places, self._taken = places, 0
-
-    @asynccontextmanager
-    async def taken(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
-        if self._taken >= self._places:
-            text = f"all {self._places} streams for health and reflection are taken: come back later"
-            await errors.abort(context, errors.status_of(Exhausted("TOO_MANY_STREAMS", text, RETRY_S)))
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-
-
-class BoundedHealth(health.aio.HealthServicer):
-    def __init__(self, places: OpenToAll) -> None:
-        super().__init__()
-        self._places = places
-
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext) -> None:
-        async with self._places.taken(context):
-            await super().Watch(request, context)
-
-
-class BoundedReflection(reflection.aio.ReflectionServicer):
-    def __init__(self, names: Iterable[str], places: OpenToAll) -> None:
-        super().__init__(names)
-        self._places = places
-
-    async def ServerReflectionInfo(
-        self, request_iterator: AsyncIterator[Any], context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[Any]:
-        async with self._places.taken(context):
-            async for answer in super().ServerReflectionInfo(request_iterator, context):
-                yield answer
 
 
 class TokenForAll(grpc.aio.ServerInterceptor):

@@ -8,20 +8,23 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
 
 from load_tests.live.suite_process import SuiteProcess
+from services.rpc.reflection import SERVICE_NAMES
 from services.rpc.services import SERVICERS
 
-METHODS = {
-    f"/{service.full_name}/{method.name}": (method.client_streaming, method.server_streaming)
-    for service, _ in SERVICERS
-    for method in service.methods
-} | {
-    f"/{health.SERVICE_NAME}/Check": (False, False),
-    f"/{health.SERVICE_NAME}/Watch": (False, True),
-    f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": (True, True),
-}
+METHODS = (
+    {
+        f"/{service.full_name}/{method.name}": (method.client_streaming, method.server_streaming)
+        for service, _ in SERVICERS
+        for method in service.methods
+    }
+    | {
+        f"/{health.SERVICE_NAME}/Check": (False, False),
+        f"/{health.SERVICE_NAME}/Watch": (False, True),
+    }
+    | {f"/{name}/ServerReflectionInfo": (True, True) for name in SERVICE_NAMES}
+)
 MIB = 1 << 20
 # Beyond the largest message, so that a server that unpacks it can be seen; and as large as an attacker would take.
 LARGE, HUGE = 6 * MIB, 96 * MIB

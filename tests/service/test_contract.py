@@ -8,6 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from load_tests.live.wallet import Metadata
 from services.auth.access import RULES
 from services.auth.gate import bearer
+from services.rpc.reflection import SERVICE_NAMES
 from services.rpc.services import SERVICERS
 from tests.signing import caller
 
@@ -137,8 +139,35 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(plain_channel, method
     assert code is grpc.StatusCode.INVALID_ARGUMENT, (code, text)
 
 
-def test_a_client_that_knows_only_reflection_places_a_job(plain_channel, name, island) -> None:
-    database = ProtoReflectionDescriptorDatabase(plain_channel)
+class ReflectedDatabase(ProtoReflectionDescriptorDatabase):
+    """The descriptors that a server reflects by the service of this name: the messages of v1 and v1alpha are equal."""
+
+    def __init__(self, channel: grpc.Channel, name: str) -> None:
+        super().__init__(channel)
+        self._stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        self._stub.ServerReflectionInfo = channel.stream_stream(
+            f"/{name}/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+
+
+@pytest.mark.parametrize("reflected_by", SERVICE_NAMES)
+def test_every_service_that_reflection_lists_is_described_with_its_methods(plain_channel, reflected_by) -> None:
+    database = ReflectedDatabase(plain_channel, reflected_by)
+    names = set(database.get_services())
+    assert names >= {service.full_name for service, _ in SERVICERS} | set(SERVICE_NAMES)
+    pool = DescriptorPool(database)
+    for service in map(pool.FindServiceByName, names):
+        assert service.methods
+        for method in service.methods:
+            assert GetMessageClass(method.input_type)() == GetMessageClass(method.input_type).FromString(b"")
+            assert method.output_type.full_name.rpartition(".")[0] == service.file.package
+
+
+@pytest.mark.parametrize("reflected_by", SERVICE_NAMES)
+def test_a_client_that_knows_only_reflection_places_a_job(plain_channel, name, island, reflected_by) -> None:
+    database = ReflectedDatabase(plain_channel, reflected_by)
     assert "gig.v1.JobService" in database.get_services()
     pool = DescriptorPool(database)
     service = pool.FindServiceByName("gig.v1.JobService")

@@ -6,13 +6,14 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from services.rpc.server import BoundedHealth, BoundedReflection, OpenToAll
+from services.rpc.open_streams import BoundedHealth, OpenToAll
+from services.rpc.reflection import SERVICE_NAMES, BoundedReflection
 
 
 async def test_health_and_reflection_share_a_bound_and_calls_that_end_make_room() -> None:
     places, server = OpenToAll(3), grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(BoundedHealth(places), server)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(BoundedReflection(["gig.v1.JobService"], places), server)
+    BoundedReflection(["gig.v1.JobService"], places).add_to(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -23,7 +24,8 @@ async def test_health_and_reflection_share_a_bound_and_calls_that_end_make_room(
             await watch.read()
         asked = reflected.ServerReflectionInfo()
         await asked.write(ask)
-        assert (await asked.read()).list_services_response.service[0].name == "gig.v1.JobService"
+        listed = (await asked.read()).list_services_response.service
+        assert {service.name for service in listed} == {"gig.v1.JobService", *SERVICE_NAMES}
         for late in (health.Watch(health_pb2.HealthCheckRequest()), reflected.ServerReflectionInfo(iter([ask]))):
             assert await late.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         # A call is answered at any time.
