@@ -17,7 +17,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
 DEFAULT = "plain"
-DAY_S = 86_400
+HOUR_S, DAY_S = 3_600, 86_400
 
 
 def presets() -> list[str]:
@@ -96,14 +96,27 @@ def _inconsistencies(policy: policy_pb.Policy) -> Iterator[Fault]:
 
 
 def _fill_in(policy: policy_pb.Policy) -> None:
-    """People can contest, and are answered, under every policy: two weeks, as Directive (EU) 2024/2831, article 11, has
-    it; and half a year to contest."""
+    """Fill in what every policy has: time limits of reviews and contests, and a back-off after declined offers.
+
+    Reviews are answered within two weeks, as Directive (EU) 2024/2831, article 11, has it.
+    """
     if not policy.reviews.HasField("answer_within"):
         policy.reviews.answer_within.seconds = 14 * DAY_S
     if not policy.reviews.HasField("claim_limit"):
         policy.reviews.claim_limit.seconds = 15 * 60
     if not policy.standing.HasField("contest_within"):
         policy.standing.contest_within.seconds = 180 * DAY_S
+    _fill_in_backoff(policy.offers)
+
+
+def _fill_in_backoff(offers: policy_pb.OfferPolicy) -> None:
+    """Let the wait before a declined job is offered again grow, where the policy does not say how."""
+    backoff = offers.backoff
+    backoff.growth = backoff.growth or 2.0
+    if not backoff.HasField("least"):
+        backoff.least.seconds = 10
+    if not backoff.HasField("most"):
+        backoff.most.seconds = HOUR_S
 
 
 def _speeds(policy: policy_pb.Policy) -> Iterator[Fault]:

@@ -81,12 +81,27 @@ def _promises(policy: policy_pb.Policy) -> list[str]:
     notice = _span(policy.notice_period) if span(policy.notice_period) else "none"
     return [
         f"- An offer may be answered for {_span(policy.offers.time_to_answer)}. Declining one {declines}.",
+        f"- {_reoffer(policy.offers)}",
         "- Rules note an account for watching or ask a human. A named human alone restricts or ends it, in writing.",
         f"- Every decision can be contested for {_span(policy.standing.contest_within)}, and a human answers within"
         f" {_span(policy.reviews.answer_within)}.",
         f"- Notice before a change of this policy: {notice}.",
         "",
     ]
+
+
+def _reoffer(offers: policy_pb.OfferPolicy) -> str:
+    """When a job is offered again to a courier who did not take it."""
+    first = _span(offers.reoffer_after)
+    text = f"A job that a courier declines, lets pass or gives up is offered to them again after {first}"
+    if not offers.HasField("backoff"):
+        return f"{text}. Other jobs are offered meanwhile."
+    backoff = offers.backoff
+    most = max(backoff.most, offers.reoffer_after, key=span)
+    return (
+        f"{text} at the soonest. Each further time the wait is {backoff.growth:g} times as long, at least"
+        f" {_span(backoff.least)} and at most {_span(most)}. Other jobs are offered meanwhile."
+    )
 
 
 def _weights(policy: policy_pb.Policy) -> list[str]:

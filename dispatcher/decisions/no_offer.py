@@ -32,7 +32,7 @@ _GATE_TEXTS = {
     Gate.QUEUE: "others were before you in the queue of the pickup's zone",
     Gate.REACH: "the pickup was further away than the market sends anyone",
     Gate.BLOCKED: "you and the client are kept apart",
-    Gate.DECLINED: "you had declined it, or let its offer pass, a short while before",
+    Gate.DECLINED: "you had declined it, let its offer pass or given it up, and the policy's wait was not over",
     Gate.NEAREST: "as many couriers as are compared were nearer",
     Gate.SHIFT_END: "your shift ends before you could have picked it up",
     Gate.DESTINATION: "the job does not lead to the destination that you had set",

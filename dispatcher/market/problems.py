@@ -327,10 +327,10 @@ def _exclusions(state: MarketState, queue: dict[str, QueuedJob], numbers: Ints, 
         index_of = {job_id: index for index, job_id in enumerate(queue)}
         pairs += [
             (index_of[job_id], courier_id, Gate.DECLINED)
-            for job_id, until in state.exclusions.items()
+            for job_id, couriers in state.exclusions.items()
             if job_id in index_of
-            for courier_id, until_us in until.items()
-            if until_us > now_us
+            for courier_id, exclusion in couriers.items()
+            if exclusion.until_us > now_us
         ]
     if state.blocked:
         pairs += [

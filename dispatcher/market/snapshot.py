@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dispatcher.market import lifecycle, plans
 from dispatcher.market import snapshot_people as people
 from dispatcher.market import snapshot_queues as zone_queues
+from dispatcher.market.backoff import Exclusion
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import queued
 from dispatcher.market.state import ClosedOffer, Due, KeptRequest, MarketState
@@ -48,9 +49,11 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for kept in state.requests.values()
         ],
         exclusions=[
-            pb.Exclusion(job_id=job_id, courier_id=courier_id, until=timestamp(until))
+            pb.Exclusion(
+                job_id=job_id, courier_id=courier_id, until=timestamp(exclusion.until_us), times=exclusion.times
+            )
             for job_id, couriers in state.exclusions.items()
-            for courier_id, until in couriers.items()
+            for courier_id, exclusion in couriers.items()
         ],
         ratings_of_couriers=people.save_book(state.ratings_of_couriers),
         ratings_of_clients=people.save_book(state.ratings_of_clients),
@@ -181,7 +184,8 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
     state.ended.extend((micros(kept.time), kept.job_id) for kept in saved.ended)
     state.queue = {job_id: queued(state.jobs[job_id], state.policy, state.zones) for job_id in saved.queued_job_ids}
     for kept in saved.exclusions:
-        state.exclusions.setdefault(kept.job_id, {})[kept.courier_id] = micros(kept.until)
+        exclusion = Exclusion(micros(kept.until), kept.times or 1)
+        state.exclusions.setdefault(kept.job_id, {})[kept.courier_id] = exclusion
     for courier, row in zip(saved.couriers, saved.courier_columns, strict=True):
         state.numbers[courier.courier_id] = row.courier_number
         state.columns.enter(row.courier_number, courier)

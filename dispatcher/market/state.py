@@ -11,6 +11,7 @@ from enum import IntEnum
 from dispatcher.errors import NotFound
 from dispatcher.market import lifecycle
 from dispatcher.market.accounts import GOOD_ACCOUNT, Account, score_rules_of, standing_rules_of
+from dispatcher.market.backoff import Exclusion
 from dispatcher.market.clocks import Clock
 from dispatcher.market.couriers import CourierColumns
 from dispatcher.market.queue import QueuedJob
@@ -98,8 +99,8 @@ class MarketState:
     couriers: dict[str, courier_pb.Courier] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     columns: CourierColumns = field(default_factory=CourierColumns)
-    # job id -> courier id -> market time until which the pair is not offered again
-    exclusions: dict[str, dict[str, int]] = field(default_factory=dict)
+    # job id -> courier id -> until when, and why for so long, the job is not offered to the courier again
+    exclusions: dict[str, dict[str, Exclusion]] = field(default_factory=dict)
     # zone name -> courier id -> place; in the order of rank
     zone_queues: dict[str, ZoneQueue] = field(default_factory=dict)
     # courier id -> zone in whose queue the courier stands; follows from zone_queues

@@ -27,7 +27,7 @@ _SENTENCES = {
     Gate.QUEUE: "are not first in line at the pickup's zone",
     Gate.REACH: "are further away than the market sends anyone",
     Gate.BLOCKED: "are kept apart from the client",
-    Gate.DECLINED: "have declined the job a short while ago",
+    Gate.DECLINED: "have declined the job, let its offer pass or given it up a short while ago",
     Gate.NEAREST: "are behind nearer ones",
     Gate.SHIFT_END: "go home before they could pick it up",
     Gate.DESTINATION: "head for a destination that the job does not lead to",

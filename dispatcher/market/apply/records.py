@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dispatcher.market import lifecycle, plans
+from dispatcher.market.backoff import again
 from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.pricing.amounts import saturated
-from dispatcher.times import span
 from geo.cells import cell_at
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -135,5 +135,6 @@ def push_period(state: MarketState, courier_id: str) -> None:
 
 
 def exclude(state: MarketState, job_id: str, courier_id: str) -> None:
-    until = state.time_us + span(state.policy.offers.reoffer_after)
-    state.exclusions.setdefault(job_id, {})[courier_id] = until
+    """Do not offer the job to the courier again for a while, which grows with each time."""
+    couriers = state.exclusions.setdefault(job_id, {})
+    couriers[courier_id] = again(state.policy.offers, couriers.get(courier_id), state.time_us)
