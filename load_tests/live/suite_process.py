@@ -152,6 +152,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def spawned_by(pid: int) -> set[int]:
+    """Return the processes below it that multiprocessing spawned: solvers, and work beside the market."""
+    return {child for child in descendants(pid) if b"spawn_main" in _command_line(child)}
+
+
+def _command_line(pid: int) -> bytes:
+    """Return nothing for a process that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)

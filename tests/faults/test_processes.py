@@ -5,28 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 
-from load_tests.live.suite_process import descendants
+from load_tests.live.suite_process import spawned_by
 from tests.faults.harness import harmed
-
-
-def solvers_of(pid: int) -> list[int]:
-    """The children that multiprocessing spawned to solve."""
-    found = []
-    for child in descendants(pid):
-        try:
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-        except OSError:
-            continue  # ended meanwhile
-    return found
 
 
 async def test_solvers_that_are_killed_cost_a_round_its_optimum_and_nothing_else() -> None:
     async with harmed() as town:
         for _ in range(4):
-            for solver in solvers_of(town.suite.pid):
+            for solver in spawned_by(town.suite.pid):
                 os.kill(solver, signal.SIGKILL)
             await town.goes_on(8)
         await town.proved()
