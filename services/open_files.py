@@ -28,10 +28,13 @@ def raise_limit() -> int:
 
 
 def shares(files: int, http: int, grpc: int) -> tuple[int, int]:
-    """Return how many connections HTTP and gRPC may hold: as wanted, or fewer where the files do not suffice."""
-    left = max(files - RESERVED, 2)
-    fitting_http = min(http, max(left // 4, 1))
-    fitting_grpc = min(grpc, left - fitting_http)
+    """Return how many connections HTTP and gRPC may hold: as wanted, or fewer where the files do not suffice.
+
+    HTTP takes as many files again for connections that it refuses and closes late.
+    """
+    left = max(files - RESERVED, 3)
+    fitting_http = min(http, max(left // 8, 1))
+    fitting_grpc = min(grpc, left - 2 * fitting_http)
     if (fitting_http, fitting_grpc) != (http, grpc):
         log.warning(
             "%d open files allow %d connections for HTTP and %d for gRPC: raise the limit (ulimit -n) for more",

@@ -23,7 +23,8 @@ BUCKETS = 200_000
 CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
 NAMES = (
     *("calls", "pings", "messages", "capacity", "calls_in_flight", "bulkhead", "bulkhead_per_caller"),
-    *("streams", "streams_per_caller", "requests", "connections", "connections_per_address", "feeds"),
+    *("streams", "streams_per_caller", "requests", "connections", "connections_per_address", "connections_opened"),
+    "feeds",
 )
 # Requests a second of one address to the HTTP port, by callers without a token.
 REQUESTS_PER_SECOND = 100

@@ -14,8 +14,8 @@ from aiohttp import web
 
 # Seconds after which a request in progress may make room for another connection, if it carries no valid token.
 SPARED_S = 5.0
-# Connections that are closed for others of the same address, or for others at all, between two sweeps. More of them
-# would keep the server busy with opening and closing: new connections are then refused.
+# Connections that are closed for others of the same address, or for others at all, between two sweeps; and new ones
+# beyond the number that may be open. More would keep the server busy with opening and closing: they are refused.
 ROOMS_PER_SWEEP = 100
 
 
@@ -109,21 +109,30 @@ class Connections:
         self._count_refused = count_refused
         self._all = _Queues()
         self._by_address: dict[str, _Queues] = {}
+        # Between two sweeps, by address, and of all under None.
         self._rooms_made: Counter[str | None] = Counter()
+        self._opened: Counter[str | None] = Counter()
 
     def __len__(self) -> int:
         return len(self._all)
 
     def admit(self, address: str) -> Entry | None:
-        """Return the entry of a new connection, or None where no other connection may be closed for it."""
-        if len(self._by_address.get(address, ())) >= self.limits.per_address:
+        """Return the entry of a new connection. None: no other may be closed for it, or too many are opened."""
+        limits = self.limits
+        for opened, most in ((address, limits.per_address), (None, limits.connections)):
+            if self._opened[opened] >= most + ROOMS_PER_SWEEP:
+                self._count_refused("connections_opened")
+                return None
+        if len(self._by_address.get(address, ())) >= limits.per_address:
             self._count_refused("connections_per_address")
             if not self.make_room(address):
                 return None
-        if len(self._all) >= self.limits.connections:
+        if len(self._all) >= limits.connections:
             self._count_refused("connections")
             if not self.make_room():
                 return None
+        for opened in (address, None):
+            self._opened[opened] += 1
         own = self._by_address.setdefault(address, _Queues())
         entry = Entry(address, queues=(self._all, own))
         for queue in entry.queues:
@@ -150,6 +159,7 @@ class Connections:
     def sweep(self) -> None:
         """Close the connections whose phase has lasted longer than its limit."""
         self._rooms_made.clear()
+        self._opened.clear()
         limits = self.limits
         allowed_s = {Phase.HEADERS: limits.header_s, Phase.IDLE: limits.idle_s, Phase.SERVING: limits.request_s}
         for entry in self._all.overdue(allowed_s, monotonic()):

@@ -17,8 +17,10 @@ from services.http.connections import Connection, Connections, Entry
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
-# Refused connections that stay open until the next sweep, so that clients who open them again at once are slowed.
-MOST_REFUSED = 100
+# Connections that are accepted before others get their turn.
+BATCH = 32
+# Share of the time that accepting may take while connections are refused: a flood waits in the system's queue.
+ACCEPT_SHARE = 0.1
 SWEEP_EVERY_S = 1.0
 # The system has no file or memory left for a connection.
 OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -70,7 +72,8 @@ class Listener:
         self._refused.clear()
 
     def _refuse(self, taken: socket.socket) -> None:
-        if len(self._refused) < MOST_REFUSED:
+        """Close it at the next sweep, so that a client who opens connections again at once is slowed."""
+        if len(self._refused) < self._connections.limits.connections:
             self._refused.append(taken)
         else:
             taken.close()
@@ -82,23 +85,37 @@ class Listener:
         return task
 
     async def _accept(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            began_s = monotonic()
             try:
-                taken, peer = await loop.sock_accept(sock)
+                more, refused = self._accept_batch(sock)
             except OSError as fault:
                 self._report(fault)
                 if fault.errno in OUT_OF:
                     self._connections.make_room()
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
+            # A flood of connections must not keep the others' requests waiting.
+            await asyncio.sleep((monotonic() - began_s) / ACCEPT_SHARE if refused else 0)
+            if not more:
+                await _readable(sock)
+
+    def _accept_batch(self, sock: socket.socket) -> tuple[bool, bool]:
+        """Return whether more connections may wait, and whether any was refused."""
+        refused = False
+        for _ in range(BATCH):
+            try:
+                taken, peer = sock.accept()
+            except BlockingIOError:
+                return False, refused
             entry = self._connections.admit(str(peer[0]))
             if entry is None:
+                refused = True
                 self._refuse(taken)
             else:
+                taken.setblocking(False)
                 entry.end = self._spawn(self._take(taken, entry)).cancel
-            # A flood of connections must not keep the others' requests waiting.
-            await asyncio.sleep(0)
+        return True, refused
 
     async def _take(self, taken: socket.socket, entry: Entry) -> None:
         """Set the connection up, with TLS where there is a certificate."""
@@ -128,3 +145,13 @@ class Listener:
         if monotonic() >= self._logged_s + LOG_EVERY_S:
             self._logged_s = monotonic()
             log.error("a connection cannot be accepted: %s; %d are open", fault.strerror, len(self._connections))
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(sock, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sock)
