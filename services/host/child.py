@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from enum import Enum
 from typing import TypeVar
 
 from matching.child_process import settle_in
@@ -19,27 +20,40 @@ T = TypeVar("T")
 NICENESS = 10
 
 
+class Pace(Enum):
+    """How a process takes its turn where cores are short."""
+
+    # A tenth of a share: for work that must come to an end.
+    LOW = "low"
+    # Only what is left over, where the system knows such a thing: for questions, which may be asked again and again.
+    LEFT_OVER = "left over"
+
+
 @contextmanager
-def background_process() -> Iterator[ProcessPoolExecutor]:
+def background_process(pace: Pace = Pace.LOW) -> Iterator[ProcessPoolExecutor]:
     """Start a process that yields the cores from its first import on; kill it at the end."""
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
-    others = set(multiprocessing.active_children())
     pool.submit(os.getpid)
-    children = set(multiprocessing.active_children()) - others
-    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
-    for child in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, child.pid or 0, niceness)
+    processes = [*pool._processes.values()]
+    for process in processes:
+        _slow_down(process.pid or 0, pace)
     try:
         yield pool
     finally:
         # Left to itself the process takes a while to end, and keeps its memory meanwhile.
-        for child in children:
-            child.kill()
+        for process in processes:
+            process.kill()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def in_child(work: Callable[..., T], *arguments: object) -> T:
+async def in_child(work: Callable[..., T], *arguments: object, pace: Pace = Pace.LOW) -> T:
     """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
-    with background_process() as process:
+    with background_process(pace) as process:
         return await asyncio.wrap_future(process.submit(work, *arguments))
+
+
+def _slow_down(pid: int, pace: Pace) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+        if pace is Pace.LEFT_OVER and hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

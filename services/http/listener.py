@@ -114,11 +114,16 @@ class Listener:
                 self._refuse(taken)
             else:
                 taken.setblocking(False)
-                entry.end = self._spawn(self._take(taken, entry)).cancel
+                entry.end = taken.close
+                self._spawn(self._take(taken, entry))
         return True, refused
 
     async def _take(self, taken: socket.socket, entry: Entry) -> None:
-        """Set the connection up, with TLS where there is a certificate."""
+        """Set the connection up, with TLS where there is a certificate, unless it has made room for others already."""
+        setting_up = asyncio.current_task()
+        if taken.fileno() < 0 or setting_up is None:
+            return
+        entry.end = setting_up.cancel
         loop = asyncio.get_running_loop()
         connection = Connection(entry, self._connections, self._server, loop)
         limit_s = HANDSHAKE_S if self._tls is not None else None
