@@ -24,7 +24,11 @@ from services.rpc.methods import path_of
 # No answer within this is a hang. A market that is away for a moment (erasure, reload) is asked again for so long.
 LIMIT_S, AWAY_S, AWAY_RETRY_S = 30.0, 10.0, 0.05
 # Slow methods, and the share of their draws that are sent.
-RARE = {"TransparencyService/EraseMyData": 0.002, "TransparencyService/ExplainNoOffer": 0.05}
+RARE = {
+    "TransparencyService/EraseMyData": 0.002,
+    "TransparencyService/ExplainNoOffer": 0.02,
+    "TransparencyService/ExportMyData": 0.05,
+}
 RARE_DEFAULT = 1.0
 # Larger answers are not read for what they show of the market.
 LEARNED_BYTES = 20_000

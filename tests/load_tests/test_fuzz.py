@@ -28,13 +28,12 @@ def test_a_reader_reads_a_mutated_file_or_says_what_is_wrong_with_it(name) -> No
 
 
 async def test_services_answer_fuzzed_messages_while_the_market_serves_and_restarts() -> None:
-    found = await fuzz_services(Plan(150, seed=7, restarts=2), progress=lambda _text: None)
+    found = await fuzz_services(Plan(250, seed=7, restarts=2), progress=lambda _text: None)
     assert found["codes"].keys() == {descriptor.name for descriptor, _ in SERVICERS}
     assert found["restarts"] == 2
     assert found["rounds"] > 0
     assert found["jobs_served"] > 0
-    # The command demands 20 % of its many messages; of 150, the share of a sample may lie three deviations lower.
-    assert all(share >= 0.2 - 3 * (0.2 * 0.8 / 150) ** 0.5 for share in found["accepted_share"].values())
+    assert all(share >= 0.2 for share in found["accepted_share"].values())
     assert all(codes["INVALID_ARGUMENT"] > 0 for codes in found["codes"].values())
     assert (found["unclear"], found["log_faults"]) == ([], [])
 
