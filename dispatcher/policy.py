@@ -11,13 +11,13 @@ from typing import Any
 from google.protobuf import json_format
 
 from dispatcher.errors import PolicyError
+from dispatcher.policy_defaults import fill_in
 from dispatcher.times import micros
 from dispatcher.validation import Fault, faults_of
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
 
 DEFAULT = "plain"
-HOUR_S, DAY_S = 3_600, 86_400
 
 
 def presets() -> list[str]:
@@ -80,7 +80,7 @@ def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Polic
 
     Raises PolicyError that lists every fault, each with the path of its field.
     """
-    _fill_in(policy)
+    fill_in(policy)
     faults = faults_of(policy)
     known = {field for field, _ in faults}
     faults += [fault for fault in _inconsistencies(policy) if fault[0] not in known]
@@ -93,30 +93,6 @@ def _inconsistencies(policy: policy_pb.Policy) -> Iterator[Fault]:
     """Fields that are valid each on its own, and not together."""
     for check in (_speeds, _surge, _nudges, _standing, _sharing, _tariffs):
         yield from check(policy)
-
-
-def _fill_in(policy: policy_pb.Policy) -> None:
-    """Fill in what every policy has: time limits of reviews and contests, and a back-off after declined offers.
-
-    Reviews are answered within two weeks, as Directive (EU) 2024/2831, article 11, has it.
-    """
-    if not policy.reviews.HasField("answer_within"):
-        policy.reviews.answer_within.seconds = 14 * DAY_S
-    if not policy.reviews.HasField("claim_limit"):
-        policy.reviews.claim_limit.seconds = 15 * 60
-    if not policy.standing.HasField("contest_within"):
-        policy.standing.contest_within.seconds = 180 * DAY_S
-    _fill_in_backoff(policy.offers)
-
-
-def _fill_in_backoff(offers: policy_pb.OfferPolicy) -> None:
-    """Let the wait before a declined job is offered again grow, where the policy does not say how."""
-    backoff = offers.backoff
-    backoff.growth = backoff.growth or 2.0
-    if not backoff.HasField("least"):
-        backoff.least.seconds = 10
-    if not backoff.HasField("most"):
-        backoff.most.seconds = HOUR_S
 
 
 def _speeds(policy: policy_pb.Policy) -> Iterator[Fault]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geo.learned_travel import HOURS, TripTimes
-from geo.travel import StraightLine, TravelTime
+from geo.plausible_trips import DEFAULT_BOUNDS, Bools, TripBounds, TripUse, plausible
+from geo.ratios import middle_ratio
+from geo.travel import StraightLine, TravelTime, great_circle_m
+from geo.trip_times import HOURS, TripTimes
 from geo.units import Floats, Ints
 
 # Trips that the day's speed counts for against an hour's.
@@ -34,7 +36,12 @@ class Trips:
         hours: Ints = (self.left_s // 3600).astype(np.int64) % HOURS
         return hours
 
-    def part(self, rows: Ints) -> Trips:
+    @property
+    def apart_m(self) -> Floats:
+        """Metres between the ends along the great circle."""
+        return great_circle_m(self.from_lat, self.from_lng, self.to_lat, self.to_lng)
+
+    def part(self, rows: Ints | Bools) -> Trips:
         return Trips(
             self.from_lat[rows],
             self.from_lng[rows],
@@ -78,21 +85,35 @@ def errors(predicted: Floats, taken_s: Floats) -> Errors:
     return Errors(float(np.abs(off).mean()), float((np.abs(off) / taken_s).mean()), float(off.mean()))
 
 
+def sound(trips: Trips) -> Trips:
+    """Return the trips that can have been made as they were recorded: models are fitted to them and tested on them."""
+    return trips.part(plausible(trips.apart_m, trips.taken_s))
+
+
 def fitted_straight_line(trips: Trips, circuity: float) -> StraightLine:
-    """The speed of each hour, as a ratio of sums, shrunk to the day's where an hour has few trips."""
-    metres, _ = StraightLine(circuity, (1.0,)).legs(trips.from_lat, trips.from_lng, trips.to_lat, trips.to_lng, 0.0)
-    day = metres.sum() / trips.taken_s.sum()
-    weight = PRIOR_TRIPS * trips.taken_s.mean()
-    driven = np.bincount(trips.hour, metres, HOURS) + weight * day
-    taken = np.bincount(trips.hour, trips.taken_s, HOURS) + weight
-    return StraightLine(circuity, tuple((driven / taken).tolist()))
+    """Return the speed of each hour, by the middle half of its trips, shrunk to the day's where an hour has few.
+
+    ``trips``: at least one, all of them sound.
+    """
+    metres = trips.apart_m * circuity
+    day = middle_ratio(metres, trips.taken_s)
+    speeds = []
+    for hour in range(HOURS):
+        mine = np.flatnonzero(trips.hour == hour)
+        own = middle_ratio(metres[mine], trips.taken_s[mine]) if mine.size else day
+        speeds.append((mine.size * own + PRIOR_TRIPS * day) / (mine.size + PRIOR_TRIPS))
+    return StraightLine(circuity, tuple(speeds))
 
 
-def fitted_trip_times(trips: Trips, straight: StraightLine, resolution: int) -> TripTimes:
-    """What the trips took against the straight line, by pairs of cells and by hour."""
+def fitted_trip_times(
+    trips: Trips, straight: StraightLine, resolution: int, bounds: TripBounds = DEFAULT_BOUNDS
+) -> TripTimes:
+    """Return what the trips within bounds took against the straight line, by pairs of cells and by hour."""
     times = TripTimes(resolution)
-    straight_s = predicted_s(straight, trips)
+    straight_s, apart_m = predicted_s(straight, trips), trips.apart_m
     for row in range(len(trips)):
+        if bounds.use_of(apart_m[row], trips.taken_s[row], straight_s[row]) is not TripUse.LEARNED:
+            continue
         times.add(
             times.cell_at(trips.from_lat[row], trips.from_lng[row]),
             times.cell_at(trips.to_lat[row], trips.to_lng[row]),

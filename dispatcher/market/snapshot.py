@@ -17,8 +17,8 @@ from dispatcher.pricing import surge
 from dispatcher.pricing.surge import field_of
 from dispatcher.times import micros, timestamp
 from geo.geojson import zones_of_log
-from geo.learned_travel import TripTimes
 from geo.travel import TravelTime
+from geo.trip_times import TripTimes
 from gig.v1 import snapshot_pb2 as pb
 
 

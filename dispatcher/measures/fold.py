@@ -75,6 +75,8 @@ class Measures:
     online: dict[str, int] = field(default_factory=dict)
     jobs_placed: Counter[str] = field(default_factory=Counter)
     jobs_ended: Counter[str] = field(default_factory=Counter)
+    # Completed trips by what the learned travel model did with them.
+    trip_uses: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)
     wait_for_accept: Histogram = field(default_factory=Histogram)
     wait_for_pickup: Histogram = field(default_factory=Histogram)
@@ -308,6 +310,8 @@ class Measures:
         courier = self._move(courier_id, job_id, P1)
         courier.metres += job.metres
         courier.jobs_done += 1
+        if body.trip_use:
+            self.trip_uses[TRIP_USES[body.trip_use]] += 1
         if courier.phase == P1:
             self.whereabouts.note(courier.number, FREE_AT, *job.dropoff)
             self._await(courier, "completed", *job.dropoff)
@@ -563,6 +567,7 @@ class Measures:
 
 
 GATES = {number: name.removeprefix("GATE_").lower() for name, number in offer_pb.Gate.items()}
+TRIP_USES = {number: name.removeprefix("TRIP_USE_").lower() for name, number in events_pb.TripUse.items()}
 STATE_NAMES = {state: lifecycle.state_name(state) for state in job_pb.JobState.values()}
 _ADAPTER = TypeAdapter(Measures)
 _FOLD: dict[str, Any] = {

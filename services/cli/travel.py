@@ -18,7 +18,7 @@ from dispatcher.market.travel import travel_model
 from dispatcher.market.trips import trips_of_log
 from geo.learned_travel import LearnedTravel
 from geo.travel import TravelTime
-from geo.travel_error import Trips, errors, fitted_straight_line, fitted_trip_times, predicted_s, split
+from geo.travel_error import Trips, errors, fitted_straight_line, fitted_trip_times, predicted_s, sound, split
 from gig.v1 import policy_pb2 as policy_pb
 from services.cli import options
 from services.cli.failures import FAILED, USAGE, fail, reported
@@ -114,9 +114,13 @@ def _reading(log: Path) -> Iterator[tuple[Trips, policy_pb.Policy]]:
         policy = market.state.policy
         if policy.travel.HasField("planar"):
             fail(f"{log}: a day on a plane has no positions on Earth to learn travel times for", FAILED)
-        if len(trips) < FEWEST:
-            fail(f"{log}: holds {len(trips)} trips straight from pickup to drop-off; {FEWEST} are needed", FAILED)
-        yield trips, policy
+        kept = sound(trips)
+        if len(kept) < len(trips):
+            left_out = len(trips) - len(kept)
+            typer.echo(f"{left_out} trips left out: nobody can have made them as they were recorded", err=True)
+        if len(kept) < FEWEST:
+            fail(f"{log}: holds {len(kept)} trips straight from pickup to drop-off; {FEWEST} are needed", FAILED)
+        yield kept, policy
 
 
 def _circuity(policy: policy_pb.Policy) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from geo.learned_travel import LearnedTravel
 from geo.travel import StraightLine
-from geo.travel_error import Trips, errors, fitted_straight_line, fitted_trip_times, predicted_s, split
+from geo.travel_error import Trips, errors, fitted_straight_line, fitted_trip_times, predicted_s, sound, split
 
 
 def city(count: int, seed: int = 1) -> Trips:
@@ -41,3 +43,23 @@ def test_each_model_is_nearer_to_the_trips_than_the_simpler_one() -> None:
     mae = [errors(predicted_s(model, test), test.taken_s).mae_s for model in (one_speed, hourly, learned)]
     assert mae[0] > mae[1] > mae[2]
     assert hourly.speeds_mps[8] == pytest.approx(hourly.speeds_mps[12] / 2, rel=0.15)
+
+
+def test_a_tenth_of_impossible_trips_hardly_moves_what_is_fitted() -> None:
+    honest = city(3_000)
+    rows = np.arange(0, 3_000, 10)
+    taken = honest.taken_s.copy()
+    taken[rows] = np.where(rows % 20 == 0, 1.0, 80_000.0)
+    wrong = sound(replace(honest, taken_s=taken))
+    possible = set(range(3_000)) - set(rows.tolist())
+    assert len(wrong) == sum(honest.apart_m[row] >= 200 for row in possible)
+    fitted, expected = fitted_straight_line(wrong, 1.3), fitted_straight_line(sound(honest), 1.3)
+    assert fitted.speeds_mps == pytest.approx(expected.speeds_mps, rel=0.1)
+
+
+def test_trips_beyond_the_models_bounds_are_not_learned_from() -> None:
+    honest = city(200)
+    straight = StraightLine(1.3, (6.0,))
+    slow = replace(honest, taken_s=honest.taken_s * 100)
+    assert fitted_trip_times(slow, straight, 7).known_pairs() == []
+    assert len(fitted_trip_times(honest, straight, 7).known_pairs()) > 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.market import lifecycle
+from dispatcher.market import learning, lifecycle
 from dispatcher.market.apply.people import note_conduct
 from dispatcher.market.apply.records import advance, changed, end_job, enqueue, exclude, hand_back, pay
 from dispatcher.market.state import Due, MarketState
@@ -10,7 +10,6 @@ from dispatcher.messages import copied
 from dispatcher.pay import ledger
 from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, rounded_us
-from geo.learned_travel import LearnedTravel
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import types_pb2 as types_pb
@@ -103,7 +102,7 @@ def job_completed(state: MarketState, event: Event) -> None:
         job.pay.lines.append(body.top_up)
         job.pay.total.minor_units = saturated(job.pay.total.minor_units + body.top_up.minor_units)
     state.couriers[body.courier_id].jobs_completed += 1
-    _learn(state, state.jobs[body.job_id])
+    learning.learn(state, state.jobs[body.job_id], body.trip_use)
     settle(state, job, body.courier_id, body.postings)
     metres = job.pickup_distance_metres + job.trip_distance_metres
     clock = state.clocks[body.courier_id]
@@ -115,19 +114,3 @@ def settle(state: MarketState, job: job_pb.Job, courier_id: str, postings: types
     """What the ended job came to, on its record and in the courier's earnings."""
     ledger.settle(job, postings)
     pay(state, courier_id, postings)
-
-
-def _learn(state: MarketState, job: job_pb.Job) -> None:
-    """How long the trip took, for the travel model that learns: only of those that went straight from end to end."""
-    travel = state.travel
-    went_straight = job.job_id in state.direct
-    state.direct.discard(job.job_id)
-    if not went_straight or not isinstance(travel, LearnedTravel):
-        return
-    start, end = job.spec.pickup.position, job.spec.dropoff.position
-    left_s = micros(job.pickup_time) / SECOND
-    _, straight_s = travel.straight.leg(start.latitude, start.longitude, end.latitude, end.longitude, left_s)
-    trips = travel.trips
-    cells = trips.cell_at(start.latitude, start.longitude), trips.cell_at(end.latitude, end.longitude)
-    taken_ms = (state.time_us - micros(job.pickup_time)) // 1000
-    trips.add(*cells, int(left_s // 3600) % 24, 1, taken_ms, rounded_us(straight_s * 1000))

@@ -7,7 +7,7 @@ from dispatcher.market.apply.quarantine import release
 from dispatcher.market.apply.records import push_period, replan
 from dispatcher.market.queue import all_queued, rezoned
 from dispatcher.market.state import Due, MarketState
-from dispatcher.market.travel import travel_model, trips_of
+from dispatcher.market.travel import travel_model
 from dispatcher.pricing.surge import SurgeField, field_of
 from dispatcher.times import micros, span
 from geo.geojson import zones_of_log
@@ -41,7 +41,7 @@ def policy_set(state: MarketState, event: Event) -> None:
     if not state.policy.HasField("surge") or state.policy.surge.resolution != before.resolution:
         state.surge = SurgeField()
         state.recent_demand.clear()
-    state.travel = travel_model(state.policy, state.networks, trips_of(state.travel))
+    state.travel = travel_model(state.policy, state.networks, state.travel)
     _requeue(state)
     for job_id in state.queue:
         state.push_due(state.wait_limit(state.jobs[job_id]), Due.WAIT, job_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
-from dispatcher.market import lifecycle
+from dispatcher.market import learning, lifecycle
 from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.shift import end_shift, ends_shift
@@ -192,6 +192,7 @@ def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress,
     else:
         completed = drafts.add().job_completed
         completed.job_id, completed.courier_id = job.job_id, job.courier_id
+        completed.trip_use = learning.use_of(state, job, now_us)
         top_up = _job_floor(state, job, now_us)
         if top_up is not None:
             completed.top_up.CopyFrom(top_up)

@@ -9,6 +9,7 @@ from dispatcher.market.limits import CAP_ENDS_WITHIN_US, CAP_STARTS_WITHIN_US, c
 from dispatcher.market.state import MarketState
 from dispatcher.market.travel import travel_model
 from dispatcher.messages import copied
+from dispatcher.policy_defaults import fill_in
 from dispatcher.times import SECOND, micros, span, timestamp
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
@@ -56,17 +57,20 @@ def _check_caps(policy: policy_pb.Policy, now_us: int) -> None:
 
 
 def _differs_in_emergency_caps_alone(present: policy_pb.Policy, wanted: policy_pb.Policy) -> bool:
-    """An emergency does not wait for a notice period."""
-    with_caps = copied(wanted)
-    with_caps.version = present.version
+    """An emergency does not wait for a notice period, and neither do defaults of a later version than ``present``."""
+    before, with_caps = copied(present), copied(wanted)
+    fill_in(before)
+    fill_in(with_caps)
+    with_caps.version = before.version
     del with_caps.surge.emergency_caps[:]
-    with_caps.surge.emergency_caps.extend(present.surge.emergency_caps)
-    return bool(with_caps == present)
+    with_caps.surge.emergency_caps.extend(before.surge.emergency_caps)
+    return bool(with_caps == before)
 
 
 def enforce(state: MarketState, chosen: policy_pb.Policy, operator_id: str, drafts: Drafts) -> None:
-    """A policy comes into force, with the next version."""
+    """A policy comes into force, with the next version and with the defaults of this version of the software."""
     policy = copied(chosen)
+    fill_in(policy)
     policy.version = state.policy.version + 1
     drafts.add(policy_set=events_pb.PolicySet(policy=policy, operator_id=operator_id))
 

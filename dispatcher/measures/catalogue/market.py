@@ -52,6 +52,12 @@ STATE_OF_MARKET = (
         {"result": "solved, fallback, overtaken, held, bundled"},
         lambda reading: each(reading.measures.rounds),
     ),
+    counter(
+        "gig_trips",
+        "Completed trips straight from pickup to drop-off, by what the learned travel model did with them",
+        {"use": "learned, too_short, too_fast, too_slow"},
+        lambda reading: each(reading.measures.trip_uses),
+    ),
     gauge(
         "gig_oldest_waiting_job_seconds",
         "Age of the oldest job that waits for a courier",
