@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.ratios import middle_ratio
@@ -17,6 +17,7 @@ def test_equal_rows_have_their_own_ratio() -> None:
         assert middle_ratio(np.full(rows, 6.0), np.full(rows, 4.0)) == pytest.approx(1.5)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     honest=st.lists(st.tuples(st.floats(0.5, 2.0), st.floats(1.0, 1e4)), min_size=3, max_size=40),
     wrong=st.lists(st.tuples(VALUES, VALUES), max_size=20),
