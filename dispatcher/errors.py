@@ -25,6 +25,16 @@ class InvalidField(DispatchError):
         self.description = message
 
 
+class ZonesInvalid(InvalidField):
+    """A zone document with faults; ``faults`` holds a sentence for each."""
+
+    faults: tuple[str, ...] = ()
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("geojson", "; ".join(faults), "ZONES_INVALID")
+        self.faults = tuple(faults)
+
+
 class NotFound(DispatchError):
     """No such job, offer or courier."""
 

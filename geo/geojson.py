@@ -1,22 +1,25 @@
-"""Zones from GeoJSON (RFC 7946): each fault is named with its feature.
+"""Zones from GeoJSON (RFC 7946): one answer names all faults, each with its feature.
 
-A document may hold at most MOST_ZONES zones and MOST_POINTS points, whose bounding boxes meet in at most MOST_MEETINGS
-pairs. All of it is read in arrays, so that the largest document takes well below a second; parse it beside an event
-loop, not in it. What was read last is kept by its text: a document is parsed once on its way to a market.
+A document may be a FeatureCollection, a Feature or a geometry. It may hold at most MOST_ZONES zones and MOST_POINTS
+points, whose bounding boxes meet in at most MOST_MEETINGS pairs. Polygons that are invalid by a trifle are repaired
+(geo.repairs). All of it is read in arrays, so that the largest document takes well below a second; parse it beside an
+event loop, not in it. What was read last is kept by its text: a document is parsed once on its way to a market.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import reprlib
 import unicodedata
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import shapely
 
-from geo.rings import Geometries, Where, polygons_of
+from geo.faults import Faults
+from geo.features import Feature, read_features
+from geo.repairs import Geometries
+from geo.rings import Drawn, draw
 from geo.zones import EVERY_VEHICLE, VEHICLES, Rule, Zone, ZoneError, ZoneSet
 
 SURGE_LIMITS = (1.0, 10.0)
@@ -24,12 +27,14 @@ SURGE_LIMITS = (1.0, 10.0)
 CLASS = re.compile(r"[a-z0-9_]{1,40}")
 MOST_CLASSES = 50
 MOST_ZONES, MOST_POINTS, LONGEST_NAME = 10_000, 200_000, 100
+# Of a name in messages.
+LONGEST_LABEL = 24
 # Pairs of zones, each also with itself, whose bounding boxes meet: bounds how many zones one point can lie in.
 MOST_MEETINGS = 250_000
 # Zones whose boxes are compared with all others at a time.
 MEETING_CHUNK = 256
 # Documents that are kept after they were read.
-KEPT = 2
+KEPT = 4
 
 
 @dataclass(slots=True)
@@ -48,17 +53,27 @@ class _Kept:
 _CHECKED, _LOGGED = _Kept(), _Kept()
 
 
-def zones_from_geojson(text: str) -> ZoneSet:
-    """Read a FeatureCollection; empty text means no zones. Raises ZoneError naming the feature and the fault."""
+def zones_from_geojson(text: str, repair: bool = True) -> ZoneSet:
+    """Read a GeoJSON document; empty text means no zones.
+
+    Without ``repair`` a document that needs repairs is refused, and so is read in bounded time. Raises ZoneError with
+    a sentence for each fault, which names its feature.
+    """
     if not text:
         return ZoneSet()
     found = _CHECKED.sets.get(text)
-    return found if found is not None else _CHECKED.keep(text, _read(text, checked=True))
+    if found is not None:
+        return found
+    zones = _read(text, checked=True, repair=repair)
+    keep_zones(text, zones)
+    return zones
 
 
 def keep_zones(text: str, zones: ZoneSet) -> None:
-    """Keep what ``zones_from_geojson`` made of a text elsewhere, in another process."""
+    """Keep what ``zones_from_geojson`` made of a text, here or in another process."""
     _CHECKED.keep(text, zones)
+    if zones.document != text:
+        _LOGGED.keep(zones.document, zones)
 
 
 def zones_of_log(text: str) -> ZoneSet:
@@ -72,135 +87,84 @@ def zones_of_log(text: str) -> ZoneSet:
     return found if found is not None else _LOGGED.keep(text, _read(text, checked=False))
 
 
-@dataclass(slots=True)
-class _Oddities:
-    """Objects with a key twice, and constants that JSON does not have, as the parser met them."""
-
-    found: list[tuple[object, str]] = field(default_factory=list)
-
-    def object_of(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            self.found.append((made, "an object has the same key twice"))
-        return made
-
-    def constant_of(self, name: str) -> float:
-        made = float(name)
-        self.found.append((made, f"{name} is not a number in JSON"))
-        return made
-
-    def whole_number_of(self, digits: str) -> Any:
-        if len(digits) <= 400:
-            return int(digits)
-        made = float("inf")
-        self.found.append((made, f"a number has {len(digits)} digits"))
-        return made
-
-
-def _read(text: str, checked: bool) -> ZoneSet:
-    oddities = _Oddities()
-    features = _features(_document(text, oddities))
+def _read(text: str, checked: bool, repair: bool = True) -> ZoneSet:
+    document = read_features(text, checked)
+    features = document.features
+    if checked and len(features) > MOST_ZONES:
+        raise ZoneError(f"{len(features)} zones: at most {MOST_ZONES} are read; merge some, or draw fewer")
+    labels = [_label(feature) for feature in features]
+    faults = Faults(lambda index: labels[index])
+    faults.add_all(document.oddities)
+    names = [_name(feature, faults, checked) for feature in features]
+    read = [_zone(feature, name, faults) for feature, name in zip(features, names, strict=True)]
+    drawn = draw([feature.geometry for feature in features], faults, MOST_POINTS if checked else None, repair)
+    placed = [index for index, polygon in enumerate(drawn.polygons) if polygon is not None]
     if checked:
-        if len(features) > MOST_ZONES:
-            raise ZoneError(f"{len(features)} zones: at most {MOST_ZONES} are read; merge some, or draw fewer")
-        if oddities.found:
-            _refuse(features, *oddities.found[0])
-    names = [_name(index, feature, checked) for index, feature in enumerate(features)]
-
-    def where(index: int) -> str:
-        own = names[index]
-        return f"feature {index}" if own == f"feature {index}" else f"feature {index} ({own})"
-
-    properties = [_properties(feature) for feature in features]
-    rules = [_rule(where, index, given) for index, given in enumerate(properties)]
-    kinds = [_class(where, index, given) for index, given in enumerate(properties)]
-    polygons = polygons_of([feature.get("geometry") for feature in features], where, MOST_POINTS if checked else None)
-    if checked:
-        _check_queues(names, rules, where)
-        _check_meetings(polygons)
-        if len(set(kinds) - {""}) > MOST_CLASSES:
-            raise ZoneError(f"{len(set(kinds) - {''})} classes of zones: at most {MOST_CLASSES} are possible")
+        _check_queues(read, placed, faults)
+        faults.refuse()
+        _check_whole(read, drawn, placed)
+    faults.refuse()
+    polygons = drawn.polygons[placed]
     shapely.prepare(polygons)
+    repairs = tuple(f"{labels[index]}: {said}" for index in sorted(drawn.repairs) for said in drawn.repairs[index])
     zones = ZoneSet(
-        tuple(
-            Zone(
-                names[index],
-                rule,
-                polygons[index],
-                _vehicles(where, index, properties[index]) if rule is Rule.NO_ENTRY else 0,
-                _multiplier(where, index, properties[index]) if rule is Rule.SURGE_OVERRIDE else 1.0,
-                kinds[index],
-            )
-            for index, rule in enumerate(rules)
-        )
+        tuple(replace(read[index], polygon=polygon) for index, polygon in zip(placed, polygons, strict=True)),
+        document.with_drawn(drawn) if checked else text,
+        repairs,
     )
     # The first test of a point builds the index of each polygon: do it here, not in an event loop.
     zones.warm_up()
     return zones
 
 
-def _document(text: str, oddities: _Oddities) -> object:
-    hooks: dict[str, Any] = {"object_pairs_hook": oddities.object_of, "parse_constant": oddities.constant_of}
-    try:
-        try:
-            return json.loads(text, **hooks)
-        except json.JSONDecodeError:
-            raise
-        except ValueError:  # more digits than Python reads
-            oddities.found.clear()
-            return json.loads(text, parse_int=oddities.whole_number_of, **hooks)
-    except RecursionError as fault:
-        raise ZoneError("not JSON that can be read: lists or objects are nested too deeply") from fault
-    except ValueError as fault:
-        raise ZoneError(f"not JSON: {fault}") from fault
+def _check_whole(read: list[Zone], drawn: Drawn, placed: list[int]) -> None:
+    """Check what no single feature is at fault for. Raises ZoneError."""
+    if read and not placed:
+        raise ZoneError("feature 0: has no geometry, and no other feature has one: draw at least one polygon")
+    _check_meetings(drawn.polygons[placed])
+    classes = len({zone.kind for zone in read} - {""})
+    if classes > MOST_CLASSES:
+        raise ZoneError(f"{classes} classes of zones: at most {MOST_CLASSES} are possible")
 
 
-def _features(document: object) -> list[dict[str, Any]]:
-    if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
-        raise ZoneError('the document must be a GeoJSON object of type "FeatureCollection"')
-    features = document.get("features")
-    if not isinstance(features, list):
-        raise ZoneError('"features" must be a list')
-    for index, feature in enumerate(features):
-        if not isinstance(feature, dict) or feature.get("type") != "Feature":
-            raise ZoneError(f'feature {index}: must be an object of type "Feature"')
-    return features
+def _label(feature: Feature) -> str:
+    """Return how messages name a feature: its place in the document, and the beginning of its name."""
+    given = feature.properties.get("name")
+    if not isinstance(given, str) or not given.strip():
+        return f"feature {feature.index}"
+    short = given if len(given) <= LONGEST_LABEL else given[: LONGEST_LABEL - 2] + ".."
+    return f"feature {feature.index} ({short.encode('ascii', 'backslashreplace').decode()})"
 
 
-def _refuse(features: list[dict[str, Any]], odd: object, fault: str) -> NoReturn:
-    """Name the feature that holds the odd value, which is found by identity."""
-    for index, feature in enumerate(features):
-        look: list[object] = [feature]
-        while look:
-            value = look.pop()
-            if value is odd:
-                raise ZoneError(f"feature {index}: {fault}")
-            look += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    raise ZoneError(f"the document: {fault}")
-
-
-def _properties(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = feature.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
-def _name(index: int, feature: dict[str, Any], checked: bool) -> str:
+def _name(feature: Feature, faults: Faults, checked: bool) -> str:
     """Return the name of a feature, or its place in the document where it has none."""
-    given = _properties(feature).get("name") or f"feature {index}"
+    given = feature.properties.get("name") or f"feature {feature.index}"
     if not checked:
-        return str(given).encode("utf-8", "replace").decode() if _has_surrogate(str(given)) else str(given)
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ZoneError(f"feature {index}: the name must be a text, not {_shown(given)}")
-    name = str(given)
-    if len(name) > LONGEST_NAME:
-        raise ZoneError(f"feature {index}: the name has {len(name)} characters; at most {LONGEST_NAME} are possible")
-    if not name.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name):
-        raise ZoneError(f"feature {index}: the name {_shown(name)} holds control characters or half characters")
+        return str(given).encode("utf-8", "replace").decode()
+    name = str(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else ""
+    if not name:
+        faults.add(feature.index, f"the name must be a text, not {_shown(given)}")
+    elif len(name) > LONGEST_NAME:
+        faults.add(feature.index, f"the name has {len(name)} characters; at most {LONGEST_NAME} are possible")
+    elif not name.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name):
+        faults.add(feature.index, f"the name {_shown(name)} holds control characters or half characters")
     return name
 
 
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= sign <= "\udfff" for sign in text)
+def _zone(feature: Feature, name: str, faults: Faults) -> Zone:
+    """Return the zone of a feature without its polygon; add the faults of its properties."""
+    rule, kind, vehicles, multiplier = Rule.SERVICE_AREA, "", 0, 1.0
+    try:
+        rule = _rule(feature.properties)
+        vehicles = _vehicles(feature.properties) if rule is Rule.NO_ENTRY else 0
+        multiplier = _multiplier(feature.properties) if rule is Rule.SURGE_OVERRIDE else 1.0
+    except ValueError as fault:
+        faults.add(feature.index, str(fault))
+    try:
+        kind = _class(feature.properties)
+    except ValueError as fault:
+        faults.add(feature.index, str(fault))
+    return Zone(name, rule, None, vehicles, multiplier, kind)
 
 
 def _shown(value: object) -> str:
@@ -208,13 +172,13 @@ def _shown(value: object) -> str:
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode()
 
 
-def _check_queues(names: list[str], rules: list[Rule], where: Where) -> None:
+def _check_queues(read: list[Zone], placed: list[int], faults: Faults) -> None:
     seen: set[str] = set()
-    for index, (name, rule) in enumerate(zip(names, rules, strict=True)):
-        if rule is Rule.QUEUE:
-            if name in seen:
-                raise ZoneError(f"{where(index)}: another queue zone has this name: give each a name of its own")
-            seen.add(name)
+    for index in placed:
+        if read[index].rule is Rule.QUEUE:
+            if read[index].name in seen:
+                faults.add(index, "another queue zone has this name: give each a name of its own")
+            seen.add(read[index].name)
 
 
 def _check_meetings(polygons: Geometries) -> None:
@@ -228,39 +192,35 @@ def _check_meetings(polygons: Geometries) -> None:
             )
 
 
-def _rule(where: Where, index: int, properties: dict[str, Any]) -> Rule:
+def _rule(properties: dict[str, Any]) -> Rule:
     given = properties.get("rule", Rule.SERVICE_AREA.value)
     try:
         return Rule(given)
     except ValueError as fault:
         known = ", ".join(rule.value for rule in Rule)
-        raise ZoneError(f"{where(index)}: the rule must be one of {known}, not {_shown(given)}") from fault
+        raise ValueError(f"the rule must be one of {known}, not {_shown(given)}") from fault
 
 
-def _class(where: Where, index: int, properties: dict[str, Any]) -> str:
+def _class(properties: dict[str, Any]) -> str:
     given = properties.get("class", "")
     if not isinstance(given, str) or (given and not CLASS.fullmatch(given)):
-        raise ZoneError(
-            f"{where(index)}: the class must be a word of a-z, 0-9 and _, up to 40 long, not {_shown(given)}"
-        )
+        raise ValueError(f"the class must be a word of a-z, 0-9 and _, up to 40 long, not {_shown(given)}")
     return given
 
 
-def _vehicles(where: Where, index: int, properties: dict[str, Any]) -> int:
+def _vehicles(properties: dict[str, Any]) -> int:
     """Bits of the vehicles named, or of all where none are."""
     names = properties.get("vehicles")
     if names is None:
         return EVERY_VEHICLE
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n in VEHICLES for n in names):
-        raise ZoneError(f"{where(index)}: vehicles must be a list out of {', '.join(VEHICLES)}, not {_shown(names)}")
+        raise ValueError(f"vehicles must be a list out of {', '.join(VEHICLES)}, not {_shown(names)}")
     return sum(VEHICLES[name] for name in set(names))
 
 
-def _multiplier(where: Where, index: int, properties: dict[str, Any]) -> float:
+def _multiplier(properties: dict[str, Any]) -> float:
     value = properties.get("multiplier")
     low, high = SURGE_LIMITS
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ZoneError(
-            f"{where(index)}: a surge override needs a multiplier from {low:g} to {high:g}, not {_shown(value)}"
-        )
+        raise ValueError(f"a surge override needs a multiplier from {low:g} to {high:g}, not {_shown(value)}")
     return float(value)

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo.faults import ZoneError as ZoneError
+from geo.meridian import with_both_meridians
 from geo.units import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
@@ -30,10 +32,6 @@ class Rule(Enum):
     SURGE_OVERRIDE = "surge_override"
 
 
-class ZoneError(ValueError):
-    """A zone that cannot be used; the message names the feature and the fault."""
-
-
 @dataclass(frozen=True, slots=True)
 class Zone:
     """``vehicles``: bits of the vehicles that a no-entry zone keeps out. ``multiplier`` of a surge override.
@@ -48,11 +46,14 @@ class Zone:
 
 
 class ZoneSet:
-    """All zones of a market. With no service area drawn, the whole world is served."""
+    """All zones of a market. With no service area drawn, the whole world is served.
 
-    def __init__(self, zones: tuple[Zone, ...] = ()) -> None:
-        self.zones = zones
-        self._polygons = np.array([zone.polygon for zone in zones], object)
+    ``document``: the GeoJSON text to keep, with every repair and cut in it. ``repairs``: a sentence for each repair.
+    """
+
+    def __init__(self, zones: tuple[Zone, ...] = (), document: str = "", repairs: tuple[str, ...] = ()) -> None:
+        self.zones, self.document, self.repairs = zones, document, repairs
+        self._polygons = with_both_meridians(np.array([zone.polygon for zone in zones], object))
         self._tree = shapely.STRtree(self._polygons)
         self._bars = np.array([zone.vehicles if zone.rule is Rule.NO_ENTRY else 0 for zone in zones], np.int64)
         self._has_service_area = any(zone.rule is Rule.SERVICE_AREA for zone in zones)
@@ -70,7 +71,8 @@ class ZoneSet:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the polygons as WKB, all at once; the process that unpickles them prepares them."""
         rows = [(zone.name, zone.rule, zone.vehicles, zone.multiplier, zone.kind) for zone in self.zones]
-        return _rebuilt, (rows, shapely.to_wkb(self._polygons))
+        polygons = np.array([zone.polygon for zone in self.zones], object)
+        return _rebuilt, (rows, shapely.to_wkb(polygons), self.document, self.repairs)
 
     def warm_up(self) -> None:
         """Build the indices of polygons and trees, which the first look-up would otherwise do."""
@@ -161,14 +163,18 @@ class ZoneSet:
         return next((zone.name for zone in self.at(latitude, longitude) if zone.rule is Rule.SERVICE_AREA), None)
 
 
-def _rebuilt(rows: list[tuple[str, Rule, int, float, str]], wkb: npt.NDArray[Any]) -> ZoneSet:
+def _rebuilt(
+    rows: list[tuple[str, Rule, int, float, str]], wkb: npt.NDArray[Any], document: str, repairs: tuple[str, ...]
+) -> ZoneSet:
     polygons = shapely.from_wkb(wkb)
     shapely.prepare(polygons)
     zones = ZoneSet(
         tuple(
             Zone(name, rule, polygon, vehicles, multiplier, kind)
             for (name, rule, vehicles, multiplier, kind), polygon in zip(rows, polygons.tolist(), strict=True)
-        )
+        ),
+        document,
+        repairs,
     )
     zones.warm_up()
     return zones

@@ -11,7 +11,11 @@ from typing import Annotated, Any, Literal, Self
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from geo.features import MOST_BYTES
+
 PREFIX = "GIG_"
+# A zone document of the largest size, and the other fields of its message.
+LARGEST_MESSAGE = MOST_BYTES + (64 << 10)
 
 
 class SettingsError(ValueError):
@@ -90,7 +94,9 @@ class Settings(BaseModel):
     tls_client_ca: Path | None = Field(
         None, description="authorities in PEM: gRPC clients must have a certificate of theirs (mutual TLS)"
     )
-    message_bytes: int = Field(4 << 20, ge=1 << 16, le=64 << 20, description="the largest message that is taken")
+    message_bytes: int = Field(
+        LARGEST_MESSAGE, ge=1 << 16, le=64 << 20, description="the largest message that is taken"
+    )
     calls_per_second: int = Field(50, ge=1, description="calls of one person; five seconds' worth may come at once")
     pings_per_second: int = Field(
         20, ge=1, description="positions of one courier; a minute's worth, or 1,000, may come at once"

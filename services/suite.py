@@ -17,6 +17,7 @@ from dispatcher import policy
 from dispatcher.errors import DispatchError
 from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from dispatcher.log.store import open_pool
+from geo.features import read_document
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from matching.solver_processes import SolverProcesses
@@ -92,10 +93,12 @@ class Suite:
         zones = ""
         if settings.zones is not None:
             try:
-                zones = settings.zones.read_text("utf-8")
-                zones_from_geojson(zones)
-            except (OSError, UnicodeDecodeError, ZoneError) as fault:
+                found = zones_from_geojson(read_document(settings.zones))
+            except (OSError, ZoneError) as fault:
                 raise SettingsError(f"zones: {settings.zones}: {fault}") from fault
+            zones = found.document
+            for repair in found.repairs:
+                log.warning("zones: %s: %s", settings.zones, repair)
         return Opening(settings.market, policy.load(settings.policy), zones, networks(settings.roads))
 
     def _tokens(self) -> Tokens:

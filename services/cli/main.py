@@ -20,6 +20,7 @@ from services.cli.policy import policy_app
 from services.cli.serve import serve
 from services.cli.token import keys_app, token
 from services.cli.travel import travel_app
+from services.cli.zones import zones_app
 
 HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
 
@@ -56,6 +57,7 @@ def app() -> typer.Typer:
     cli.add_typer(ledger_app, name="ledger")
     cli.add_typer(policy_app, name="policy")
     cli.add_typer(travel_app, name="travel")
+    cli.add_typer(zones_app, name="zones")
     return cli
 
 

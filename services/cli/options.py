@@ -36,7 +36,7 @@ WithoutToken = Annotated[str | None, typer.Option(help=_help("without_token"), s
 TlsCertificate = Annotated[Path | None, typer.Option(help=_help("tls_certificate"), show_default="none: no TLS")]
 TlsKey = Annotated[Path | None, typer.Option(help=_help("tls_key"), show_default="none")]
 TlsClientCa = Annotated[Path | None, typer.Option(help=_help("tls_client_ca"), show_default="none")]
-MessageBytes = Annotated[int | None, typer.Option(help=_help("message_bytes"), show_default="4 MiB")]
+MessageBytes = Annotated[int | None, typer.Option(help=_help("message_bytes"), show_default="4 MiB + 64 KiB")]
 CallsPerSecond = Annotated[int | None, typer.Option(help=_help("calls_per_second"), show_default="50")]
 PingsPerSecond = Annotated[int | None, typer.Option(help=_help("pings_per_second"), show_default="20")]
 StreamsPerCaller = Annotated[int | None, typer.Option(help=_help("streams_per_caller"), show_default="64")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import BrokenExecutor
 
-from dispatcher.errors import InvalidField, MarketUnavailable
+from dispatcher.errors import MarketUnavailable, ZonesInvalid
 from geo.geojson import keep_zones, zones_from_geojson
 from geo.zones import ZoneError, ZoneSet
 from services.host.child import in_child
@@ -14,16 +15,19 @@ SHORT = 20_000
 
 
 async def read_zones(text: str) -> ZoneSet:
-    """Read a GeoJSON document, a long one in a process of its own, and keep it for the command that sets it.
+    """Read a GeoJSON document and keep it for the command that sets it.
 
-    Raises InvalidField naming the feature and the fault, MarketUnavailable where the process dies.
+    A long document is read in a process of its own, and so is one with faults, which may need repairs.
+
+    Raises ZonesInvalid with all faults, MarketUnavailable where the process dies.
     """
     try:
         if len(text) <= SHORT:
-            return zones_from_geojson(text)
+            with contextlib.suppress(ZoneError):
+                return zones_from_geojson(text, repair=False)
         zones = await in_child(zones_from_geojson, text)
     except ZoneError as fault:
-        raise InvalidField("geojson", str(fault), "ZONES_INVALID") from fault
+        raise ZonesInvalid(fault.sentences) from fault
     except BrokenExecutor as fault:
         raise MarketUnavailable("ZONES_UNREAD", "the zones could not be read: send the request again") from fault
     keep_zones(text, zones)

@@ -54,6 +54,11 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
     if isinstance(error, errors.PolicyError) and error.faults:
         faults = ((f"policy.{field}", fault) for field, fault in error.faults)
         return invalid(faults, "the policy has invalid fields", error.reason)
+    if isinstance(error, errors.ZonesInvalid) and error.faults:
+        # The first violation alone names the field, and each is cut to its share, so that all faults are named.
+        share = LARGEST_VIOLATIONS // len(error.faults) - VIOLATION_OVERHEAD - 1
+        named = (("" if place else error.field, _text(fault, share)) for place, fault in enumerate(error.faults))
+        return invalid(named, "the zones have faults", error.reason)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
     metadata = {_text(key, LARGEST_NAME): _text(value, LARGEST_NAME) for key, value in error.metadata.items()}
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]

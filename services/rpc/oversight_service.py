@@ -13,6 +13,7 @@ from dispatcher.market import Market, MovedCouriers
 from dispatcher.market.queue_views import queue_place
 from dispatcher.market.zone_queue import ZoneQueue
 from dispatcher.times import micros, timestamp
+from geo.faults import MOST_NAMED
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from services.auth import access
@@ -61,11 +62,11 @@ class OversightService:
         request = request_of(call)
         # One document at a time; the repetition of a request finds what was kept of it.
         async with self._reading_zones:
-            await read_zones(call.geojson)
+            zones = await read_zones(call.geojson)
         command = commands.SetZones(request=request, geojson=call.geojson, operator_id=call.operator_id)
 
         def view(market: Market) -> pb.SetZonesResponse:
-            return pb.SetZonesResponse(zones=len(market.state.zones.zones))
+            return pb.SetZonesResponse(zones=len(market.state.zones.zones), repairs=zones.repairs[:MOST_NAMED])
 
         return await self._host.submit(command, view)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 
 import grpc
@@ -59,13 +60,30 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
             await jobs.PlaceJob(place_request("ann", (-5.0, -5.0), 2))
         # A long document is read by a process of its own.
         long = collection(CITY, *grid(200, rule="queue"))
-        with pytest.raises(grpc.aio.AioRpcError, match=r"geojson: feature 200: the name .* half characters"):
+        with pytest.raises(grpc.aio.AioRpcError, match=r"geojson: feature 200 .*: the name .* half characters"):
             await oversight.SetZones(
                 pb.SetZonesRequest(request_id="y", operator_id="op", geojson=long.replace("z199", r"z\ud800"))
             )
         draw.request_id, draw.geojson = "x", long
         assert [(await oversight.SetZones(draw)).zones for _ in range(2)] == [201, 201]
         assert not (await oversight.GetQueue(pb.GetQueueRequest(zone="z199"))).places
+        bows = [square(0, 0, 1, name=f"bow{number}") for number in range(25)]
+        for bow in bows:
+            bow["geometry"]["coordinates"] = [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]
+        with pytest.raises(grpc.aio.AioRpcError) as faulty:
+            await oversight.SetZones(pb.SetZonesRequest(request_id="b", operator_id="op", geojson=collection(*bows)))
+        assert faulty.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        said = faulty.value.details()
+        assert all(f"feature {number} (bow{number}): invalid: Self-inter" in said for number in range(20)), said
+        assert "and 5 more faults" in said
+        touching = square(0, 0, 1, name="touching")
+        touching["geometry"]["coordinates"].append([[0.2, 0.2], [0.4, 0.4], [0.2, 0.2], [0.2, 0.2]])
+        mend = pb.SetZonesRequest(request_id="m", operator_id="op", geojson=collection(touching))
+        mended = [await oversight.SetZones(mend) for _ in range(2)]
+        assert mended[0] == mended[1]
+        assert [repair.partition(":")[0] for repair in mended[0].repairs] == ["feature 0 (touching)"]
+        (kept,) = json.loads((await oversight.GetZones(pb.GetZonesRequest())).geojson)["features"]
+        assert len(kept["geometry"]["coordinates"]) == 1
         dearer.matching.candidates_per_job = 0
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await oversight.SetPolicy(pb.SetPolicyRequest(request_id="q", operator_id="op", policy=dearer))

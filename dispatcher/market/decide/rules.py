@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher import commands
-from dispatcher.errors import InvalidField
+from dispatcher.errors import InvalidField, ZonesInvalid
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.limits import CAP_ENDS_WITHIN_US, CAP_STARTS_WITHIN_US, check_at_most
 from dispatcher.market.state import MarketState
@@ -79,8 +79,9 @@ def set_zones(state: MarketState, command: commands.SetZones, now_us: int, draft
     try:
         zones = zones_from_geojson(command.geojson)
     except ZoneError as fault:
-        raise InvalidField("geojson", str(fault), "ZONES_INVALID") from fault
-    drafts.add(zones_set=events_pb.ZonesSet(geojson=command.geojson, operator_id=command.operator_id))
+        raise ZonesInvalid(fault.sentences) from fault
+    # The log keeps the document with its repairs, so that every later reading finds the same zones.
+    drafts.add(zones_set=events_pb.ZonesSet(geojson=zones.document, operator_id=command.operator_id))
     return str(len(zones.zones))
 
 
