@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
 from load_tests.bench.running import scratch_directory
+from tests.distribution import UnitScheduling, longest_first
+
+# Servers, solver processes and commands that tests start would each compile the project again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return UnitScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: longest_first(item.nodeid))
 
 
 @pytest.fixture(scope="session")

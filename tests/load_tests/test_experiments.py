@@ -33,8 +33,6 @@ from services.cli.main import app
 
 NAMES = ("plain", "greedy")
 NEW_YORK = ZoneInfo("America/New_York")
-# One worker runs them all: they share an experiment.
-pytestmark = pytest.mark.xdist_group("experiments")
 
 
 def experiment(folder: Path, seeds: tuple[int, ...] = (1, 2, 3), names: tuple[str, ...] = NAMES) -> Experiment:

@@ -139,7 +139,6 @@ def watched() -> Iterator[dict]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.xdist_group("watched")
 def test_prometheus_scrapes_the_suite_without_a_fault(watched: dict) -> None:
     (target,) = watched["targets"]
     assert (target["health"], target["lastError"]) == ("up", "")
@@ -147,12 +146,10 @@ def test_prometheus_scrapes_the_suite_without_a_fault(watched: dict) -> None:
         assert [(rule["name"], rule.get("lastError")) for rule in group["rules"] if rule["health"] != "ok"] == []
 
 
-@pytest.mark.xdist_group("watched")
 def test_promtool_has_nothing_to_say_of_all_that_a_suite_exports(watched: dict) -> None:
     assert watched["complaints"] == ""
 
 
-@pytest.mark.xdist_group("watched")
 def test_no_query_comes_back_empty_but_for_want_of_such_events(watched: dict) -> None:
     empty = [where for where, values in watched["queries"].items() if not values]
     exprs = queries()
@@ -161,7 +158,6 @@ def test_no_query_comes_back_empty_but_for_want_of_such_events(watched: dict) ->
     assert len(empty) < len(exprs) / 6
 
 
-@pytest.mark.xdist_group("watched")
 def test_a_demonstration_breaks_no_promise(watched: dict) -> None:
     firing = {alert["labels"]["alertname"] for alert in watched["alerts"] if alert["state"] == "firing"}
     assert not firing & {"DecisionsUnexplained", "OffersIncomplete", "SuiteDown", "MeasuresMissing"}

@@ -55,7 +55,7 @@ async def serving(city: GeneratedCity) -> AsyncIterator[Town]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def town() -> AsyncIterator[Town]:
     """Played for as long as the tests look at it."""
     city, stop = GeneratedCity(np.random.default_rng(3)), asyncio.Event()
@@ -69,7 +69,7 @@ async def town() -> AsyncIterator[Town]:
         await playing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     program = needed("chromium")
     async with async_playwright() as playwright:

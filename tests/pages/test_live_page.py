@@ -15,7 +15,7 @@ from load_tests.cities.generated import GeneratedCity
 from tests.pages.charts import drawn
 from tests.pages.conftest import Seen, Town, serving
 
-pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]
+pytestmark = pytest.mark.usefixtures("browser")
 
 SECONDS = 1000
 PATIENCE = 60 * SECONDS

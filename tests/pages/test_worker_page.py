@@ -16,7 +16,7 @@ from tests.pages.charts import drawn
 from tests.pages.conftest import Seen, Town
 from tests.pages.test_live_page import PATIENCE
 
-pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]
+pytestmark = pytest.mark.usefixtures("browser")
 
 ME = "courier-1"
 JSON = {"Content-Type": "application/json"}

@@ -30,12 +30,12 @@ def _day() -> Day:
     return Day(BusyMarket(couriers=110, jobs_an_hour=900, hours=3.5, zones=halves()).run())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def day() -> Day:
     return _day()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reading(day: Day) -> Reading:
     return reading_of(day.log)
 

@@ -1,0 +1,57 @@
+"""How the tests are distributed over workers: in units that run on one worker, the longest first.
+
+A unit is a module, so that what its tests share is set up once. The table names the exceptions (a package whose tests
+share a fixture, single tests of a long module) and the units that take long.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+# Prefixes of node ids, and about how many seconds of CPU time the tests with this prefix take.
+UNITS = {
+    "tests/load_tests/test_research_page.py": 60,
+    "tests/observe/test_dashboards.py": 60,
+    "tests/faults/test_kill.py": 60,
+    "tests/pages/": 60,
+    "tests/load_tests/test_experiments.py": 60,
+    "tests/load_tests/test_mdrp.py": 60,
+    "tests/service/test_life.py": 60,
+    "tests/service/test_replayed_pay.py": 40,
+    "tests/faults/test_processes.py": 40,
+    "tests/service/test_tls.py": 30,
+    "tests/services/test_measures_command.py": 30,
+    "tests/load_tests/test_trace_replay.py": 30,
+    "tests/services/test_trial.py": 30,
+    "tests/service/test_oversight.py": 30,
+    "tests/service/test_rights.py": 30,
+    "tests/faults/test_network.py": 30,
+    "tests/dispatcher/measures/": 30,
+    "tests/faults/test_ownership.py": 20,
+    "tests/faults/test_database.py": 20,
+    "tests/load_tests/test_fuzz.py": 20,
+    "tests/load_tests/test_load.py": 15,
+    "tests/load_tests/test_hostile.py": 15,
+    "tests/load_tests/test_poison.py": 15,
+    "tests/service/test_backup.py": 15,
+    "tests/service/test_migrations.py": 15,
+    "tests/service/test_limits.py": 15,
+}
+
+
+def unit_of(node_id: str) -> str:
+    """Return the unit of a test: the longest prefix of its node id in the table, else its module."""
+    return max((prefix for prefix in UNITS if node_id.startswith(prefix)), key=len, default=node_id.split("::")[0])
+
+
+def longest_first(node_id: str) -> tuple[int, str]:
+    """Return a sort key by which the tests of a unit stand together, and the longest unit stands first."""
+    unit = unit_of(node_id)
+    return -UNITS.get(unit, 0), unit
+
+
+class UnitScheduling(LoadScopeScheduling):
+    """Give each worker one unit after another, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
