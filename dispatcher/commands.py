@@ -213,6 +213,14 @@ class SetDestination(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteClock(Command):
+    """``offset_us``: how far the clock of the courier's device is behind the market's, negative where it is ahead."""
+
+    courier_id: str
+    offset_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveQueues(Command):
     """Who is seen in which queue zone now: courier numbers, and for each the zone's index or -1."""
 

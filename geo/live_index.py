@@ -12,7 +12,7 @@ from geo.units import Floats, Ints, from_e7_array, to_e7_array
 
 # A ping may be this far in the future before its clock is taken for wrong.
 MAX_CLOCK_SKEW_MS = 60_000
-# An older ping says nothing about where anybody is.
+# An older ping says nothing about where anybody is (milliseconds).
 OLDEST_MS = 86_400_000
 
 # Nobody drives faster (m/s, about 250 km/h), and so far off may a fix be (m).
@@ -34,19 +34,19 @@ class Pings:
     times_ms: Ints
 
 
-def faulty(pings: Pings, now_ms: int) -> Bools:
-    """Shape (n,), True where a ping has no possible position (NaN, out of range), or comes from the future or from more
-    than a day ago."""
-    possible = (np.abs(pings.latitudes) <= 90.0) & (np.abs(pings.longitudes) <= 180.0)
-    return ~possible | (pings.times_ms > now_ms + MAX_CLOCK_SKEW_MS) | (pings.times_ms < now_ms - OLDEST_MS)
+def impossible(pings: Pings) -> Bools:
+    """Shape (n,), True where a ping has no possible position (NaN, out of range)."""
+    possible: Bools = (np.abs(pings.latitudes) <= 90.0) & (np.abs(pings.longitudes) <= 180.0)
+    return ~possible
 
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Pings that an update did not take: older than what is known, and jumps that nobody can have driven."""
+    """Courier numbers of pings that an update did not take: older than what is known, or so far away that nobody can
+    have driven there."""
 
-    stale: int
-    jumps: int
+    stale: Ints
+    jumps: Ints
 
 
 class LiveIndex:
@@ -65,15 +65,15 @@ class LiveIndex:
         self._aside = np.full((self._size, 3), -1, np.int64)
 
     def update(self, pings: Pings) -> Flagged:
-        """Keep each courier's newest position. All pings must be sound (see ``faulty``)."""
+        """Keep each courier's newest position. All pings must be possible (see ``impossible``)."""
         if not pings.numbers.size:
-            return Flagged(0, 0)
+            return Flagged(pings.numbers, pings.numbers)
         self._grow(int(pings.numbers.max()))
         # The newest of each courier, the last to come among pings of the same moment.
         order = np.lexsort((np.arange(pings.numbers.size), pings.times_ms, pings.numbers))
         order = order[np.r_[np.diff(pings.numbers[order]) != 0, True]]
         fresh = pings.times_ms[order] >= self._time_ms[pings.numbers[order]]
-        order, stale = order[fresh], int((~fresh).sum())
+        order, stale = order[fresh], pings.numbers[order[~fresh]]
         numbers, times = pings.numbers[order], pings.times_ms[order]
         latitude, longitude = to_e7_array(pings.latitudes[order]), to_e7_array(pings.longitudes[order])
         last_ms = self._time_ms[numbers]
@@ -87,7 +87,7 @@ class LiveIndex:
         self._aside[taken] = -1
         self._time_ms[taken] = times[~jumps]
         self._latitude_e7[taken], self._longitude_e7[taken] = latitude[~jumps], longitude[~jumps]
-        return Flagged(stale, int(jumps.sum()))
+        return Flagged(stale, numbers[jumps])
 
     def place(self, number: int, latitude_e7: int, longitude_e7: int, time_ms: int) -> None:
         """Where a courier came online."""

@@ -67,6 +67,7 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.SetZones: rules.set_zones,
     commands.SetBlock: rules.set_block,
     commands.SetDestination: couriers.set_destination,
+    commands.NoteClock: couriers.note_clock,
     commands.ObserveQueues: zone_queues.observe,
     commands.CheckDue: due.check,
 }

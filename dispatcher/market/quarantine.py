@@ -124,6 +124,7 @@ _SUBJECTS: dict[str, tuple[Kind, Callable[[Any], str]]] = {
     "courier_closing": _COURIER,
     "courier_offline": _COURIER,
     "courier_destination_set": _COURIER,
+    "courier_clock_estimated": _COURIER,
     "queue_joined": (types_pb.SUBJECT_KIND_QUEUE_PLACE, _field("courier_id")),
     "queue_left": (types_pb.SUBJECT_KIND_QUEUE_PLACE, _field("courier_id")),
     "pair_blocked": (types_pb.SUBJECT_KIND_CLIENT, _field("client_id")),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from dispatcher.validation.rules import rule_faults
+from dispatcher.validation.rules import names_value_of_column, rule_faults
 from dispatcher.validation.structure import Fault, structure_faults
 
-__all__ = ["Fault", "faults_of"]
+__all__ = ["Fault", "faults_of", "names_value_of_column"]
 
 
 def faults_of(message: Message) -> list[Fault]:

@@ -65,6 +65,12 @@ def _first_rows(message: Message) -> Message:
     return short
 
 
+def names_value_of_column(message: Message, path: str) -> bool:
+    """Return whether the path of a fault is that of a value in a column, such as ``locations.latitudes[0]``."""
+    column, bracket, _ = path.partition("[")
+    return bool(bracket) and any(column == ".".join(names) for names in _columns_of(message.DESCRIPTOR))
+
+
 def _holds(message: Message, path: tuple[str, ...]) -> bool:
     """Whether the message that has the column is there."""
     inner: Any = message

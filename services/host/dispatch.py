@@ -57,7 +57,7 @@ class Dispatch:
             if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
                 continue  # the last round failed, no single item was the cause, and its pause is not over
             try:
-                self._host.positions.intake.drain(clock.now() // 1000)
+                self._host.positions.intake.drain()
                 await self._one_round.once()
             except DispatchError as fault:
                 log.warning("a round was given up: %s", fault.reason)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from geo.live_index import LiveIndex, Pings, faulty
+from geo.live_index import MAX_CLOCK_SKEW_MS, Bools, LiveIndex, Pings
+from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
+from services.host.device_clocks import DeviceClocks
+from services.host.position_faults import REASONS, Refused, faults_of, refused, shape_fault
 
-LARGEST_BATCH = 1000
-LARGEST_OFFSET_MS = 86_400_000
-# The years that the contract allows: 2000 to 2199, in Unix seconds. Later times would not fit the columns.
-FIRST_S, LAST_S, NANOS = 946_684_800, 7_258_118_400, 1_000_000_000
 # Drain at once when this many batches wait; else on the next tick.
 DRAIN_AT = 4096
+# Reasons for which positions are not used, beside those of PositionFault: columns that do not fit together, a failure
+# of the server, older than the position that is known, further away than anyone can have driven.
+SHAPE, FAILED, STALE, JUMP = "shape", "failed", "stale", "jump"
 
-Refuse = Callable[[str, str], None]
+Refuse = Callable[[Refused], None]
 Report = Callable[[int, Exception], None]
+
+
+class Outcomes(Protocol):
+    """Receives what became of each courier's batches, by reason: how many positions were not used."""
+
+    def unused(self, number: int, reasons: Mapping[str, int], received_ms: int) -> None: ...
+
+    def used(self, number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,141 +39,178 @@ class Waiting:
     courier_number: int
     batch: courier_pb.LocationBatch
     received_ms: int
-    # Called with field and fault when the batch cannot be used.
+    # Called where positions of the batch, or all of it, cannot be used.
     refuse: Refuse
 
 
-class LocationIntake:
-    """``report``: called with the courier's number and the fault of a batch that cannot be taken in."""
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Batches in columns: all pings, and of batch i the first one ``starts[i]`` and how many ``lengths[i]``."""
 
-    def __init__(self, index: LiveIndex, report: Report = lambda _number, _fault: None) -> None:
-        self._index = index
-        self._report = report
+    items: list[Waiting]
+    pings: Pings
+    offsets_ms: Ints
+    received_ms: Ints
+    lengths: Ints
+    starts: Ints
+
+
+class LocationIntake:
+    """``report``: called with the courier's number and the fault of a batch that cannot be taken in.
+
+    ``accepted``: positions taken; ``refused``: batches of which positions were refused; ``reasons``: positions not
+    used, by reason; ``unordered``: batches that were sorted.
+    """
+
+    def __init__(
+        self,
+        index: LiveIndex,
+        clocks: DeviceClocks,
+        report: Report = lambda _number, _fault: None,
+        outcomes: Outcomes | None = None,
+    ) -> None:
+        self._index, self._clocks = index, clocks
+        self._report, self._outcomes = report, outcomes
         self._waiting: list[Waiting] = []
-        self.accepted = 0
-        self.refused = 0
-        # Sound, but not used: older than what is known, or further away than anyone can have driven.
-        self.stale = self.jumps = 0
+        self.accepted = self.refused = self.unordered = 0
+        self.reasons: Counter[str] = Counter(dict.fromkeys([*REASONS.values(), SHAPE, FAILED, STALE, JUMP], 0))
 
     def add(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
         if len(self._waiting) >= DRAIN_AT:
-            self.drain(waiting.received_ms)
+            self.drain()
 
-    def drain(self, now_ms: int) -> None:
-        """Check and index what waits. A batch with a faulty position is refused whole, naming that position."""
+    def drain(self) -> None:
+        """Check and index what waits. Positions with a fault are refused by index, the others of their batch taken."""
         waiting, self._waiting = self._waiting, []
-        self._take_each([item for item in waiting if self._well_shaped(item)], now_ms)
+        self._take_each([item for item in waiting if self._well_shaped(item)])
 
-    def _take_each(self, shaped: list[Waiting], now_ms: int) -> None:
+    def _take_each(self, shaped: list[Waiting]) -> None:
         """Take all in together; where that fails, by halves, so that only the batch that is the cause is refused."""
         if not shaped:
             return
         try:
-            self._take(shaped, now_ms)
+            self._take(shaped)
         except Exception as fault:
             if len(shaped) > 1:
                 middle = len(shaped) // 2
-                self._take_each(shaped[:middle], now_ms)
-                self._take_each(shaped[middle:], now_ms)
+                self._take_each(shaped[:middle])
+                self._take_each(shaped[middle:])
                 return
-            self.refused += 1
             self._report(shaped[0].courier_number, fault)
-            shaped[0].refuse("locations", "the server cannot take these positions in: check their values")
-
-    def _take(self, shaped: list[Waiting], now_ms: int) -> None:
-        pings, lengths = _columns(shaped)
-        ends = np.cumsum(lengths) - 1
-        keep = self._sound(shaped, pings, lengths, ends - lengths + 1, now_ms)
-        self.accepted += int(lengths[keep].sum())
-        # Oldest first, so the last of each batch is where the courier is.
-        newest = ends[keep]
-        flagged = self._index.update(
-            Pings(pings.numbers[newest], pings.latitudes[newest], pings.longitudes[newest], pings.times_ms[newest])
-        )
-        self.stale += flagged.stale
-        self.jumps += flagged.jumps
+            text = "the server cannot take these positions in: check their values"
+            self._refuse(shaped[0], Refused(0, [("locations", text)]), {FAILED: len(shaped[0].batch.latitudes)})
 
     def _well_shaped(self, item: Waiting) -> bool:
         fault = shape_fault(item.batch)
         if fault is not None:
-            self.refused += 1
-            item.refuse(*fault)
+            self._refuse(item, Refused(0, [fault]), {SHAPE: max(len(item.batch.latitudes), 1)})
         return fault is None
 
-    def _sound(
-        self, shaped: list[Waiting], pings: Pings, lengths: np.ndarray, starts: np.ndarray, now_ms: int
-    ) -> np.ndarray:
-        """Return True for each batch without a fault; refuse the others."""
-        bad = faulty(pings, now_ms)
-        backwards = np.zeros(bad.size, bool)
-        backwards[1:] = pings.times_ms[1:] < pings.times_ms[:-1]
+    def _take(self, shaped: list[Waiting]) -> None:
+        taken = self._corrected(_columns(shaped))
+        faults = faults_of(taken.pings, taken.offsets_ms, taken.received_ms)
+        newest = self._newest(taken, faults == 0)
+        self._refuse_bad(taken, faults)
+        self.accepted += int((faults == 0).sum())
+        some = newest >= 0
+        pings, at = taken.pings, newest[some]
+        # Nobody is where they are going to be: a time that is a little ahead means now.
+        times = np.minimum(pings.times_ms[at], taken.received_ms[at])
+        flagged = self._index.update(Pings(pings.numbers[at], pings.latitudes[at], pings.longitudes[at], times))
+        self.reasons[STALE] += flagged.stale.size
+        self.reasons[JUMP] += flagged.jumps.size
+        self._report_outcomes(taken, faults, set(flagged.stale.tolist()))
+
+    def _corrected(self, taken: _Columns) -> _Columns:
+        """Correct the times by what is known of each device's clock, after what these batches say about it."""
+        pings, lengths, starts = taken.pings, taken.lengths, taken.starts
+        clocks = self._clocks
+        before = np.fromiter((clocks.offset_ms(item.courier_number) for item in taken.items), np.int64, lengths.size)
+        times = pings.times_ms + np.repeat(before, lengths)
+        # A batch with some positions that are not in the future says nothing by those that are.
+        possible = np.where(times <= taken.received_ms + MAX_CLOCK_SKEW_MS, pings.times_ms, np.iinfo(np.int64).min)
+        newest = np.maximum.reduceat(possible, starts)
+        nothing = newest == np.iinfo(np.int64).min
+        newest[nothing] = np.maximum.reduceat(pings.times_ms, starts)[nothing]
+        for item, newest_ms in zip(taken.items, newest.tolist(), strict=True):
+            batch = item.batch
+            if batch.HasField("client_time"):
+                clocks.read(item.courier_number, batch.client_time.ToMilliseconds(), item.received_ms)
+            elif batch.HasField("start_time"):
+                clocks.observe(item.courier_number, newest_ms, item.received_ms)
+        after = np.fromiter(
+            # Without a start_time the server's clock counts.
+            (clocks.offset_ms(item.courier_number) if item.batch.HasField("start_time") else 0 for item in taken.items),
+            np.int64,
+            lengths.size,
+        )
+        corrected = Pings(pings.numbers, pings.latitudes, pings.longitudes, pings.times_ms + np.repeat(after, lengths))
+        return _Columns(taken.items, corrected, taken.offsets_ms, taken.received_ms, lengths, starts)
+
+    def _newest(self, taken: _Columns, good: Bools) -> Ints:
+        """Return the row of the newest good ping of each batch, the last one among equals; -1 where there is none."""
+        times, starts, lengths = taken.pings.times_ms, taken.starts, taken.lengths
+        backwards = np.zeros(times.size, bool)
+        backwards[1:] = times[1:] < times[:-1]
         backwards[starts] = False
-        bad |= backwards
-        if not bad.any():
-            return np.ones(lengths.size, bool)
-        faults = np.logical_or.reduceat(bad, starts)
-        for index in np.flatnonzero(faults).tolist():
-            item, start = shaped[index], int(starts[index])
-            self.refused += 1
-            at = int(np.argmax(bad[start : start + lengths[index]]))
-            item.refuse(*value_fault(item.batch, at, int(pings.times_ms[start + at]) < now_ms))
-        return ~faults
+        self.unordered += int(np.logical_or.reduceat(backwards, starts).sum())
+        if good.all() and not backwards.any():
+            ends: Ints = starts + lengths - 1
+            return ends
+        counted = np.where(good, times, np.iinfo(np.int64).min)
+        latest = good & (counted == np.repeat(np.maximum.reduceat(counted, starts), lengths))
+        found: Ints = np.maximum.reduceat(np.where(latest, np.arange(times.size), -1), starts)
+        return found
+
+    def _refuse_bad(self, taken: _Columns, faults: Ints) -> None:
+        if not faults.any():
+            return
+        for index in np.flatnonzero(np.logical_or.reduceat(faults != 0, taken.starts)).tolist():
+            item, start = taken.items[index], int(taken.starts[index])
+            rows = slice(start, start + int(taken.lengths[index]))
+            found = refused(item.batch, faults[rows], taken.pings.times_ms[rows], item.received_ms)
+            self._refuse(item, found, {REASONS[fault]: len(at) for fault, at in found.indices.items()})
+
+    def _refuse(self, item: Waiting, found: Refused, reasons: Mapping[str, int]) -> None:
+        self.refused += 1
+        self.reasons.update(reasons)
+        if self._outcomes is not None:
+            self._outcomes.unused(item.courier_number, reasons, item.received_ms)
+        item.refuse(found)
+
+    def _report_outcomes(self, taken: _Columns, faults: Ints, stale: set[int]) -> None:
+        """Report batches without a fault: used, or nothing of them newer than what is known."""
+        if self._outcomes is None:
+            return
+        faulty = np.logical_or.reduceat(faults != 0, taken.starts).tolist()
+        for item, is_faulty in zip(taken.items, faulty, strict=True):
+            if is_faulty:
+                continue
+            if item.courier_number in stale:
+                self._outcomes.unused(item.courier_number, {STALE: len(item.batch.latitudes)}, item.received_ms)
+            else:
+                self._outcomes.used(item.courier_number)
 
 
-def shape_fault(batch: courier_pb.LocationBatch) -> tuple[str, str] | None:
-    """Return (field, fault) of columns that do not fit together, or None."""
-    count = len(batch.latitudes)
-    if not 1 <= count <= LARGEST_BATCH:
-        return "locations.latitudes", f"must hold 1 to {LARGEST_BATCH} positions, not {count}"
-    if len(batch.longitudes) != count:
-        return "locations.longitudes", f"must be as many as latitudes ({count}), not {len(batch.longitudes)}"
-    if len(batch.offsets_ms) not in (0, count):
-        return "locations.offsets_ms", f"must be none, or as many as latitudes ({count})"
-    if batch.HasField("start_time"):
-        start = batch.start_time
-        if not (FIRST_S <= start.seconds < LAST_S and 0 <= start.nanos < NANOS):
-            return "locations.start_time", "must be at least 2000-01-01T00:00:00Z and below 2200-01-01T00:00:00Z"
-    return None
-
-
-def positions(batch: courier_pb.LocationBatch) -> int:
-    """Return how many positions a batch is charged as: its longest column, at least one, at most the largest batch."""
-    longest = max(len(batch.latitudes), len(batch.longitudes), len(batch.offsets_ms))
-    return min(max(longest, 1), LARGEST_BATCH)
-
-
-def value_fault(batch: courier_pb.LocationBatch, index: int, past: bool) -> tuple[str, str]:
-    """Return (field, fault) of an impossible position. ``past``: its time lies before now."""
-    if not abs(batch.latitudes[index]) <= 90:
-        return f"locations.latitudes[{index}]", "must be a number from -90 to 90"
-    if not abs(batch.longitudes[index]) <= 180:
-        return f"locations.longitudes[{index}]", "must be a number from -180 to 180"
-    if index and batch.offsets_ms and batch.offsets_ms[index] < batch.offsets_ms[index - 1]:
-        return f"locations.offsets_ms[{index}]", "must not be before the position that it follows"
-    if batch.offsets_ms and batch.offsets_ms[index] > LARGEST_OFFSET_MS:
-        return f"locations.offsets_ms[{index}]", f"must be at most {LARGEST_OFFSET_MS} (24 hours)"
-    if past:
-        return "locations.start_time", "must be at most a day old"
-    return "locations.start_time", "lies in the future: check the device's clock"
-
-
-def _columns(shaped: list[Waiting]) -> tuple[Pings, np.ndarray]:
-    """All pings in columns, and how many each batch holds."""
-    lengths = np.fromiter((len(item.batch.latitudes) for item in shaped), np.int64, len(shaped))
-    numbers = np.fromiter((item.courier_number for item in shaped), np.int64, len(shaped))
-    starts = np.fromiter((_start_ms(item) for item in shaped), np.int64, len(shaped))
-    times = np.repeat(starts, lengths)
-    timed = np.fromiter((len(item.batch.offsets_ms) > 0 for item in shaped), bool, len(shaped))
+def _columns(shaped: list[Waiting]) -> _Columns:
+    """All pings in columns, and how many each batch holds. Their times are the devices'."""
+    count = len(shaped)
+    lengths = np.fromiter((len(item.batch.latitudes) for item in shaped), np.int64, count)
+    numbers = np.fromiter((item.courier_number for item in shaped), np.int64, count)
+    begins = np.fromiter((_start_ms(item) for item in shaped), np.int64, count)
+    received = np.fromiter((item.received_ms for item in shaped), np.int64, count)
+    timed = np.fromiter((len(item.batch.offsets_ms) > 0 for item in shaped), bool, count)
+    offsets = np.zeros(int(lengths.sum()), np.int64)
     if timed.any():
-        times[np.repeat(timed, lengths)] += _joined("q", (item.batch.offsets_ms for item in shaped))
+        offsets[np.repeat(timed, lengths)] = _joined("q", (item.batch.offsets_ms for item in shaped))
     pings = Pings(
         np.repeat(numbers, lengths),
         _joined("d", (item.batch.latitudes for item in shaped)),
         _joined("d", (item.batch.longitudes for item in shaped)),
-        times,
+        np.repeat(begins, lengths) + offsets,
     )
-    return pings, lengths
+    return _Columns(shaped, pings, offsets, np.repeat(received, lengths), lengths, np.cumsum(lengths) - lengths)
 
 
 def _joined(code: str, columns: Iterable[Any]) -> np.ndarray:
@@ -174,6 +222,7 @@ def _joined(code: str, columns: Iterable[Any]) -> np.ndarray:
 
 
 def _start_ms(item: Waiting) -> int:
+    """Return the start of the batch by the device's clock; without one, the arrival by the server's."""
     batch = item.batch
     if not batch.HasField("start_time"):
         return item.received_ms

@@ -91,7 +91,7 @@ class MarketHost:
         self.sessions = Sessions()
         self.watches = JobWatches()
         self._publication = Publication(self.sessions, self.watches, self.quarantine)
-        self.positions = Positions(lambda: self.market.state, clock, self.quarantine)
+        self.positions = Positions(lambda: self.market.state, clock, self.quarantine, self.sessions.notify)
         self.market = Market.new(opening.networks)
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.

@@ -32,6 +32,7 @@ class Loop(StrEnum):
     ZONE_QUEUES = "zone_queues"
     SILENCE = "silence"
     LOCATIONS = "locations"
+    CLOCKS = "clocks"
     COMMANDS = "commands"
     MEASURES = "measures"
     SESSIONS = "sessions"
@@ -75,7 +76,7 @@ def loop_item(loop: Loop) -> Item:
 
 
 # Loops whose items concern one moment: the loops do not try them again.
-_MOMENTARY = frozenset({Loop.COMMANDS, Loop.SESSIONS, Loop.WATCHES, Loop.LOCATIONS})
+_MOMENTARY = frozenset({Loop.COMMANDS, Loop.SESSIONS, Loop.WATCHES, Loop.LOCATIONS, Loop.CLOCKS})
 
 # What each loop does without an item, and what the operator can do.
 _EFFECTS: dict[Loop, str] = {
@@ -85,6 +86,7 @@ _EFFECTS: dict[Loop, str] = {
     Loop.ZONE_QUEUES: "is not observed for queue zones",
     Loop.SILENCE: "is not taken offline when silent",
     Loop.LOCATIONS: "has had positions refused",
+    Loop.CLOCKS: "has no estimate of the device's clock on the log",
     Loop.COMMANDS: "has commands refused",
     Loop.MEASURES: "is missing from the measures",
     Loop.SESSIONS: "could not be sent to the courier's stream, which was ended so that the app reads the state again",

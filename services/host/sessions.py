@@ -141,6 +141,12 @@ class Sessions:
             if session is not None:
                 session.send(message)
 
+    def notify(self, courier_id: str, notice: courier_pb.Notice) -> None:
+        """Send a notice without a number to the courier's open stream; without one it is lost."""
+        session = self._by_courier.get(courier_id)
+        if session is not None and session.stream is not None and session.stream.is_open:
+            session.stream.send(Message(notice=notice))
+
     def drop(self, courier_id: str) -> None:
         """Forget a courier who is erased, and end the stream."""
         session = self._by_courier.pop(courier_id, None)

@@ -41,6 +41,7 @@ class Ticks:
     async def once(self, now: int) -> None:
         """Run every loop that is due at ``now`` (market time, microseconds). No exception leaves it."""
         await self._guarded(Loop.LOCATIONS, self.drain_locations, now, accepting=False)
+        await self._guarded(Loop.CLOCKS, self.note_clocks, now)
         await self._guarded(Loop.DUE, self.due, now)
         await self._guarded(Loop.SURGE, self.surge, now)
         if now >= self._check_silence_us:
@@ -96,8 +97,22 @@ class Ticks:
         left_out = held.union(found.failed, found.undecided)
         return decide(left_out), (suspects - left_out) & frozenset(served)
 
-    async def drain_locations(self, now: int) -> None:
-        self._host.positions.intake.drain(now // 1000)
+    async def drain_locations(self, _now: int) -> None:
+        self._host.positions.intake.drain()
+
+    async def note_clocks(self, now: int) -> None:
+        """Put new estimates of devices' clocks on the log."""
+        host, quarantine = self._host, self._host.quarantine
+        for command in host.positions.clocks_to_log():
+            item = courier(command.courier_id)
+            try:
+                host.take(host.market.decide(command, now), Loop.CLOCKS, of_courier)
+            except DispatchError:
+                raise
+            except Exception as fault:
+                quarantine.add(Loop.CLOCKS, item, fault, "noting the clock of a device")
+            else:
+                quarantine.release(Loop.CLOCKS, (item,))
 
     # --- what is due
 

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from dispatcher.times import micros
 from services.host import attention
 from services.host.dispatch import Dispatch
+from services.host.locations import JUMP, STALE
 from services.host.market_host import MarketHost
 
 QUANTILES = (0.5, 0.9, 0.99)
@@ -31,9 +32,13 @@ class ServiceCollector(Collector):
     def collect(self) -> Iterator[Exposed]:
         host = self._host
         taken = host.positions.intake
-        counts = {"accepted": taken.accepted, "refused": taken.refused, "stale": taken.stale, "jump": taken.jumps}
-        text = "Pings taken; batches refused; newest pings of batches set aside as stale, or as a jump"
+        counts = {"accepted": taken.accepted, "refused": taken.refused}
+        counts |= {"stale": taken.reasons[STALE], "jump": taken.reasons[JUMP]}
+        text = "Pings taken; batches with refused pings; newest pings of batches set aside as stale, or as a jump"
         yield self._counter("gig_locations", text, counts, "result")
+        text = "Positions that were not used, by reason"
+        yield self._counter("gig_positions_unused", text, taken.reasons, "reason")
+        yield self._counter("gig_location_batches_sorted", "Batches that came unordered", {"": taken.unordered})
         text = "Since couriers online were last heard of: what this share of them has at most"
         yield self._gauge("gig_ping_age_seconds", text, self._ages(), "share")
         yield self._gauge("gig_courier_streams", "Open courier streams", {"": host.sessions.streams()})

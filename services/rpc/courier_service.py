@@ -11,8 +11,10 @@ from dispatcher.market import Market
 from dispatcher.messages import copied
 from gig.v1 import courier_service_pb2 as pb
 from services.auth.limits import Limits
-from services.host.locations import Waiting, positions, shape_fault
+from services.host.locations import Waiting
 from services.host.market_host import MarketHost
+from services.host.position_faults import Refused, positions, shape_fault
+from services.host.positions import Reading
 from services.rpc.courier_stream import CourierStream
 from services.rpc.requests import request_of
 
@@ -27,7 +29,11 @@ class CourierService:
     async def go_online(self, call: pb.GoOnlineRequest) -> pb.GoOnlineResponse:
         request = request_of(call)
         command = commands.GoOnline(request=request, courier_id=call.courier_id, online=call.online)
-        return pb.GoOnlineResponse(courier=await self._courier_after(command, call.courier_id))
+        reading = Reading.of(call.online, self._host.clock.now())
+        courier = await self._courier_after(command, call.courier_id)
+        if reading is not None:
+            self._host.positions.read_clock(call.courier_id, reading, first=True)
+        return pb.GoOnlineResponse(courier=courier)
 
     async def go_offline(self, call: pb.GoOfflineRequest) -> pb.GoOfflineResponse:
         request = request_of(call)
@@ -74,14 +80,15 @@ class CourierService:
         courier = host.market.state.courier(call.courier_id)
         if courier.state == pb.COURIER_STATE_OFFLINE:
             raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=call.courier_id)
-        refusals: list[tuple[str, str]] = []
-        now_ms = host.clock.now() // 1000
+        refusals: list[Refused] = []
         number = host.market.state.numbers[call.courier_id]
-        host.positions.intake.add(Waiting(number, call.locations, now_ms, lambda *why: refusals.append(why)))
-        host.positions.intake.drain(now_ms)
-        if refusals:
-            raise InvalidField(*refusals[0])
-        return pb.ReportLocationsResponse(accepted=len(call.locations.latitudes))
+        host.positions.intake.add(Waiting(number, call.locations, host.clock.now() // 1000, refusals.append))
+        host.positions.intake.drain()
+        if not refusals:
+            return pb.ReportLocationsResponse(accepted=len(call.locations.latitudes))
+        if not refusals[0].accepted:
+            raise InvalidField(*refusals[0].fields[0])
+        return pb.ReportLocationsResponse(accepted=refusals[0].accepted, refused=refusals[0].positions())
 
     async def get_courier(self, call: pb.GetCourierRequest) -> pb.GetCourierResponse:
         def view(market: Market) -> pb.GetCourierResponse:

@@ -15,8 +15,10 @@ from gig.v1 import courier_service_pb2 as pb
 from services.auth import access
 from services.auth.bulkheads import RETRY_S
 from services.auth.limits import BYTES_OF_A_CALL, Limits
-from services.host.locations import Waiting, positions
+from services.host.locations import Waiting
 from services.host.market_host import MarketHost
+from services.host.position_faults import Refused, positions
+from services.host.positions import Reading
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
 from services.rpc.decoding import Malformed, decoder
@@ -47,11 +49,16 @@ class CourierStream:
         self._stream = Stream()
         # The message that is being sent.
         self._writing: asyncio.Future[None] | None = None
+        # Readings of the device's clock that wait: before the first shift the courier has no number.
+        self._readings: list[Reading] = []
+        self._clock_is_read = False
 
     async def run(self) -> None:
         hello = await self._hello()
+        received_us = self._host.clock.now()
         # Attach before anything else is awaited: a connection that comes a moment later takes over from this one.
         self._session = self._host.sessions.open(hello.courier_id, hello.resume_token, self._stream)
+        self._read_clock(hello, received_us)
         try:
             await self._serve(hello)
         finally:
@@ -183,13 +190,15 @@ class CourierStream:
             self._refuse(request.number, errors.status(grpc.StatusCode.FAILED_PRECONDITION, text, []))
         else:
             number = request.number
-
-            def refuse(field: str, fault: str) -> None:
-                self._refuse(number, errors.invalid([(field, fault)]))
-
             courier_number = host.market.state.numbers[courier_id]
-            now_ms = host.clock.now() // 1000
-            host.positions.intake.add(Waiting(courier_number, request.locations, now_ms, refuse))
+            host.positions.intake.add(
+                Waiting(
+                    courier_number,
+                    request.locations,
+                    host.clock.now() // 1000,
+                    lambda refused: self._refuse_positions(number, refused),
+                )
+            )
         self._session.handled = request.number
         self._plan_ack()
         return fault is None
@@ -222,10 +231,25 @@ class CourierStream:
         self._flush_ack()
 
     async def _carry_out(self, request: pb.ConnectRequest) -> None:
+        received_us = self._host.clock.now()
         try:
             await self._host.submit(self._command(request), lambda _market: None)
         except DispatchError as fault:
             self._refuse(request.number, errors.status_of(fault))
+            return
+        if request.HasField("go_online"):
+            self._read_clock(request.go_online, received_us)
+
+    def _read_clock(self, message: pb.Hello | pb.GoOnline, received_us: int) -> None:
+        """Take the reading of the device's clock that a message brings, if any, and those that wait."""
+        reading = Reading.of(message, received_us)
+        if reading is not None:
+            self._readings.append(reading)
+        while self._readings and self._host.positions.read_clock(
+            self._session.courier_id, self._readings[0], first=not self._clock_is_read
+        ):
+            self._clock_is_read = True
+            del self._readings[0]
 
     def _command(self, request: pb.ConnectRequest) -> commands.Command:
         courier_id = self._session.courier_id
@@ -246,6 +270,14 @@ class CourierStream:
 
     def _refuse(self, number: int, failure: status_pb2.Status) -> None:
         self._stream.send(pb.ConnectResponse(refusal=pb.Refusal(number=number, status=failure)))
+
+    def _refuse_positions(self, number: int, refused: Refused) -> None:
+        text = "the batch has invalid fields"
+        if refused.accepted:
+            text = f"{refused.accepted} positions of the batch were taken, the others have invalid fields"
+        failure = errors.invalid(refused.fields, text)
+        refusal = pb.Refusal(number=number, status=failure, refused=refused.positions(), accepted=refused.accepted)
+        self._stream.send(pb.ConnectResponse(refusal=refusal))
 
     def _plan_ack(self) -> None:
         if not self._ack_planned:

@@ -14,6 +14,7 @@ from dispatcher.commands import Request
 from dispatcher.errors import InvalidField
 from dispatcher.ids import TOKEN_BYTES, id_of_token, pack, unpack
 from dispatcher.log import lookups
+from dispatcher.messages import copied
 from services.auth import access
 
 DEFAULT_PAGE = 50
@@ -27,8 +28,18 @@ def request_of(content: Any) -> Request:
 def named_request(name: tuple[str, ...], content: Message) -> Request:
     """Identify the call that is being carried out under a name of several parts, with a digest over its content."""
     call = access.current_call()
-    digest = hashlib.blake2b(content.SerializeToString(deterministic=True), digest_size=8).digest()
+    digest = hashlib.blake2b(_lasting(content).SerializeToString(deterministic=True), digest_size=8).digest()
     return Request(call.caller.role, call.caller.person_id, call.path, name, int.from_bytes(digest, "big"))
+
+
+def _lasting(content: Message) -> Message:
+    """Return the content without the reading of the device's clock, which differs each time a message is sent."""
+    for name in ("online", "go_online"):
+        if name in content.DESCRIPTOR.fields_by_name and content.HasField(name):
+            lasting = copied(content)
+            getattr(lasting, name).ClearField("client_time")
+            return lasting
+    return content
 
 
 def new_id(market_id: str) -> str:

@@ -32,8 +32,8 @@ class CourierClient:
         self.token = ""
         self.call: Any = None
 
-    async def hello(self) -> pb.Welcome:
-        hello = pb.Hello(courier_id=self.courier_id, resume_token=self.token, last_received=self.received)
+    async def hello(self, **more: Any) -> pb.Welcome:
+        hello = pb.Hello(courier_id=self.courier_id, resume_token=self.token, last_received=self.received, **more)
         while True:
             self.call = self._stub.Connect(metadata=self._wallet.courier(self.courier_id))
             try:
@@ -99,10 +99,11 @@ class CourierClient:
             self.call.cancel()
 
 
-def go_online(at: tuple[float, float], vehicle: str = "CAR") -> pb.GoOnline:
+def go_online(at: tuple[float, float], vehicle: str = "CAR", **more: Any) -> pb.GoOnline:
     return pb.GoOnline(
         profile=pb.CourierProfile(vehicle_type=f"VEHICLE_TYPE_{vehicle}"),
         position=types_pb2.Position(latitude=at[0], longitude=at[1]),
+        **more,
     )
 
 

@@ -14,6 +14,7 @@ from geo.live_index import LiveIndex
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from services.host import locations
+from services.host.device_clocks import DeviceClocks
 from services.host.quarantine import (
     FIRST_BACK_OFF_S,
     LONGEST_BACK_OFF_S,
@@ -139,10 +140,11 @@ def test_positions_that_cannot_be_taken_in_are_refused_alone(bad, monkeypatch) -
         return columns(shaped)
 
     monkeypatch.setattr(locations, "_columns", broken)
-    intake = locations.LocationIntake(index, lambda number, _fault: reported.append(number))
+    clocks = DeviceClocks(lambda _number: 0)
+    intake = locations.LocationIntake(index, clocks, lambda number, _fault: reported.append(number))
     for number in range(5):
         batch = courier_pb.LocationBatch(latitudes=[40.0], longitudes=[-73.0])
         intake.add(locations.Waiting(number, batch, 1000, lambda *_fault, number=number: refused.append(number)))
-    intake.drain(1000)
+    intake.drain()
     assert set(refused) == set(reported) == bad
     assert {number for number in range(5) if index.last_ms(number) == 1000} == set(range(5)) - bad

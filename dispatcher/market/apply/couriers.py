@@ -31,6 +31,8 @@ def courier_online(state: MarketState, event: Event) -> None:
     if body.HasField("destination"):
         courier.destination.CopyFrom(body.destination)
     courier.may_reorder = body.may_reorder
+    if before is not None and before.HasField("clock_offset"):
+        courier.clock_offset.CopyFrom(before.clock_offset)
     state.couriers[body.courier_id] = courier
     release(state, types_pb.SUBJECT_KIND_COURIER, body.courier_id)
     state.clocks.setdefault(body.courier_id, Clock()).begin_shift(state.time_us)
@@ -76,6 +78,11 @@ def courier_destination_set(state: MarketState, event: Event) -> None:
         courier.destination.CopyFrom(body.destination)
     state.columns.set_home(state.numbers[body.courier_id], courier)
     refresh(state, courier)
+
+
+def courier_clock_estimated(state: MarketState, event: Event) -> None:
+    body = event.courier_clock_estimated
+    state.couriers[body.courier_id].clock_offset.CopyFrom(body.offset)
 
 
 def nudge_sent(state: MarketState, event: Event) -> None:

@@ -82,6 +82,7 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "courier_closing": couriers.courier_closing,
     "courier_offline": couriers.courier_offline,
     "courier_destination_set": couriers.courier_destination_set,
+    "courier_clock_estimated": couriers.courier_clock_estimated,
     "queue_joined": couriers.queue_joined,
     "queue_left": couriers.queue_left,
     "pair_blocked": market.pair_blocked,

@@ -16,7 +16,7 @@ from dispatcher.messages import copied
 from dispatcher.pay import floor, ledger
 from dispatcher.pay.cancellation import consequence
 from dispatcher.pricing.job_price import client_waits_from, waiting
-from dispatcher.times import SECOND, micros, span
+from dispatcher.times import SECOND, duration, micros, span
 from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -113,6 +113,17 @@ def set_destination(state: MarketState, command: commands.SetDestination, now_us
     drafts.add(
         courier_destination_set=events_pb.CourierDestinationSet(
             courier_id=courier.courier_id, destination=command.destination
+        )
+    )
+    return courier.courier_id
+
+
+def note_clock(state: MarketState, command: commands.NoteClock, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
+    """Keep how far the clock of the courier's device is off: the times that the device reports are corrected by it."""
+    courier = state.courier(command.courier_id)
+    drafts.add(
+        courier_clock_estimated=events_pb.CourierClockEstimated(
+            courier_id=courier.courier_id, offset=duration(command.offset_us)
         )
     )
     return courier.courier_id
