@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
@@ -11,6 +12,8 @@ log = logging.getLogger(__name__)
 ENOUGH = 1 << 20
 # Files that are not connections of clients: the database, child processes, exports.
 RESERVED = 256
+# Refused connections that may wait to be closed, for each that may be open.
+REFUSED_FOR_EACH = 4
 
 
 def raise_limit() -> int:
@@ -27,17 +30,24 @@ def raise_limit() -> int:
     return wanted
 
 
-def shares(files: int, http: int, grpc: int) -> tuple[int, int]:
-    """Return how many connections HTTP and gRPC may hold: as wanted, or fewer where the files do not suffice.
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Connections that HTTP and gRPC may hold, and refused ones of HTTP that wait to be closed."""
 
-    HTTP takes as many files again for connections that it refuses and closes late.
-    """
-    left = max(files - RESERVED, 3)
-    fitting_http = min(http, max(left // 8, 1))
-    fitting_grpc = min(grpc, left - 2 * fitting_http)
+    http: int
+    grpc: int
+    refused: int
+
+
+def shares(files: int, http: int, grpc: int) -> Shares:
+    """Return the connections that the files allow: as many as wanted, or fewer."""
+    left = max(files - RESERVED, 2)
+    fitting_http = min(http, max(left // 4, 1))
+    refused = min(REFUSED_FOR_EACH * fitting_http, left // 4)
+    fitting_grpc = min(grpc, left - fitting_http - refused)
     if (fitting_http, fitting_grpc) != (http, grpc):
         log.warning(
             "%d open files allow %d connections for HTTP and %d for gRPC: raise the limit (ulimit -n) for more",
             *(files, fitting_http, fitting_grpc),
         )
-    return fitting_http, fitting_grpc
+    return Shares(fitting_http, fitting_grpc, refused)

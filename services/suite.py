@@ -127,16 +127,18 @@ class Suite:
     def _connections(self) -> tuple[HttpLimits, int]:
         """Return the limits of the HTTP port and the number of connections of the gRPC port."""
         settings = self._settings
-        http, grpc = open_files.shares(open_files.raise_limit(), settings.http_connections, settings.grpc_connections)
+        files = open_files.raise_limit()
+        fitting = open_files.shares(files, settings.http_connections, settings.grpc_connections)
         limits = HttpLimits(
-            connections=http,
-            per_address=min(settings.http_connections_per_address, http),
+            connections=fitting.http,
+            per_address=min(settings.http_connections_per_address, fitting.http),
+            refused=fitting.refused,
             header_s=settings.http_header_seconds,
             body_s=settings.http_body_seconds,
             idle_s=settings.http_idle_seconds,
             request_s=settings.http_request_seconds,
         )
-        return limits, grpc
+        return limits, fitting.grpc
 
     def _seats(self) -> Plan:
         settings = self._settings

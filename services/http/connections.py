@@ -21,12 +21,15 @@ ROOMS_PER_SWEEP = 100
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """``connections`` of all, ``per_address`` of one address. Seconds: ``header_s`` until a request's headers are
-    whole, from the connection or from their first byte; ``body_s`` for its body; ``idle_s`` between two requests;
-    ``request_s`` for a whole request with its answer, live feeds aside."""
+    """``connections`` of all, ``per_address`` of one address; ``refused`` ones may wait to be closed.
+
+    Seconds: ``header_s`` until a request's headers are whole, from the connection or from their first byte; ``body_s``
+    for its body; ``idle_s`` between two requests; ``request_s`` for a whole request with its answer, live feeds aside.
+    """
 
     connections: int
     per_address: int
+    refused: int
     header_s: float
     body_s: float
     idle_s: float

@@ -8,7 +8,8 @@ import errno
 import logging
 import socket
 import ssl
-from time import monotonic
+from collections import deque
+from time import monotonic, thread_time
 
 from aiohttp import web
 
@@ -19,9 +20,11 @@ log = logging.getLogger(__name__)
 BACKLOG = 512
 # Connections that are accepted before others get their turn.
 BATCH = 32
-# Share of the time that accepting may take while connections are refused: a flood waits in the system's queue.
-ACCEPT_SHARE = 0.1
+# Share of a core that accepting may take while connections are refused: a flood waits in the system's queue.
+ACCEPT_SHARE = 0.25
 SWEEP_EVERY_S = 1.0
+# A refused connection is closed after so long, so that a client who opens connections again at once is slowed.
+REFUSE_AFTER_S, CLOSE_EVERY_S = 1.0, 0.02
 # The system has no file or memory left for a connection.
 OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 ACCEPT_AGAIN_S, LOG_EVERY_S = 0.1, 1.0
@@ -33,7 +36,8 @@ class Listener:
         self._server, self._connections, self._tls = server, connections, tls
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refused: list[socket.socket] = []
+        # With the time when each is due to be closed.
+        self._refused: deque[tuple[float, socket.socket]] = deque()
         self._logged_s = float("-inf")
 
     async def start(self, host: str | None, port: int) -> int:
@@ -57,6 +61,7 @@ class Listener:
         for sock in self._sockets:
             self._spawn(self._accept(sock))
         self._spawn(self._sweep())
+        self._spawn(self._close_refused())
         return port
 
     async def stop(self) -> None:
@@ -67,16 +72,22 @@ class Listener:
         self._close()
 
     def _close(self) -> None:
-        for sock in (*self._sockets, *self._refused):
+        for sock in (*self._sockets, *(refused for _, refused in self._refused)):
             sock.close()
         self._refused.clear()
 
     def _refuse(self, taken: socket.socket) -> None:
-        """Close it at the next sweep, so that a client who opens connections again at once is slowed."""
-        if len(self._refused) < self._connections.limits.connections:
-            self._refused.append(taken)
+        if len(self._refused) < self._connections.limits.refused:
+            self._refused.append((monotonic() + REFUSE_AFTER_S, taken))
         else:
             taken.close()
+
+    def _make_room(self) -> None:
+        """Close a connection so that the system has a file for another."""
+        if self._refused:
+            self._refused.popleft()[1].close()
+        else:
+            self._connections.make_room()
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
@@ -86,17 +97,17 @@ class Listener:
 
     async def _accept(self, sock: socket.socket) -> None:
         while True:
-            began_s = monotonic()
+            began_s = thread_time()
             try:
                 more, refused = self._accept_batch(sock)
             except OSError as fault:
                 self._report(fault)
                 if fault.errno in OUT_OF:
-                    self._connections.make_room()
+                    self._make_room()
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             # A flood of connections must not keep the others' requests waiting.
-            await asyncio.sleep((monotonic() - began_s) / ACCEPT_SHARE if refused else 0)
+            await asyncio.sleep((thread_time() - began_s) / ACCEPT_SHARE if refused else 0)
             if not more:
                 await _readable(sock)
 
@@ -142,9 +153,13 @@ class Listener:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             self._connections.sweep()
-            for refused in self._refused:
-                refused.close()
-            self._refused.clear()
+
+    async def _close_refused(self) -> None:
+        while True:
+            await asyncio.sleep(CLOSE_EVERY_S)
+            now_s = monotonic()
+            while self._refused and self._refused[0][0] <= now_s:
+                self._refused.popleft()[1].close()
 
     def _report(self, fault: OSError) -> None:
         if monotonic() >= self._logged_s + LOG_EVERY_S:

@@ -15,7 +15,7 @@ from services.http import connections
 from services.http.connections import Connections, Entry, HttpLimits, Phase
 from services.http.live.seats import Plan, Row, Seats
 
-LIMITS = HttpLimits(connections=8, per_address=4, header_s=10, body_s=10, idle_s=20, request_s=60)
+LIMITS = HttpLimits(connections=8, per_address=4, refused=16, header_s=10, body_s=10, idle_s=20, request_s=60)
 
 
 class Held:
@@ -127,11 +127,10 @@ def test_seats_of_one_kind_of_viewer_are_never_taken_by_another() -> None:
 
 @given(st.integers(64, 2**20), st.integers(1, 10_000), st.integers(1, 100_000))
 def test_the_ports_share_the_files_that_there_are(files: int, http: int, grpc: int) -> None:
-    for_http, for_grpc = open_files.shares(files, http, grpc)
-    assert 1 <= for_http <= http
-    assert 1 <= for_grpc <= grpc
-    # As many refused connections as open ones may wait to be closed.
-    assert 2 * for_http + for_grpc + open_files.RESERVED <= max(files, open_files.RESERVED + 3)
+    fitting = open_files.shares(files, http, grpc)
+    assert 1 <= fitting.http <= http
+    assert 1 <= fitting.grpc <= grpc
+    assert fitting.http + fitting.grpc + fitting.refused + open_files.RESERVED <= max(files, open_files.RESERVED + 2)
 
 
 def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
