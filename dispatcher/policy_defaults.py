@@ -9,8 +9,8 @@ HOUR_S, DAY_S = 3_600, 86_400
 
 
 def fill_in(policy: policy_pb.Policy) -> None:
-    """Set what is absent: time limits of reviews and contests, a back-off after declined offers, and the bounds of
-    learned travel times.
+    """Set what is absent: time limits of reviews and contests, the longest trip, a back-off after declined offers, and
+    the bounds of learned travel times.
 
     Reviews are answered within two weeks, as Directive (EU) 2024/2831, article 11, has it.
     """
@@ -20,6 +20,8 @@ def fill_in(policy: policy_pb.Policy) -> None:
         policy.reviews.claim_limit.seconds = 15 * 60
     if not policy.standing.HasField("contest_within"):
         policy.standing.contest_within.seconds = 180 * DAY_S
+    if not policy.jobs.HasField("longest_trip"):
+        policy.jobs.longest_trip.seconds = DAY_S
     _fill_in_backoff(policy.offers)
     if policy.travel.HasField("learned"):
         _fill_in_bounds(policy.travel.learned)

@@ -54,12 +54,20 @@ class TripBounds:
 DEFAULT_BOUNDS = TripBounds()
 
 
-def plausible(metres: Floats, taken_s: Floats) -> Bools:
-    """Return, shape (n,), which trips can have been made as they were recorded, whatever the straight line says.
-
-    False where either value is not a number.
-    """
+def faults(metres: Floats, taken_s: Floats) -> dict[str, Bools]:
+    """Return, shape (n,), which trips cannot have been made as they were recorded, or say little about ways, by why."""
     with np.errstate(invalid="ignore"):
-        far = (metres >= SHORTEST_M) & (metres <= LONGEST_M)
-        found: Bools = far & (metres >= SLOWEST_MPS * taken_s) & (metres <= FASTEST_MPS * taken_s)
+        return {
+            f"shorter than {SHORTEST_M:g} m": metres < SHORTEST_M,
+            f"longer than {LONGEST_M / 1000:g} km": metres > LONGEST_M,
+            f"faster than {FASTEST_MPS:g} m/s": metres > FASTEST_MPS * taken_s,
+            f"slower than {SLOWEST_MPS:g} m/s": metres < SLOWEST_MPS * taken_s,
+        }
+
+
+def plausible(metres: Floats, taken_s: Floats) -> Bools:
+    """Return, shape (n,), which trips have none of the ``faults``; False where either value is not a number."""
+    found: Bools = ~np.isnan(metres) & ~np.isnan(taken_s)
+    for fault in faults(metres, taken_s).values():
+        found &= ~fault
     return found

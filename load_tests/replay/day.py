@@ -9,20 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dispatcher.times import SECOND
-from geo.travel import Planar, StraightLine, TravelTime, great_circle_m
+from geo.travel import TravelTime
 from geo.units import Floats, Ints
 from gig.v1 import types_pb2 as types_pb
 from load_tests.behaviour.settings import Behaviour
 from load_tests.replay.roster import Roster, drawn_roster, recorded_roster
-from load_tests.traces.columns import MISSING_US, floats, places_of, utc_us
+from load_tests.replay.ways import travel_of
+from load_tests.traces.columns import MISSING_US, places_of, utc_us
 from load_tests.traces.errors import TraceError
 from load_tests.traces.reading import Trace
 
 KINDS = {"ride": types_pb.JOB_KIND_RIDE, "delivery": types_pb.JOB_KIND_DELIVERY}
-# Where a trace recorded no trips: city traffic, as the policy "plain" has it.
-CIRCUITY, SPEED_MPS = 1.2, 5.5
-# So many recorded trips make an hour's speed.
-ENOUGH_TRIPS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +67,6 @@ def prepare(trace: Trace, behaviour: Behaviour, seed: int) -> Day:
         roster = drawn_roster(behaviour.couriers.shifts, seed, demand_columns(trace, travel))
     start = min(requests.at_us[0], min(roster.online_us))
     return Day(trace, requests, roster, travel, start, max(requests.at_us[-1], max(roster.offline_us)))
-
-
-def travel_of(trace: Trace) -> TravelTime:
-    """The plane's, or what recorded trips took: circuity as sums of recorded and of great-circle distance, each hour's
-    speed as sums of distance and of time (ratio estimators)."""
-    plane = trace.about.plane
-    if plane is not None:
-        return Planar(
-            plane.metres_per_minute, plane.round_up_to_s, plane.pickup_service_s / 2, plane.dropoff_service_s / 2
-        )
-    places = places_of(trace.requests)
-    straight = great_circle_m(places[:, 0], places[:, 1], places[:, 2], places[:, 3])
-    metres = floats(trace.requests["recorded_distance_m"])
-    left, over = utc_us(trace.requests["recorded_pickup_time"]), utc_us(trace.requests["recorded_dropoff_time"])
-    known = np.isfinite(metres) & (metres > 0) & (straight > 0)
-    enough = known.sum() >= ENOUGH_TRIPS
-    circuity = max(float(metres[known].sum() / straight[known].sum()), 1.0) if enough else CIRCUITY
-    timed = (left != MISSING_US) & (over > left) & (straight > 0)
-    if timed.sum() < ENOUGH_TRIPS:
-        return StraightLine(circuity, (SPEED_MPS,))
-    driven = np.where(known, metres, straight * circuity)[timed]
-    seconds, hours = (over - left)[timed] / SECOND, (left[timed] // (3600 * SECOND)) % 24
-    general = float(driven.sum() / seconds.sum())
-    speeds = [general] * 24
-    for hour in range(24):
-        of_hour = hours == hour
-        if of_hour.sum() >= ENOUGH_TRIPS:
-            speeds[hour] = float(driven[of_hour].sum() / seconds[of_hour].sum())
-    return StraightLine(circuity, tuple(speeds))
 
 
 @dataclass(frozen=True, slots=True)

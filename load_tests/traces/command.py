@@ -167,6 +167,8 @@ def _print(found: dict[str, Any]) -> None:
     table.add_row("rows", f"{found['rows']:,}, of which {found['requests']:,} are requests ({found['format']})")
     for why, count in found["dropped"].items():
         table.add_row("dropped", f"{count:,}: {why}")
+    for why, count in found["implausible"].items():
+        table.add_row("implausible", f"{count:,} trips {why}: not used to estimate travel times")
     table.add_row("from, until", f"{found['from']}, {found['until']} ({found['days']} days)")
     for name in ("kinds", "recorded_states", "offers"):
         if found[name]:

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geo.plausible_trips import faults
+from geo.travel import great_circle_m
 from geo.units import Floats
-from load_tests.traces.columns import places_of
+from load_tests.traces.columns import floats, places_of
 from load_tests.traces.source import Source
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
@@ -22,7 +24,7 @@ def describe(source: Source) -> dict[str, Any]:
     first = last = None
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
     recorded: dict[str, list[Floats]] = {}
-    states = Counter[str]()
+    states, implausible = Counter[str](), Counter[str]()
     for table in source.batches:
         kinds.update(_counted(table["kind"]))
         states.update(_counted(table["recorded_state"].drop_null()))
@@ -36,6 +38,8 @@ def describe(source: Source) -> dict[str, Any]:
         north_east = places[:, [0, 1]].max(axis=0), places[:, [2, 3]].max(axis=0)
         box[:2] = np.minimum(box[:2], np.minimum(*south_west))
         box[2:] = np.maximum(box[2:], np.maximum(*north_east))
+        if source.about.plane is None:
+            implausible.update(_implausible(table, places))
         for name, values in _recorded(table).items():
             recorded.setdefault(name, []).append(values.astype(np.float32))
     shifts, offers = source.shifts(), source.offers()
@@ -53,6 +57,7 @@ def describe(source: Source) -> dict[str, Any]:
         "recorded_states": dict(states),
         "by_hour_utc": hours.tolist(),
         "box": box.round(5).tolist() if source.tally.kept else None,
+        "implausible": dict(implausible.most_common()),
         "recorded": {name: _spread(np.concatenate(parts)) for name, parts in recorded.items()},
         "couriers": pc.count_distinct(shifts["courier_id"]).as_py(),
         "shifts": shifts.num_rows,
@@ -69,6 +74,22 @@ def _seconds(start: pa.ChunkedArray, end: pa.ChunkedArray) -> Floats:
     us = pc.subtract(end.cast(pa.int64()), start.cast(pa.int64())).drop_null()
     found: Floats = us.to_numpy().astype(np.float64) / 1e6
     return found
+
+
+def _implausible(table: pa.Table, places: Floats) -> Counter[str]:
+    """Count the timed trips from which no travel times are estimated, each by its first fault.
+
+    Kept among the requests: what people asked for does not depend on it.
+    """
+    left, over = (table[f"recorded_{name}_time"].cast(pa.int64()) for name in ("pickup", "dropoff"))
+    seconds = pc.subtract(over, left).to_numpy().astype(np.float64) / 1e6
+    metres = floats(table["recorded_distance_m"])
+    metres = np.where(np.isnan(metres), great_circle_m(places[:, 0], places[:, 1], places[:, 2], places[:, 3]), metres)
+    found, seen = Counter[str](), np.isnan(seconds)
+    for why, rows in faults(metres, seconds).items():
+        found[why] += int((rows & ~seen).sum())
+        seen |= rows
+    return +found
 
 
 def _recorded(table: pa.Table) -> dict[str, Floats]:

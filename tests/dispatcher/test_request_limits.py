@@ -7,11 +7,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from dispatcher import commands, policy
 from dispatcher.errors import DispatchError, InvalidField, PolicyError
+from dispatcher.messages import copied
 from dispatcher.times import SECOND, duration, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import policy_pb2 as policy_pb
 from services.rpc.errors import status_of
-from tests.kit import HERE, START, Bench, place_at
+from tests.kit import HERE, START, Bench, place_at, spec
 
 DAY_S = 86_400
 
@@ -53,10 +54,42 @@ def test_an_absurd_arrival_never_enters_the_log(seconds) -> None:
 
 def test_a_trip_is_no_longer_than_the_policy_allows() -> None:
     far = (HERE[0] + 20.0, HERE[1])
-    fault = refusal(Bench().place, dropoff=far)
-    assert fault.field == "spec.dropoff.position"
-    assert "86400 s of travel" in fault.description
+    fault = refusal(Bench(with_limits(longest_trip=DAY_S)).place, dropoff=far)
+    assert (fault.field, fault.reason) == ("spec.dropoff.position", "TRIP_TOO_LONG")
+    assert "2669 km and 134.8 h of travel" in fault.description
+    assert "at most 86400 s of travel (jobs.longest_trip of its policy)" in fault.description
     Bench(with_limits(longest_trip=7 * DAY_S)).place(dropoff=far)
+
+
+PARIS, FAR_IN_A_PLANE = (48.857, 2.352), (2e6, 0.0)
+
+
+@pytest.mark.parametrize("name", policy.presets())
+def test_every_preset_limits_trips_and_neither_quotes_nor_places_nor_schedules_longer_ones(name) -> None:
+    chosen = policy.load(name)
+    assert 3600 <= chosen.jobs.longest_trip.seconds <= DAY_S
+    bench = Bench(chosen)
+    planar = chosen.travel.HasField("planar")
+    wanted = spec((0.0, 0.0) if planar else HERE, FAR_IN_A_PLANE if planar else PARIS, kind=chosen.fares[0].kind)
+    later = copied(wanted)
+    later.pickup_after.CopyFrom(timestamp(START + 4 * 3600 * SECOND))
+    for command in (
+        commands.QuoteJob(job_id="a", client_id="ann", spec=wanted),
+        commands.PlaceJob(job_id="b", client_id="ann", spec=wanted),
+        commands.PlaceJob(job_id="c", client_id="ann", spec=later),
+    ):
+        fault = refusal(bench.do, command)
+        assert (fault.field, fault.reason) == ("spec.dropoff.position", "TRIP_TOO_LONG")
+        assert "jobs.longest_trip" in fault.description
+    assert not bench.market.state.jobs
+
+
+def test_a_policy_that_names_no_longest_trip_gets_one_that_people_can_read() -> None:
+    chosen = policy.load("plain")
+    chosen.jobs.ClearField("longest_trip")
+    bench = Bench(chosen)
+    assert bench.market.state.policy.jobs.longest_trip.seconds == DAY_S
+    assert refusal(bench.place, dropoff=PARIS).reason == "TRIP_TOO_LONG"
 
 
 @pytest.mark.parametrize("limit_s", [None, 3600])

@@ -21,11 +21,12 @@ from load_tests.behaviour import settings
 from load_tests.behaviour.settings import Behaviour
 from load_tests.instances.mdrp_day import MdrpSimulation
 from load_tests.instances.mdrp_policy import under_instance
-from load_tests.replay.day import prepare, travel_of
+from load_tests.replay.day import prepare
 from load_tests.replay.outcome import Record, measured
 from load_tests.replay.policies import under_trace
 from load_tests.replay.roster import couriers_needed, drawn_roster
 from load_tests.replay.trace_replay import TraceReplay
+from load_tests.replay.ways import travel_of
 from load_tests.traces.mdrp import read_instance
 from load_tests.traces.reading import Trace, read_trace
 from load_tests.traces.schema import SHIFTS

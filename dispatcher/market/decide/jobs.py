@@ -163,7 +163,10 @@ def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, in
         raise InvalidField("spec.dropoff.position", "no way leads there from the pickup", "NO_WAY")
     longest_s = longest_trip_us(state.policy) // SECOND
     if not seconds <= longest_s:
-        text = f"must be at most {longest_s} s of travel from the pickup"
+        text = (
+            f"lies {metres / 1000:.0f} km and {seconds / 3600:.1f} h of travel from the pickup; this market takes "
+            f"trips of at most {longest_s} s of travel (jobs.longest_trip of its policy)"
+        )
         raise InvalidField("spec.dropoff.position", text, "TRIP_TOO_LONG")
     return round(metres), round(seconds)
 
