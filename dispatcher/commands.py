@@ -229,6 +229,31 @@ class ObserveQueues(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoseContact(Command):
+    """Note that a courier's phone has been silent for the policy's time with a job aboard.
+
+    ``last_heard_us``: market time of its last sign of life, microseconds.
+    """
+
+    courier_id: str
+    last_heard_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegainContact(Command):
+    """Note a sign of life of a phone that was silent."""
+
+    courier_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndLostJobs(Command):
+    """End the jobs aboard a courier whose phone is silent, as far as their time is up."""
+
+    courier_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDue(Command):
     """Time-outs, expiries and scheduled jobs that are due: each is checked against the state of this moment.
 

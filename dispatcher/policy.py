@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from dispatcher.errors import PolicyError
+from dispatcher.lost_contact import lost_contact
 from dispatcher.policy_defaults import fill_in
 from dispatcher.times import micros
 from dispatcher.validation import Fault, faults_of
@@ -91,7 +92,7 @@ def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Polic
 
 def _inconsistencies(policy: policy_pb.Policy) -> Iterator[Fault]:
     """Fields that are valid each on its own, and not together."""
-    for check in (_speeds, _surge, _nudges, _standing, _sharing, _tariffs):
+    for check in (_speeds, _surge, _nudges, _standing, _sharing, _tariffs, _lost_contact):
         yield from check(policy)
 
 
@@ -146,6 +147,12 @@ def _sharing(policy: policy_pb.Policy) -> Iterator[Fault]:
     sharing = policy.matching.sharing
     if policy.matching.HasField("sharing") and sharing.jobs_per_courier < sharing.jobs_per_offer:
         yield "matching.sharing.jobs_per_courier", "must not be below jobs_per_offer"
+
+
+def _lost_contact(policy: policy_pb.Policy) -> Iterator[Fault]:
+    in_force = lost_contact(policy)
+    if in_force.end_after_us < in_force.task_after_us:
+        yield "jobs.lost_contact.end_after", "must not be shorter than task_after"
 
 
 def _tariffs(policy: policy_pb.Policy) -> Iterator[Fault]:

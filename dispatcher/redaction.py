@@ -206,6 +206,8 @@ _ACTOR: dict[str, Callable[[Any, Erased], str | None]] = {
     "courier_arrived": _COURIER,
     "job_picked_up": _COURIER,
     "job_completed": _COURIER,
+    "contact_lost": _unnamed,
+    "contact_regained": _unnamed,
     "courier_online": _COURIER,
     "courier_closing": _COURIER,
     "courier_offline": _COURIER,

@@ -117,6 +117,14 @@ def _cancelled(decision: pb.Decision, key: DecisionKey, body: events_pb.JobCance
     decision.sentence = sentences.cancellation(body, amount)
 
 
+def _lost(decision: pb.Decision, key: DecisionKey, body: events_pb.JobFailed) -> None:
+    decision.rule = "jobs.lost_contact"
+    decision.policy_version = body.policy_version
+    amount = sum(leg.minor_units for leg in body.postings.legs if leg.holder_id == key.person_id)
+    _input(decision, "amount", amount, f"minor units of {body.postings.currency_code}")
+    decision.sentence = sentences.lost_contact(body, amount)
+
+
 def _rated(decision: pb.Decision, _key: DecisionKey, body: events_pb.JobRated) -> None:
     rating = body.rating
     decision.rating.CopyFrom(rating)
@@ -186,6 +194,7 @@ _FILL = {
     "job_placed": _priced,
     "offer_made": _offered,
     "job_cancelled": _cancelled,
+    "job_failed": _lost,
     "job_rated": _rated,
     "rating_revised": _revised,
     "standing_changed": _standing,

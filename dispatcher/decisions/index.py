@@ -83,6 +83,14 @@ def _cancelled(body: events_pb.JobCancelled, sequence: int) -> Iterator[Decision
         yield DecisionKey(person_id, decision_id, PRICE, body.job_id)
 
 
+def _lost(body: events_pb.JobFailed, _sequence: int) -> Iterator[DecisionKey]:
+    """The end of a job for lost contact: a decision about the courier, and about the client where a fare is charged."""
+    if body.decision_id:
+        holders = (leg.holder_id for leg in body.postings.legs if leg.holder_id)
+        for person_id in dict.fromkeys((body.courier_id, *holders)):
+            yield DecisionKey(person_id, body.decision_id, PRICE, body.job_id)
+
+
 def _rated(body: events_pb.JobRated | events_pb.RatingRevised, _sequence: int) -> Iterator[DecisionKey]:
     rating: rating_pb.Rating = body.rating
     kind = SCORE if rating.cause == policy_pb.EXCLUSION_CAUSE_UNSPECIFIED else EXCLUSION
@@ -104,6 +112,7 @@ _FIND: dict[str, Callable[..., Iterator[DecisionKey]]] = {
     "job_placed": _placed,
     "offer_made": _offered,
     "job_cancelled": _cancelled,
+    "job_failed": _lost,
     "job_rated": _rated,
     "rating_revised": _rated,
     "standing_changed": _standing,

@@ -78,6 +78,14 @@ def cancellation(body: events_pb.JobCancelled, amount: int) -> str:
     return f"The job was cancelled; at fault: {fault} ({body.fault_reason}). By the policy's table, {got}."
 
 
+def lost_contact(body: events_pb.JobFailed, amount: int) -> str:
+    """For a person of a job that the market ended because the courier's phone was silent."""
+    fault = job_pb.Fault.Name(body.fault).removeprefix("FAULT_").lower()
+    sum_ = money.text(abs(amount), body.postings.currency_code)
+    follows = f"you pay {sum_}" if amount < 0 else f"you get {sum_}"
+    return f"Job {body.job_id} ended as failed; at fault: {fault} ({body.fault_reason}). By the policy, {follows}."
+
+
 def rating(given: rating_pb.Rating) -> str:
     start = f"Job {given.job_id} was rated {given.stars} of 5"
     if given.cause != policy_pb.EXCLUSION_CAUSE_UNSPECIFIED:

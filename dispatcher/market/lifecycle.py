@@ -51,6 +51,8 @@ class Step(Enum):
     EXPIRE = "expire"
     # The client did not come to the pickup.
     NO_SHOW = "leave the client of"
+    # The courier's phone was silent for too long with the job aboard.
+    LOSE = "end for lost contact"
 
 
 CLIENT, COURIER, RULE = job_pb.ACTOR_CLIENT, job_pb.ACTOR_COURIER, job_pb.ACTOR_RULE
@@ -87,6 +89,7 @@ TRANSITIONS = (
     Transition(AT_PICKUP, Step.NO_SHOW, COURIER, CANCELLED),
     Transition(PICKED_UP, Step.COMPLETE, COURIER, COMPLETED),
     Transition(PICKED_UP, Step.FAIL, COURIER, FAILED),
+    Transition(PICKED_UP, Step.LOSE, RULE, FAILED),
 )
 
 _NEXT = {(row.state, row.step): row.next for row in TRANSITIONS}

@@ -9,6 +9,7 @@ from dispatcher import commands
 from dispatcher.errors import NotFound
 from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, unfilled, waits
 from dispatcher.market.decide import (
+    contact,
     contests,
     couriers,
     due,
@@ -69,6 +70,9 @@ _DECIDERS: dict[type[commands.Command], Decider] = {
     commands.SetDestination: couriers.set_destination,
     commands.NoteClock: couriers.note_clock,
     commands.ObserveQueues: zone_queues.observe,
+    commands.LoseContact: contact.lose,
+    commands.RegainContact: contact.regain,
+    commands.EndLostJobs: contact.end_lost_jobs,
     commands.CheckDue: due.check,
 }
 

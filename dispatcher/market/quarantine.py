@@ -120,6 +120,8 @@ _SUBJECTS: dict[str, tuple[Kind, Callable[[Any], str]]] = {
     "courier_arrived": _JOB,
     "job_picked_up": _JOB,
     "job_completed": _JOB,
+    "contact_lost": _COURIER,
+    "contact_regained": _COURIER,
     "courier_online": _COURIER,
     "courier_closing": _COURIER,
     "courier_offline": _COURIER,

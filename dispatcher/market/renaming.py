@@ -142,6 +142,8 @@ def rename_person(state: MarketState, erased: Erased, touched: Touched, prepared
     if zone is not None:
         state.zone_queues[zone].rename(erased)
         state.queue_zone_of[erased.pseudonym] = zone
+    if person in state.silent:
+        _rename_key(state.silent, erased)
     for couriers_not_met in state.blocked.values():
         if person in couriers_not_met:
             couriers_not_met.remove(person)

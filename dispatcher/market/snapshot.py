@@ -194,6 +194,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         state.columns.position_us[row.courier_number] = micros(row.position_time)
         if courier.plan:
             state.columns.set_plan(row.courier_number, *plans.end_of(state, courier))
+    state.silent = {name: None for name, courier in state.couriers.items() if courier.HasField("silent_since")}
     state.zone_queues = zone_queues.restore(saved.queue_members, saved.queue_departures)
     state.queue_zone_of = {member.courier_id: member.zone for member in saved.queue_members}
     for pair in saved.blocked:

@@ -98,6 +98,8 @@ class MarketState:
     closed_offers: OrderedDict[str, ClosedOffer] = field(default_factory=OrderedDict)
     couriers: dict[str, courier_pb.Courier] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    # Couriers with silent_since in their record: the phone is silent, and a job is aboard.
+    silent: dict[str, None] = field(default_factory=dict)
     columns: CourierColumns = field(default_factory=CourierColumns)
     # job id -> courier id -> until when, and why for so long, the job is not offered to the courier again
     exclusions: dict[str, dict[str, Exclusion]] = field(default_factory=dict)

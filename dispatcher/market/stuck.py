@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from dispatcher.market import lifecycle
+from dispatcher.market.moments import moment_text, span_text
 from dispatcher.market.plans import PICKUP
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, micros
@@ -44,6 +45,8 @@ def stuck_jobs(state: MarketState, lonely: LonelyJobs, now_us: int) -> Iterator[
     for courier_id, courier in state.couriers.items():
         if courier.plan:
             stop = courier.plan[0]
+            if courier.HasField("silent_since") and state.jobs[stop.job_id].state == lifecycle.PICKED_UP:
+                continue  # reported as lost contact, by dispatcher.market.contact
             expected_us = micros(stop.expected_time)
             if now_us - expected_us >= LATE_US:
                 where = "pickup" if stop.kind == PICKUP else "drop-off"
@@ -55,29 +58,16 @@ def stuck_jobs(state: MarketState, lonely: LonelyJobs, now_us: int) -> Iterator[
 def _nobody_in_reach(state: MarketState, job_id: str, since_us: int, now_us: int) -> str:
     job = state.jobs[job_id]
     return (
-        f"Job {job_id} has waited {_span(now_us - micros(job.queue_time))}, and no eligible courier has been in reach "
-        f"for {_span(now_us - since_us)}. Rounds keep trying until {_moment(state.wait_limit(job))}, when the job "
-        "expires. ExplainWait says which constraint keeps couriers from it; ask couriers nearby to go online, or "
-        "tell the client."
+        f"Job {job_id} has waited {span_text(now_us - micros(job.queue_time))}, and no eligible courier has been in "
+        f"reach for {span_text(now_us - since_us)}. Rounds keep trying until "
+        f"{moment_text(state.wait_limit(job))}, when the job expires. ExplainWait says which constraint keeps couriers "
+        "from it; ask couriers nearby to go online, or notify the client."
     )
 
 
 def _no_progress(job_id: str, courier_id: str, where: str, late_us: int) -> str:
     return (
-        f"Courier {courier_id} has been expected at the {where} of job {job_id} for {_span(late_us)} without progress. "
-        "The market leaves the job with the courier. Call the courier; before the pickup, the client can cancel or the "
-        "courier can give the job back."
+        f"Courier {courier_id} has been expected at the {where} of job {job_id} for {span_text(late_us)} without "
+        "progress. The market leaves the job with the courier. Call the courier; before the pickup, the client can "
+        "cancel or the courier can give the job back."
     )
-
-
-def _span(micros_: int) -> str:
-    """Minutes and seconds, as people read them."""
-    minutes, seconds = divmod(micros_ // SECOND, 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _moment(micros_: int) -> str:
-    try:
-        return datetime.fromtimestamp(micros_ / SECOND, UTC).strftime("%H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return "a time beyond the calendar"

@@ -55,6 +55,36 @@ def failure_after_pickup(job: job_pb.Job, courier_id: str) -> types_pb.Postings:
     )
 
 
+def lost_contact(
+    job: job_pb.Job, courier_id: str, fare_basis_points: int, pay_basis_points: int, tax_basis_points: int
+) -> types_pb.Postings:
+    """Postings of a job that the market ends because the courier's phone is silent.
+
+    The client pays a share of the fare, the courier gets a share of each line of the pay, both in hundredths of a
+    percent; the tax is the part inside what is charged, and the platform bears the rest.
+    """
+    fare = rounded(job.fare.total.minor_units * fare_basis_points, BASIS_POINTS)
+    tax = tax_inside(fare, tax_basis_points)
+    whole = pay_basis_points == BASIS_POINTS
+    paid = [
+        _leg(
+            COURIER,
+            courier_id,
+            rounded(line.minor_units * pay_basis_points, BASIS_POINTS),
+            line.kind,
+            line.rule if whole else f"{pay_basis_points / 100:g} % of {line.minor_units} ({line.rule})",
+        )
+        for line in job.pay.lines
+    ]
+    legs = [
+        _leg(CLIENT, job.client_id, -fare, BASE),
+        *paid,
+        _leg(TAX, "", tax, types_pb.PRICE_LINE_KIND_TAX),
+        _leg(PLATFORM, "", fare - tax - sum(leg.minor_units for leg in paid), BASE),
+    ]
+    return _postings(job.pay.total.currency_code, legs)
+
+
 def cancellation(job: job_pb.Job, row: policy_pb.CancellationRow | None) -> types_pb.Postings | None:
     """What a row of the policy's table moves: the client's fee, split; the courier's compensation by the platform."""
     if row is None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dispatcher.ids import derived_id
+from dispatcher.market.contact import lost_jobs, task_sentence
 from dispatcher.market.stuck import stuck_jobs
 from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
@@ -15,6 +16,7 @@ from services.host.market_host import MarketHost
 from services.host.quarantine import Incident
 
 QUARANTINED, STUCK_JOB = pb.ATTENTION_KIND_QUARANTINED, pb.ATTENTION_KIND_STUCK_JOB
+LOST_CONTACT = pb.ATTENTION_KIND_LOST_CONTACT
 
 
 def attention(host: MarketHost) -> list[pb.AttentionItem]:
@@ -46,6 +48,15 @@ def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
             since=timestamp(stuck.since_us),
             sentence=stuck.sentence,
         )
+    for courier_id in state.silent:
+        for lost in lost_jobs(state, courier_id):
+            yield pb.AttentionItem(
+                id=derived_id(state.market_id, state.secret, "lost contact", lost.job_id),
+                kind=LOST_CONTACT,
+                subject=lost.job_id,
+                since=timestamp(lost.silent_since_us),
+                sentence=task_sentence(state, lost, host.clock.now()),
+            )
 
 
 def _of_incident(incident: Incident) -> pb.AttentionItem:

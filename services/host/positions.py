@@ -10,7 +10,7 @@ import numpy as np
 from dispatcher import commands
 from dispatcher.market import MovedCouriers
 from dispatcher.market.state import MarketState
-from dispatcher.times import span
+from dispatcher.times import micros, span
 from geo.live_index import LiveIndex
 from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -58,14 +58,19 @@ class Positions:
         self.intake = LocationIntake(self.index, self.clocks, self._refused, self._notices)
 
     def place(self, courier_ids: Iterable[str]) -> None:
-        """After a load, place couriers where the log saw them last, until they report their positions."""
+        """After a load, place couriers where the log saw them last, until they report their positions.
+
+        That is no sign of life of a phone that is silent: its position keeps the time of the last one.
+        """
         self.clocks.clear()
         self._notices.clear()
         state, now_ms = self._state(), self._clock.now() // 1000
         columns = state.columns
         for courier_id in courier_ids:
             number = state.numbers[courier_id]
-            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), now_ms)
+            courier = state.couriers[courier_id]
+            at_ms = micros(courier.silent_since) // 1000 if courier.HasField("silent_since") else now_ms
+            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), at_ms)
 
     def read_clock(self, courier_id: str, reading: Reading, *, first: bool) -> bool:
         """Take a reading of a device's clock. ``first``: of this connection, so that the device may be another one.

@@ -31,6 +31,7 @@ class Loop(StrEnum):
     SURGE = "surge"
     ZONE_QUEUES = "zone_queues"
     SILENCE = "silence"
+    CONTACT = "contact"
     LOCATIONS = "locations"
     CLOCKS = "clocks"
     COMMANDS = "commands"
@@ -85,6 +86,7 @@ _EFFECTS: dict[Loop, str] = {
     Loop.SURGE: "is not counted for surge pricing",
     Loop.ZONE_QUEUES: "is not observed for queue zones",
     Loop.SILENCE: "is not taken offline when silent",
+    Loop.CONTACT: "keeps its jobs although its phone may be silent",
     Loop.LOCATIONS: "has had positions refused",
     Loop.CLOCKS: "has no estimate of the device's clock on the log",
     Loop.COMMANDS: "has commands refused",

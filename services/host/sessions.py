@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.ids import pack, unpack
+from dispatcher.pay.ledger import courier_amount
 from dispatcher.redaction import Erased, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -221,6 +222,12 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
         answered = event.offer_answered
         closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)
         yield answered.courier_id, Message(number=number, offer_closed=closed)
+    elif kind == "job_failed" and event.job_failed.decision_id:
+        body = event.job_failed
+        amount = courier_amount(body.postings, body.courier_id)
+        text = f"{sentences.lost_contact(body, amount)} To contest it, call ContestDecision."
+        ended = courier_pb.Notice(text=text, decision_id=body.decision_id)
+        yield body.courier_id, Message(number=number, notice=ended)
     elif kind in NOTICES:
         person_id, told = notice(event, kind)
         yield person_id, Message(number=number, notice=told)

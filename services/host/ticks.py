@@ -14,6 +14,7 @@ from dispatcher.times import SECOND, span
 from geo.cells import cell_name, cell_number
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
+from services.host.contact import ContactCheck
 from services.host.isolating import isolated, time_limit
 from services.host.market_host import MarketHost
 from services.host.quarantine import Item, Kind, Loop, loop_item
@@ -36,12 +37,14 @@ class Ticks:
     def __init__(self, host: MarketHost) -> None:
         self._host = host
         self._zone_queues = ZoneQueues(host)
+        self._contact = ContactCheck(host)
         self._check_silence_us = 0
 
     async def once(self, now: int) -> None:
         """Run every loop that is due at ``now`` (market time, microseconds). No exception leaves it."""
         await self._guarded(Loop.LOCATIONS, self.drain_locations, now, accepting=False)
         await self._guarded(Loop.CLOCKS, self.note_clocks, now)
+        await self._guarded(Loop.CONTACT, self._contact.run, now)
         await self._guarded(Loop.DUE, self.due, now)
         await self._guarded(Loop.SURGE, self.surge, now)
         if now >= self._check_silence_us:

@@ -212,7 +212,7 @@ DISPATCH = Board(
                 ),
                 lines(
                     "Attention",
-                    "Items that ListAttention shows: set aside, and stuck.",
+                    "Items that ListAttention shows: set aside, stuck, and out of contact.",
                     "short",
                     Query(of("gig_attention_items"), "{{kind}}"),
                 ),

@@ -124,6 +124,15 @@ class MarketModel(RuleBasedStateMachine):
             with contextlib.suppress(DispatchError):
                 self.bench.progress(step, held.plan[0].job_id, courier)
 
+    @rule(courier=COURIERS, what=st.sampled_from([commands.EndLostJobs, commands.RegainContact]))
+    def contact(self, courier, what):
+        """A phone falls silent, and later its jobs end or it is heard of again."""
+        known = self.bench.market.state.couriers.get(courier)
+        if known is None or not known.HasField("silent_since"):
+            self._try(commands.LoseContact(courier_id=courier, last_heard_us=self.bench.now))
+        else:
+            self._try(what(courier_id=courier))
+
     @rule(job=jobs, courier=COURIERS, step=STEPS)
     def meddle(self, job, courier, step):
         with contextlib.suppress(DispatchError):

@@ -128,6 +128,11 @@ FIRES: dict[str, tuple[int, list[str], list[str]]] = {
         [f'gig_attention_items{{{M}, kind="stuck_job"}} 1+0x300'],
         [f'gig_attention_items{{{M}, kind="stuck_job"}} 0+0x300'],
     ),
+    "ContactLost": (
+        30,
+        [f'gig_attention_items{{{M}, kind="lost_contact"}} 1+0x300'],
+        [f'gig_attention_items{{{M}, kind="lost_contact"}} 0+0x300'],
+    ),
     "TablesLag": (
         30,
         [f"gig_projection_lag_events{{{M}}} 20001+0x300"],

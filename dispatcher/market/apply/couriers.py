@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.market.apply.quarantine import release
-from dispatcher.market.apply.records import pay, push_period, refresh
+from dispatcher.market.apply.records import heard, pay, push_period, refresh
 from dispatcher.market.clocks import Clock
 from dispatcher.market.state import MarketState
 from dispatcher.market.zone_queue import ZoneQueue
@@ -58,6 +58,16 @@ def courier_offline(state: MarketState, event: Event) -> None:
     state.clocks[body.courier_id].advance(courier.state, state.time_us)
     courier.state = courier_pb.COURIER_STATE_OFFLINE
     refresh(state, courier)
+
+
+def contact_lost(state: MarketState, event: Event) -> None:
+    body = event.contact_lost
+    state.couriers[body.courier_id].silent_since.CopyFrom(body.last_heard_time)
+    state.silent[body.courier_id] = None
+
+
+def contact_regained(state: MarketState, event: Event) -> None:
+    heard(state, state.couriers[event.contact_regained.courier_id])
 
 
 def period_settled(state: MarketState, event: Event) -> None:

@@ -78,6 +78,8 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "courier_arrived": jobs.courier_arrived,
     "job_picked_up": jobs.job_picked_up,
     "job_completed": jobs.job_completed,
+    "contact_lost": couriers.contact_lost,
+    "contact_regained": couriers.contact_regained,
     "courier_online": couriers.courier_online,
     "courier_closing": couriers.courier_closing,
     "courier_offline": couriers.courier_offline,

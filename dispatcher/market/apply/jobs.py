@@ -66,7 +66,8 @@ def job_released(state: MarketState, event: Event) -> None:
 
 def job_failed(state: MarketState, event: Event) -> None:
     body = event.job_failed
-    job = end_job(state, event, body.job_id, lifecycle.FAILED, job_pb.ACTOR_COURIER, body.reason)
+    by = body.by or job_pb.ACTOR_COURIER
+    job = end_job(state, event, body.job_id, lifecycle.FAILED, by, body.reason)
     job.fault, job.fault_reason = body.fault, body.fault_reason
     settle(state, job, body.courier_id, body.postings)
     hand_back(state, body.courier_id, body.job_id, event)

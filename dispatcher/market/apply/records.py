@@ -63,7 +63,15 @@ def refresh(state: MarketState, courier: courier_pb.Courier) -> None:
     if courier.state != courier_pb.COURIER_STATE_OFFLINE:
         state.clocks[courier.courier_id].advance(courier.state, state.time_us)
         courier.state = working_state(state, courier)
+    if courier.HasField("silent_since") and courier.state != courier_pb.COURIER_STATE_WITH_JOB:
+        heard(state, courier)
     state.columns.refresh(state.numbers[courier.courier_id], courier)
+
+
+def heard(state: MarketState, courier: courier_pb.Courier) -> None:
+    """The courier is not counted as silent any more."""
+    courier.ClearField("silent_since")
+    state.silent.pop(courier.courier_id, None)
 
 
 def working_state(state: MarketState, courier: courier_pb.Courier) -> courier_pb.CourierState:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotFound, NotYours, WrongState
 from dispatcher.market import learning, lifecycle
+from dispatcher.market.contact import aboard
 from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
-from dispatcher.market.decide.shift import end_shift, ends_shift
+from dispatcher.market.decide.shift import end_shift, ends_shift, put_down_work
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.limits import check_at_most, longest_shift_us
@@ -21,14 +22,8 @@ from geo.units import to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
-from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 
-_OFFLINE_WITH_A_JOB = {
-    job_pb.FAULT_COURIER: "the courier went offline with the job accepted",
-    job_pb.FAULT_NOBODY: "the courier was not heard of any more",
-    job_pb.FAULT_PLATFORM: "the courier's account was restricted or ended with the job accepted",
-}
 OFFLINE, FREE = courier_pb.COURIER_STATE_OFFLINE, courier_pb.COURIER_STATE_FREE
 
 
@@ -75,36 +70,12 @@ def go_offline(state: MarketState, command: commands.GoOffline, now_us: int, dra
     courier = _online(state, command.courier_id)
     if courier.closing:
         raise WrongState("ALREADY_CLOSING", "the shift ends with the jobs on board", job_id=courier.job_ids[0])
-    if courier.offer_id:
-        drafts.add(offer_answered=_withdrawn(state.offers[courier.offer_id], "the courier went offline"))
-    aboard = [job_id for job_id in courier.job_ids if state.jobs[job_id].state == lifecycle.PICKED_UP]
-    for job_id in courier.job_ids:
-        if job_id not in aboard:
-            drafts.add(
-                job_released=events_pb.JobReleased(
-                    job_id=job_id,
-                    courier_id=courier.courier_id,
-                    reason="the courier went offline",
-                    fault=command.fault,
-                    fault_reason=_OFFLINE_WITH_A_JOB[command.fault],
-                )
-            )
-    leave_zone_queues(state, courier.courier_id, "went offline", drafts)
-    if aboard:
+    put_down_work(state, courier, "the courier went offline", command.fault, drafts)
+    if aboard(state, courier):
         drafts.add(courier_closing=events_pb.CourierClosing(courier_id=courier.courier_id, reason=command.reason))
         return courier.courier_id
     end_shift(state, courier.courier_id, command.reason, None, now_us, drafts)
     return courier.courier_id
-
-
-def _withdrawn(offer: offer_pb.Offer, reason: str) -> events_pb.OfferAnswered:
-    return events_pb.OfferAnswered(
-        offer_id=offer.offer_id,
-        job_ids=[offered.job_id for offered in offer.jobs],
-        courier_id=offer.courier_id,
-        outcome=courier_pb.OFFER_OUTCOME_WITHDRAWN,
-        reason=reason,
-    )
 
 
 def set_destination(state: MarketState, command: commands.SetDestination, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
@@ -183,6 +154,8 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
     if ends_shift(courier) and last.WhichOneof("body") in ("job_completed", "job_failed", "job_cancelled"):
         postings = getattr(last, last.WhichOneof("body")).postings
         end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
+    elif courier.HasField("silent_since"):
+        drafts.add(contact_regained=events_pb.ContactRegained(courier_id=courier.courier_id))
     return job.job_id
 
 
@@ -260,7 +233,8 @@ def _give_up(job: job_pb.Job, reason: str, ids: dict[str, str], drafts: Drafts) 
         postings = ledger.failure_after_pickup(job, job.courier_id)
         drafts.add(
             job_failed=events_pb.JobFailed(
-                **ids,
+                job_id=job.job_id,
+                courier_id=job.courier_id,
                 reason=reason,
                 postings=postings,
                 fault=job_pb.FAULT_NOBODY,
