@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import data_directory
 from tests.distribution import UnitScheduling, longest_first
 
 # Servers, solver processes and commands that tests start would each compile the project again.
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    folder = scratch_directory()
+    folder = data_directory()
     started = EmbeddedPostgres(folder)
     started.start()
     yield started

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from load_tests.bench.running import free_port, scratch_directory
+from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.suite_process import SuiteProcess
 from load_tests.live.town import Account, Town
@@ -30,7 +30,7 @@ async def bench_crash(kills: int, seed: int, progress: Callable[[str], None]) ->
     """``lost`` jobs that were acknowledged and are unknown; ``doubled`` requests that became two jobs, or offers that
     came twice; ``violations`` of the log's invariants, or of what people were promised; ``recovery_s`` the longest time
     from restart to serving."""
-    folder = scratch_directory()
+    folder = data_directory()
     try:
         return await _crash(folder, kills, seed, progress)
     finally:

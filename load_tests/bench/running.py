@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
+from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from load_tests.live.suite_process import SuiteProcess
 
 # For callers who ask as fast as they can.
@@ -28,6 +32,28 @@ def scratch_directory() -> Path:
     return folder
 
 
+def data_directory() -> Path:
+    """Return a scratch directory with an empty database: a server that starts on it need not run initdb."""
+    return with_empty_database(scratch_directory())
+
+
+def with_empty_database(folder: Path) -> Path:
+    """Copy an empty database into a data directory that has none; return the directory."""
+    subprocess.run(["cp", "-a", str(_empty_database()), str(folder / "postgres")], check=True)
+    return folder
+
+
+@cache
+def _empty_database() -> Path:
+    """Make a database once for this process, which removes it at its end."""
+    folder = scratch_directory()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = EmbeddedPostgres(folder)
+    made.start()
+    made.stop()
+    return folder / "postgres"
+
+
 def free_port() -> int:
     """One of this machine's loopback that nobody listens on now."""
     with socket.socket() as probe:
@@ -37,7 +63,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running_suite(*flags: str) -> AsyncIterator[SuiteProcess]:
-    folder = scratch_directory()
+    folder = data_directory()
     suite = SuiteProcess(*flags, data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()

@@ -19,7 +19,7 @@ from dispatcher.log.embedded_postgres import EmbeddedPostgresError
 from dispatcher.log.files import LogFileError
 from geo.roads import RoadsError
 from services.auth.keys import KeysError
-from services.rpc.server import PortTaken
+from services.ports import PortTaken
 from services.settings import SettingsError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

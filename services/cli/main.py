@@ -1,4 +1,4 @@
-"""`gig`: the commands of this floor, and those that higher floors register as entry points."""
+"""`gig`: the commands of this layer, and those that higher layers register as entry points."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from services.cli.backup import backup, restore
-from services.cli.config import config
-from services.cli.ledger import ledger_app
-from services.cli.log import log_app
-from services.cli.measures import measures
-from services.cli.observe import observe
-from services.cli.policy import policy_app
-from services.cli.serve import serve
-from services.cli.token import keys_app, token
-from services.cli.travel import travel_app
-from services.cli.zones import zones_app
-
+GROUP = "gig.commands"
+# The commands of this layer, in the order of the help text, and where each is defined.
+COMMANDS = {
+    "serve": "services.cli.serve:serve",
+    "token": "services.cli.token:token",
+    "config": "services.cli.config:config",
+    "backup": "services.cli.backup:backup",
+    "restore": "services.cli.backup:restore",
+    "measures": "services.cli.measures:measures",
+    "observe": "services.cli.observe:observe",
+    "keys": "services.cli.token:keys_app",
+    "log": "services.cli.log:log_app",
+    "ledger": "services.cli.ledger:ledger_app",
+    "policy": "services.cli.policy:policy_app",
+    "travel": "services.cli.travel:travel_app",
+    "zones": "services.cli.zones:zones_app",
+}
 HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
 
 Start with: gig demo (a city in your terminal), then gig serve (the suite), then gig replay (a recorded day).
@@ -29,15 +34,14 @@ Start with: gig demo (a city in your terminal), then gig serve (the suite), then
 
 
 class Commands(TyperGroup):
-    """Those of higher floors are imported when they are asked for: they bring libraries that serving has no use for."""
+    """Import the module of a command when the command is looked up: most commands need few of the libraries."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        here = super().list_commands(ctx)
-        return [*here, *(name for name in _higher() if name not in here)]
+    def list_commands(self, _ctx: Any) -> list[str]:
+        return list(_entries())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in self.commands and cmd_name in _higher():
-            self.commands[cmd_name] = _loaded(_higher()[cmd_name])
+        if cmd_name not in self.commands and cmd_name in _entries():
+            self.commands[cmd_name] = _loaded(_entries()[cmd_name])
         return super().get_command(ctx, cmd_name)
 
 
@@ -45,26 +49,17 @@ def app() -> typer.Typer:
     cli = typer.Typer(
         cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
-    cli.command()(serve)
-    cli.command()(token)
-    cli.add_typer(keys_app, name="keys")
-    cli.command()(config)
-    cli.command()(backup)
-    cli.command()(restore)
-    cli.command()(measures)
-    cli.command()(observe)
-    cli.add_typer(log_app, name="log")
-    cli.add_typer(ledger_app, name="ledger")
-    cli.add_typer(policy_app, name="policy")
-    cli.add_typer(travel_app, name="travel")
-    cli.add_typer(zones_app, name="zones")
+    cli.callback()(lambda: None)  # a group, although it has no command yet
     return cli
 
 
 @cache
-def _higher() -> dict[str, EntryPoint]:
-    """By name."""
-    return {entry.name: entry for entry in sorted(entry_points(group="gig.commands"), key=lambda found: found.name)}
+def _entries() -> dict[str, EntryPoint]:
+    """Return every command by its name; a command of this layer goes before a higher layer's of the same name."""
+    found = {name: EntryPoint(name, value, GROUP) for name, value in COMMANDS.items()}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        found.setdefault(entry.name, entry)
+    return found
 
 
 def _loaded(entry: EntryPoint) -> Any:

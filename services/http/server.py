@@ -19,8 +19,8 @@ from services.http.live.feed import LiveFeed
 from services.http.live.reference import Reference
 from services.http.live.seats import Plan, Seats
 from services.http.metrics import MeasureText
+from services.ports import PortTaken
 from services.rpc.methods import Entrance
-from services.rpc.server import PortTaken
 from services.rpc.services import Service
 
 # Paths that settings may open to everybody, by what they are called there.

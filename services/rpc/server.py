@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from dispatcher.errors import DispatchError
 from services.auth.gate import Gate
+from services.ports import PortTaken
 from services.rpc import errors, reflection
 from services.rpc.methods import Door, Entrance
 from services.rpc.open_streams import BoundedHealth, OpenToAll
@@ -45,10 +46,6 @@ PATHS = {
     "health": (f"/{health.SERVICE_NAME}/",),
     "reflection": tuple(f"/{name}/" for name in reflection.SERVICE_NAMES),
 }
-
-
-class PortTaken(RuntimeError):
-    """The address to listen on is not free."""
 
 
 class RpcServer:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.journal import write_journal
-from load_tests.bench.running import free_port, scratch_directory
+from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.suite_process import SuiteProcess
 from load_tests.live.town import Town
@@ -73,7 +73,7 @@ async def harmed(
     *flags: str, own_postgres: bool = True, folder: Path | None = None, seed: int = 5
 ) -> AsyncIterator[Harmed]:
     """A busy town; whatever happens to it, its processes end with the test."""
-    folder = folder or scratch_directory()
+    folder = folder or data_directory()
     rng = np.random.default_rng(seed)
     city = GeneratedCity(rng)
     (folder / "zones.geojson").write_text(city.zones_geojson, "utf-8")

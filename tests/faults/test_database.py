@@ -15,7 +15,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
-from load_tests.bench.running import UNLIMITED, scratch_directory
+from load_tests.bench.running import UNLIMITED, data_directory, scratch_directory
 from load_tests.live.clients import is_cut
 from load_tests.live.suite_process import SuiteProcess
 from tests.service.stream import place_request
@@ -35,7 +35,7 @@ async def placed(stub: job_rpc.JobServiceStub, number: int) -> str:
 
 
 async def test_cut_connections_cost_a_retry_and_no_job() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     plant(folder)
     postgres = EmbeddedPostgres(folder)
     postgres.start()
@@ -85,7 +85,7 @@ async def erased(stub: transparency_rpc.TransparencyServiceStub, person: str) ->
 
 
 async def test_an_erasure_whose_connections_are_cut_is_done_or_not_and_memory_agrees_with_the_log() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     plant(folder)
     postgres = EmbeddedPostgres(folder)
     postgres.start()

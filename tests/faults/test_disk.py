@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from gig.v1 import job_service_pb2_grpc as job_rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import scratch_directory, with_empty_database
 from tests.faults.harness import Harmed, harmed
 from tests.service.stream import place_request
 from tests.tools import missing
@@ -31,7 +31,7 @@ def volume() -> Iterator[Path]:
     if mounted.returncode:
         missing("no volume can be mounted here")
     try:
-        yield folder
+        yield with_empty_database(folder)
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

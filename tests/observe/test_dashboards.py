@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from load_tests.bench.running import free_port, scratch_directory
+from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.demonstration import Demonstration, Plan
 from load_tests.live.suite_process import SuiteProcess
@@ -133,7 +133,7 @@ async def _demonstrate(folder: Path, port: int) -> None:
 @pytest.fixture(scope="session")
 def watched() -> Iterator[dict]:
     needed("prometheus")
-    folder = scratch_directory()
+    folder = data_directory()
     asyncio.run(_demonstrate(folder, free_port()))
     yield json.loads((folder / "asked.json").read_text("utf-8"))
     shutil.rmtree(folder)

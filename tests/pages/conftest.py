@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from load_tests.bench.running import free_port, scratch_directory
+from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.demonstration import Demonstration, Plan
 from load_tests.live.suite_process import SuiteProcess
@@ -39,7 +39,7 @@ class Town:
 @contextlib.asynccontextmanager
 async def serving(city: GeneratedCity) -> AsyncIterator[Town]:
     """Nobody lives there yet. Its HTTP port stays the same when it is started anew."""
-    folder, port = scratch_directory(), free_port()
+    folder, port = data_directory(), free_port()
     (folder / "zones.geojson").write_text(city.zones_geojson, "utf-8")
     suite = SuiteProcess(
         *("--policy", "city", "--clock-speed", str(SPEED), "--zones", str(folder / "zones.geojson")),

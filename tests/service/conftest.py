@@ -16,7 +16,7 @@ from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
 from gig.v1 import rating_service_pb2_grpc as rating_rpc
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
-from load_tests.bench.running import UNLIMITED, scratch_directory
+from load_tests.bench.running import UNLIMITED, data_directory
 from load_tests.live.suite_process import SuiteProcess
 from tests.service.stream import CourierClient
 from tests.signing import plant, signed_channel
@@ -39,7 +39,7 @@ def patient_policy() -> str:
 
 @pytest.fixture(scope="session")
 async def suite() -> AsyncIterator[SuiteProcess]:
-    folder = scratch_directory()
+    folder = data_directory()
     (folder / "patient.toml").write_text(patient_policy(), "utf-8")
     plant(folder)
     running = SuiteProcess(

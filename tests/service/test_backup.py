@@ -17,7 +17,7 @@ from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import scratch_directory, with_empty_database
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from services.cli.main import app
 from tests.service.conftest import SPEED, patient_policy
@@ -48,7 +48,7 @@ def scratch() -> AsyncIterator[Path]:
 def suite_on(folder: Path) -> SuiteProcess:
     folder.mkdir(exist_ok=True)
     os.chmod(folder, 0o755)
-    plant(folder)
+    plant(with_empty_database(folder))
     (folder / "patient.toml").write_text(patient_policy(), "utf-8")
     return SuiteProcess(
         *("--clock-speed", str(SPEED), "--policy", str(folder / "patient.toml")),

@@ -32,7 +32,7 @@ from gig.v1 import courier_service_pb2_grpc as courier_rpc
 from gig.v1 import job_pb2
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import job_service_pb2_grpc as job_rpc
-from load_tests.bench.running import running_suite, scratch_directory
+from load_tests.bench.running import data_directory, running_suite
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess, spawned_by
 from services.cli.main import app
 from tests.dispatcher.measures.conftest import values
@@ -49,7 +49,7 @@ def gig(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def demo_folder():
     """What a short demonstration left behind, and the JSON that it printed."""
-    folder = scratch_directory()
+    folder = data_directory()
     where = ("--data-dir", str(folder), "--http-address", "127.0.0.1:0")
     done = gig("demo", "--seconds", "9", "--speed", "60", "--couriers", "60", "--json", *where)
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,7 @@ def test_the_log_is_shown_as_text(demo_folder) -> None:
 
 
 async def test_sigterm_drains_and_a_restart_knows_every_job() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     suite = SuiteProcess(data_dir=folder, output=folder / "suite.log")
     try:
         await suite.start()
@@ -182,7 +182,7 @@ def connect_to():
 
 
 def test_two_suites_cannot_share_a_data_directory() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     first = EmbeddedPostgres(folder)
     first.start()
     try:
@@ -229,7 +229,7 @@ def test_a_database_that_is_not_there_ends_with_one_clear_line(arguments, said) 
 
 @pytest.mark.parametrize("flag", ["--grpc-address", "--http-address"])
 async def test_a_port_that_is_taken_ends_the_start_with_one_clear_line(flag: str) -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     output = folder / "server.log"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -26,7 +26,7 @@ from dispatcher.market import Market
 from dispatcher.market.lifecycle import TERMINAL
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import data_directory
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
 from services.cli.main import app
 from services.clock import MarketClock
@@ -235,7 +235,7 @@ async def test_a_server_that_finds_such_a_log_ends_with_one_clear_line(pool, pos
 
 
 async def test_a_server_with_a_database_of_its_own_ends_without_a_traceback() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     database = EmbeddedPostgres(folder)
     await asyncio.to_thread(database.start)
     own = await open_pool(database.dsn)

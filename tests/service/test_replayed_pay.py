@@ -19,7 +19,7 @@ from dispatcher.pay.ledger_check import check_ledger
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import pay_service_pb2 as pb
 from gig.v1 import pay_service_pb2_grpc as rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import data_directory
 from load_tests.instances.mdrp_day import MdrpSimulation
 from load_tests.instances.mdrp_policy import under_instance
 from load_tests.live.suite_process import SuiteProcess
@@ -32,7 +32,7 @@ REAL = Path(__file__).parents[3] / "shared/data/mdrp"
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = scratch_directory()
+    made = data_directory()
     yield made
     shutil.rmtree(made)
 

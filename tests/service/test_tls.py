@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from gig.v1 import oversight_service_pb2 as pb
 from gig.v1 import oversight_service_pb2_grpc as rpc
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import data_directory
 from load_tests.live.suite_process import SuiteProcess
 from services.cli.main import app
 from tests.signing import caller, plant
@@ -56,7 +56,7 @@ class Guarded:
 
 @pytest.fixture
 async def guarded() -> AsyncIterator[Guarded]:
-    folder, authority = scratch_directory(), trustme.CA()
+    folder, authority = data_directory(), trustme.CA()
     plant(folder)
     authority.cert_pem.write_to_path(folder / "ca.pem")
     suite = SuiteProcess(
@@ -143,7 +143,7 @@ def test_what_cannot_be_served_by_is_told_before_anything_starts(flags, said, tm
 
 
 async def test_whatever_is_not_open_to_all_asks_for_a_token() -> None:
-    folder = scratch_directory()
+    folder = data_directory()
     plant(folder)
     suite = SuiteProcess("--without-token", "", data_dir=folder, output=folder / "suite.log")
     await suite.start()

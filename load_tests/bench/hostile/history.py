@@ -16,7 +16,7 @@ from dispatcher.times import SECOND
 from gig.v1 import events_pb2 as events_pb
 from load_tests.bench.busy_market import SECRET
 from load_tests.bench.place import place_request
-from load_tests.bench.running import scratch_directory
+from load_tests.bench.running import data_directory, scratch_directory
 from services.host.restoring import restore
 
 MARKET = "main"
@@ -26,7 +26,7 @@ ERASER, AGE_S = "eraser", 2 * 86_400
 
 async def history_directory(jobs: int) -> Path:
     """Return a data directory of a market in which ERASER has placed and cancelled ``jobs`` jobs; 0: a new market."""
-    folder = scratch_directory()
+    folder = data_directory()
     postgres = EmbeddedPostgres(folder)
     await asyncio.to_thread(postgres.start)
     try:

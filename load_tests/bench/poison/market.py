@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from load_tests.bench.running import UNLIMITED, free_port, scratch_directory
+from load_tests.bench.running import UNLIMITED, data_directory, free_port
 from load_tests.fuzz.sound import fuzzed_policy
 from load_tests.fuzz.steward import Steward
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
@@ -37,7 +37,7 @@ class PoisonedMarket:
 
     async def open(self) -> None:
         """Start a server on an empty log, and people who use it."""
-        self._folder = scratch_directory()
+        self._folder = data_directory()
         flags = (*UNLIMITED, "--clock-speed", f"{CLOCK_SPEED:g}", "--grpc-address", f"127.0.0.1:{free_port()}")
         self.server = SuiteProcess(*flags, data_dir=self._folder, output=self._folder / "server.log")
         await self.server.start()
