@@ -52,8 +52,9 @@ class Candidates:
 
     ``jobs`` (E, G) int64 indices, the first G' of a row used and the rest NOBODY; ``courier`` (E,) int64;
     ``metres``, ``seconds`` of the way to the (first) pickup; ``terms`` (E, T) int64 in the order of TERMS; ``cost``
-    their sum; ``gates`` (jobs, gates) int64 couriers that each gate removed. ``routes`` None: one job an edge, and
-    nobody has a plan.
+    their sum; ``gates`` (jobs, filters) int64 couriers that each filter removed. ``routes`` None: one job an edge, and
+    nobody has a plan. ``truncated`` int64: jobs for which the time did not suffice to look at as many couriers as
+    needed, in the order of their turn in the next round.
     """
 
     jobs: Ints
@@ -64,6 +65,7 @@ class Candidates:
     cost: Ints
     gates: Ints
     routes: Routes | None = None
+    truncated: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return int(self.courier.size)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,12 +16,10 @@ from scipy.spatial import cKDTree
 
 from geo.units import Floats, Ints
 from matching.costs import unmatched_cost
+from matching.edges import NEVER, Edges
 from matching.groups import first_of_each
 from matching.problem import NOBODY, Bools, Problem
 from matching.relaxation import Relaxation, Relaxed, columns_of
-
-if TYPE_CHECKING:
-    from matching.shared import Edges
 
 # Of a job's possible companions, the nearest in space and time are tried.
 COMPANIONS = 12
@@ -33,8 +30,6 @@ PRICING_ROUNDS = 4
 ROUTES_PER_BUNDLE, ROUTES_PER_COURIER = 3, 15
 # No further round after so much of the time that the choice may take, on top of it.
 PRICING_TIME = 0.5
-# The cost of what cannot be done.
-NEVER = np.iinfo(np.int64).max
 
 
 def add_bundles(problem: Problem, edges: Edges) -> None:

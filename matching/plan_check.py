@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from geo.units import Floats, Ints
-from matching.problem import NOBODY, Problem
-from matching.routes import TOLERANCE_S, Points, gather, play
+from matching.problem import NOBODY, TOLERANCE_S, Problem
+from matching.routes import Points, gather, play
 
 LOADS = ("persons", "parcels", "weight_g")
 

@@ -20,9 +20,16 @@ NOBODY = -1
 # Bits of an int64 word that stand for skills; the sign bit stays clear.
 SKILLS_PER_WORD = 63
 
+# Rounding in the last bits must not break a promise that is kept to the second.
+TOLERANCE_S = 1e-6
+
 
 class Gate(IntEnum):
-    """Why a courier was not a candidate, in the order in which the gates stand."""
+    """Eligibility filters, and the other reasons why a courier is not a candidate, in the order of evaluation.
+
+    A courier counts for the first filter that removes them. For a courier with a plan, reach, capacity, shift end and
+    promise depend on the route; they are evaluated last, in this order.
+    """
 
     VEHICLE = 0
     # A zone rule bars the vehicle from the pickup or the drop-off.
@@ -35,12 +42,15 @@ class Gate(IntEnum):
     # Client and courier are not to meet.
     BLOCKED = 6
     DECLINED = 7
-    NEAREST = 8
-    SHIFT_END = 9
     # The job does not lead towards the destination that the courier has set.
-    DESTINATION = 10
+    DESTINATION = 8
+    SHIFT_END = 9
     # No route keeps what was promised, to this client or to those who are served already.
-    PROMISE = 11
+    PROMISE = 10
+    # Not compared: as many couriers as the policy compares are nearer.
+    NEAREST = 11
+    # Not compared: the round's time for finding candidates was over.
+    TRUNCATED = 12
 
 
 class Solver(Enum):
@@ -291,7 +301,9 @@ class Problem:
     """Everything that decides a round; the same problem always gives the same assignment.
 
     ``keep_promises``: no route may arrive after ``due_in_s``. ``budget_s``: wall time that the choice among
-    shared routes may take before the best one so far counts; finding them stops after half of it.
+    shared routes may take before the best one so far counts; finding them stops after half of it, and looking at
+    more couriers than the nearest after SEARCH_TIME of it. ``truncated``, int64 job indices: jobs for which the last
+    round had no time to look at as many couriers as needed; they come first, in this order.
     """
 
     jobs: OpenJobs
@@ -308,3 +320,10 @@ class Problem:
     open_offers: OpenOffers | None = None
     keep_promises: bool = False
     budget_s: float = 1.0
+    truncated: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether a courier may serve several jobs at a time, or one after the other."""
+        sharing = self.sharing
+        return sharing.jobs_per_offer > 1 or sharing.lookahead_loads > 1 or bool(len(self.couriers.plans))

@@ -8,24 +8,24 @@ import numpy as np
 
 from geo.units import Floats, Ints
 from matching.costs import route_terms
+from matching.eligibility import PASSES, Codes
 from matching.orders import orders
-from matching.problem import NOBODY, Bools, Insertion, Problem
+from matching.problem import NOBODY, TOLERANCE_S, Bools, Gate, Insertion, Problem
 
 # Cells of the largest array that one pass may make: about 20 MB.
 LARGEST_PASS = 2_500_000
-# Rounding in the last bits must not break a promise that is kept to the second.
-TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class BestRoutes:
-    """For each of P pairs the cheapest feasible route; where none is feasible, ``feasible`` is False.
+    """For each of P pairs the cheapest feasible route.
 
-    ``stop``, ``moment_s`` (P, L) as in assignment.Routes; ``terms`` (P, T) int64; ``metres``, ``seconds`` (P,) to the
-    first new pickup.
+    ``code`` (P,): PASSES, or where no route is feasible the first of the filters reach, capacity, shift end and
+    promise that, together with those before it, no route passes. ``stop``, ``moment_s`` (P, L) as in
+    assignment.Routes; ``terms`` (P, T) int64; ``metres``, ``seconds`` (P,) to the first new pickup.
     """
 
-    feasible: Bools
+    code: Codes
     stop: Ints
     moment_s: Floats
     terms: Ints
@@ -81,7 +81,7 @@ def best_routes(problem: Problem, courier: Ints, jobs: Ints, insertion: Insertio
 def _best(problem: Problem, courier: Ints, jobs: Ints, old: int, rows: Ints) -> BestRoutes:
     points = gather(problem, courier, jobs, old)
     schedule = play(problem, courier, points, rows)
-    feasible = _feasible(problem, courier, points, schedule, rows)
+    feasible, filter_code = _feasible(problem, courier, points, schedule, rows)
     terms = route_terms(problem, courier, jobs, points, schedule, _unchanged(problem, courier, points))
     cost = np.where(feasible, terms.sum(axis=-1), np.iinfo(np.int64).max)
     best = cost.argmin(axis=1)
@@ -90,7 +90,7 @@ def _best(problem: Problem, courier: Ints, jobs: Ints, old: int, rows: Ints) -> 
     seconds, metres = _to_first_pickup(points, stop)
     moments = np.take_along_axis(schedule.moment_s[pair, best], stop, axis=1)
     code = np.where(stop < old, -1 - stop, stop - old)
-    return BestRoutes(feasible[pair, best], code, moments, terms[pair, best], metres, seconds)
+    return BestRoutes(filter_code, code, moments, terms[pair, best], metres, seconds)
 
 
 def gather(problem: Problem, courier: Ints, jobs: Ints, old: int) -> Points:
@@ -162,24 +162,43 @@ def _unchanged(problem: Problem, courier: Ints, points: Points) -> Schedule:
     return play(problem, courier, points, np.arange(points.old)[None, :])
 
 
-def _feasible(problem: Problem, courier: Ints, points: Points, schedule: Schedule, rows: Ints) -> Bools:
-    """Shape (P, Q): capacity, time windows, rides, shift end and the order of accepted stops are kept."""
+def _feasible(problem: Problem, courier: Ints, points: Points, schedule: Schedule, rows: Ints) -> tuple[Bools, Codes]:
+    """Return which orders are feasible, shape (P, Q), and for each pair BestRoutes.code."""
     couriers, moment = problem.couriers, schedule.moment_s
-    possible: Bools = np.asarray((moment <= points.latest_s[:, None, :] + TOLERANCE_S).all(axis=2))
+    way = schedule.there_s[:, :, points.old :: 2] - couriers.starts_in_s[courier][:, None, None]
+    new_pickups = moment[:, :, points.old :: 2]
+    code = np.full(courier.size, PASSES, np.int8)
+    possible: Bools = np.ones(moment.shape[:2], bool)
+    for gate, passed in (
+        (Gate.REACH, (way <= problem.max_reach_s + TOLERANCE_S).all(axis=2)),
+        (Gate.CAPACITY, _fits(problem, courier, points, rows)),
+        (Gate.SHIFT_END, (new_pickups <= couriers.shift_left_s[courier][:, None, None] + TOLERANCE_S).all(axis=2)),
+        (Gate.PROMISE, _keeps_promises(points, moment)),
+    ):
+        possible &= passed
+        code[~possible.any(axis=1) & (code == PASSES)] = gate
+    return possible, code
+
+
+def _fits(problem: Problem, courier: Ints, points: Points, rows: Ints) -> Bools:
+    """Shape (P, Q): whether the loads fit at every stop."""
+    capacity = problem.couriers.offers.loads()[courier]
+    aboard = problem.couriers.plans.aboard[courier]
+    fits: Bools = np.ones((courier.size, rows.shape[0]), bool)
+    for kind in range(3):
+        filled = aboard[:, None, None, kind] + np.cumsum(points.load[:, :, kind][:, rows], axis=2)
+        fits &= (filled <= capacity[:, None, None, kind]).all(axis=2)
+    return fits
+
+
+def _keeps_promises(points: Points, moment: Floats) -> Bools:
+    """Shape (P, Q): whether time windows, longest rides and the order of accepted stops are kept."""
+    kept: Bools = np.asarray((moment <= points.latest_s[:, None, :] + TOLERANCE_S).all(axis=2))
     begun = np.maximum(points.mate, 0)[:, None, :]
     since = np.where(points.mate[:, None, :] == NOBODY, 0.0, np.take_along_axis(moment, begun, axis=2))
     ride = moment - since
-    possible &= ((ride >= 0) & (ride <= points.ride_limit_s[:, None, :] + TOLERANCE_S)).all(axis=2)
-    capacity = couriers.offers.loads()[courier]
-    aboard = couriers.plans.aboard[courier]
-    for kind in range(3):
-        filled = aboard[:, None, None, kind] + np.cumsum(points.load[:, :, kind][:, rows], axis=2)
-        possible &= (filled <= capacity[:, None, None, kind]).all(axis=2)
-    new_pickups = moment[:, :, points.old :: 2]
-    possible &= (new_pickups <= couriers.shift_left_s[courier][:, None, None] + TOLERANCE_S).all(axis=2)
-    way = schedule.there_s[:, :, points.old :: 2] - couriers.starts_in_s[courier][:, None, None]
-    possible &= (way <= problem.max_reach_s + TOLERANCE_S).all(axis=2)
-    return possible
+    kept &= ((ride >= 0) & (ride <= points.ride_limit_s[:, None, :] + TOLERANCE_S)).all(axis=2)
+    return kept
 
 
 def _to_first_pickup(points: Points, stop: Ints) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
 from matching.assignment import TERMS, Candidates
 from matching.candidates import eligible_pairs
-from matching.problem import NOBODY, Gate
+from matching.problem import Gate
 from matching.solve import digest
 
 # Rounds that are told one by one; a job that nobody took may have hundreds.
@@ -37,6 +37,7 @@ _GATE_TEXTS = {
     Gate.SHIFT_END: "your shift ends before you could have picked it up",
     Gate.DESTINATION: "the job does not lead to the destination that you had set",
     Gate.PROMISE: "you could not have kept what was promised to the client, or to those aboard",
+    Gate.TRUNCATED: "the time that a round has was over before it came to you",
 }
 
 
@@ -113,7 +114,7 @@ class Reruns:
             return answer
         edge = _cheapest(candidates, job, place)
         if edge is None:
-            gate = _gate(market, self, moved, as_of, opened, job)
+            gate = _gate(market, self, moved, as_of, candidates.gates[job])
             answer.gate = GATES[gate]
             answer.sentence = f"You were not compared: {_GATE_TEXTS[gate]}."
             return answer
@@ -162,14 +163,16 @@ def _cheapest(candidates: Candidates, job: int, courier: int) -> int | None:
     return int(edges[np.argmin(candidates.cost[edges])]) if edges.size else None
 
 
-def _gate(market: Market, asked: Reruns, moved: MovedCouriers, as_of: int, opened: Round, job: int) -> Gate:
-    """The gate that removed the courier: of the pair alone, or, where that passes every gate, what others did."""
+def _gate(market: Market, asked: Reruns, moved: MovedCouriers, as_of: int, of_job: Ints) -> Gate:
+    """Return the filter that removed the courier. ``of_job``: how many couriers each filter removed in the round.
+
+    Where the courier alone passes every filter, it is the line, the round's time or nearer couriers.
+    """
     alone = market.problem_of_pair(asked.job_id, asked.courier_id, moved, as_of)
     gates = eligible_pairs(alone).gates[0]
     if gates.any():
         return Gate(int(np.flatnonzero(gates)[0]))
-    in_queue_zone = int(opened.problem.jobs.queue_zone[job]) != NOBODY
-    return Gate.QUEUE if in_queue_zone else Gate.NEAREST
+    return next((gate for gate in (Gate.QUEUE, Gate.TRUNCATED) if of_job[gate]), Gate.NEAREST)
 
 
 def _compared(body: events_pb.RoundSettled, opened: Round, job: int, number: int, answer: pb.NoOffer) -> str:

@@ -146,7 +146,16 @@ def problem_of(
         keep_promises=matching.promise.keep,
         # Half again as much may go into finding the bundles.
         budget_s=span(matching.solve_limit) / SECOND / 2,
+        truncated=_truncated(state, queue),
     )
+
+
+def _truncated(state: MarketState, queue: dict[str, QueuedJob]) -> Ints:
+    """Return the places in the queue of the jobs that the last round cut off, in the order of their turn."""
+    if not state.truncated:
+        return np.zeros(0, np.int64)
+    place_of = {job_id: place for place, job_id in enumerate(queue)}
+    return np.array([place_of[job_id] for job_id in state.truncated if job_id in place_of], np.int64)
 
 
 def with_offered(state: MarketState, offers: tuple[str, ...], waiting: dict[str, QueuedJob]) -> dict[str, QueuedJob]:

@@ -213,6 +213,7 @@ def _record(
         set_aside_job_ids=sorted(round_.set_aside.jobs),
         set_aside_numbers=sorted(round_.set_aside.couriers),
         unfilled=unfilled,
+        truncated_job_ids=[round_.job_ids[job] for job in assignment.candidates.truncated.tolist()],
     )
 
 

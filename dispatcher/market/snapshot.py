@@ -106,6 +106,7 @@ def save(state: MarketState) -> pb.MarketSnapshot:
             for courier_id in sorted(couriers)
         ],
         direct_job_ids=sorted(state.direct),
+        truncated_job_ids=state.truncated,
         erasures=[
             pb.CompletedErasure(pseudonym=pseudonym, events=events, time=timestamp(at))
             for pseudonym, (events, at) in state.erasures.items()
@@ -147,6 +148,7 @@ def restore(saved: pb.MarketSnapshot, networks: Mapping[str, TravelTime]) -> Mar
         policy=saved.policy,
         travel=travel,
         direct=set(saved.direct_job_ids),
+        truncated=tuple(saved.truncated_job_ids),
         zones=zones_of_log(saved.zones_geojson),
         zones_geojson=saved.zones_geojson,
         jobs={job.job_id: job for job in saved.jobs},

@@ -93,6 +93,8 @@ class MarketState:
     zones_geojson: str = ""
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)
     queue: dict[str, QueuedJob] = field(default_factory=dict)
+    # Jobs for which the last round had no time to look at as many couriers as needed; the first has the first turn.
+    truncated: tuple[str, ...] = ()
     offers: dict[str, offer_pb.Offer] = field(default_factory=dict)
     # In order of time, as all that is forgotten from the front is: the first of a plain dict is found ever more slowly.
     closed_offers: OrderedDict[str, ClosedOffer] = field(default_factory=OrderedDict)

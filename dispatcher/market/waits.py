@@ -24,7 +24,7 @@ _SENTENCES = {
     Gate.ZONE: "may not enter a zone with their vehicle",
     Gate.CAPACITY: "have too little room",
     Gate.SKILLS: "lack a skill that the job asks for",
-    Gate.QUEUE: "are not first in line at the pickup's zone",
+    Gate.QUEUE: "are behind others in the line of the pickup's zone, or not in it",
     Gate.REACH: "are further away than the market sends anyone",
     Gate.BLOCKED: "are kept apart from the client",
     Gate.DECLINED: "have declined the job, let its offer pass or given it up a short while ago",
@@ -32,6 +32,7 @@ _SENTENCES = {
     Gate.SHIFT_END: "go home before they could pick it up",
     Gate.DESTINATION: "head for a destination that the job does not lead to",
     Gate.PROMISE: "could not keep what was promised to this client or to those aboard",
+    Gate.TRUNCATED: "were not looked at in the time that a round has",
 }
 
 

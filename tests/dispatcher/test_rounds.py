@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dispatcher import commands
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.times import micros
 from geo.units import to_e7
+from gig.v1 import offer_pb2, types_pb2
+from matching import search
 from matching.solve import solve
 from tests.kit import Bench
 
@@ -60,3 +63,28 @@ def test_only_couriers_who_moved_are_logged() -> None:
     event = bench.round()[0].round_settled
     assert list(event.moved_number_deltas) == []
     assert (event.jobs, event.couriers) == (1, 2)
+
+
+def test_a_job_that_the_rounds_time_cuts_off_is_logged_kept_and_first_in_the_next_round(monkeypatch) -> None:
+    bench = Bench()
+    away = types_pb2.Position(latitude=40.70, longitude=-74.01)
+    # More than are compared: all who are nearer head elsewhere.
+    for index in range(60):
+        bench.online(f"c{index}", (40.7501, -73.98))
+        bench.do(commands.SetDestination(courier_id=f"c{index}", destination=away))
+    bench.online("bo", (40.752, -73.98))
+    bench.place("job")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(search, "SEARCH_TIME", -1.0)
+        settled = bench.round()[0].round_settled
+    assert list(settled.truncated_job_ids) == ["job"]
+    assert {count.gate for count in settled.unmatched_gates} == {offer_pb2.GATE_DESTINATION, offer_pb2.GATE_TRUNCATED}
+    kept = Market.restore(bench.market.snapshot(), {})
+    for market in (bench.market, kept, Market.fold(bench.log)):
+        assert market.state.truncated == ("job",)
+    bench.place("another")
+    assert bench.market.problem(MovedCouriers.none(), bench.now).problem.truncated.tolist() == [0]
+    events = bench.round()
+    assert not events[0].round_settled.truncated_job_ids
+    assert [event.offer_made.offer.courier_id for event in events[1:]] == ["bo"]
+    assert not bench.market.state.truncated

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dispatcher.market import Market, MovedCouriers
 from dispatcher.market.skills import skill_columns
 from gig.v1 import job_pb2
-from matching.candidates import eligible_pairs, nearest_pairs
+from matching.candidates import eligible_pairs
 from matching.lookahead import _able
 from matching.plan_check import check_plan
 from matching.problem import Gate
@@ -61,11 +61,11 @@ def test_a_round_asks_those_with_the_skills_and_counts_the_others(
     opened = bench.market.problem(MovedCouriers.none(), bench.now)
     assert opened is not None
     problem = opened.problem
-    pairs, able = nearest_pairs(problem), _able(problem)
-    gates = eligible_pairs(problem).gates
+    candidates, able = eligible_pairs(problem), _able(problem)
+    gates = candidates.gates
     for job, wanted in enumerate(jobs):
         allowed = [courier for courier, has in enumerate(couriers) if wanted <= has]
-        asked = set(pairs.courier[pairs.job == job].tolist())
+        asked = set(candidates.courier[candidates.job == job].tolist())
         assert asked <= set(allowed)
         assert len(asked) == min(len(allowed), problem.candidates_per_job)
         assert np.flatnonzero(able[:, job]).tolist() == allowed

@@ -11,72 +11,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from matching import min_cost_flow
-from matching.assignment import NOBODY, Gate
-from matching.candidates import eligible_pairs
+from matching.assignment import NOBODY
 from matching.costs import unmatched_cost
-from matching.problem import Problem, Solver
+from matching.problem import Solver
 from matching.solve import fall_back, solve
 from tests.matching.problems import random_problem
 
 SIZES = st.tuples(st.integers(0, 10**6), st.integers(0, 25), st.integers(0, 25))
-
-
-def slow_gates(problem: Problem, job: int) -> tuple[list[int], np.ndarray]:
-    """The eligible couriers of a job, nearest first, and what each gate removed: pair by pair, as the words say."""
-    jobs, couriers, travel = problem.jobs, problem.couriers, problem.travel
-    needs, offers, excluded = jobs.needs, couriers.offers, problem.exclusions
-    apart = dict(
-        zip(zip(excluded.job.tolist(), excluded.courier.tolist(), strict=True), excluded.gate.tolist(), strict=True)
-    )
-    removed = np.zeros(len(Gate), np.int64)
-    able: list[tuple[float, int]] = []
-    for courier in range(len(couriers)):
-        here = couriers.latitude[courier], couriers.longitude[courier]
-        _, seconds = travel.leg(*here, jobs.latitude[job], jobs.longitude[job], problem.at_s)
-        if not offers.vehicles[courier] & needs.vehicles[job]:
-            removed[Gate.VEHICLE] += 1
-        elif offers.vehicles[courier] & jobs.barred[job]:
-            removed[Gate.ZONE] += 1
-        elif (
-            offers.persons[courier] < needs.persons[job]
-            or offers.parcels[courier] < needs.parcels[job]
-            or offers.weight_g[courier] < needs.weight_g[job]
-        ):
-            removed[Gate.CAPACITY] += 1
-        elif (needs.skills[job] & ~offers.skills[courier]).any():
-            removed[Gate.SKILLS] += 1
-        elif seconds > problem.max_reach_s:
-            removed[Gate.REACH] += 1
-        elif (job, courier) in apart:
-            removed[apart[job, courier]] += 1
-        else:
-            able.append((seconds, courier))
-    able.sort()
-    removed[Gate.NEAREST] = max(len(able) - problem.candidates_per_job, 0)
-    kept = []
-    for seconds, courier in able[: problem.candidates_per_job]:
-        pickup = max(couriers.starts_in_s[courier] + seconds, jobs.ready_in_s[job])
-        if pickup > couriers.shift_left_s[courier]:
-            removed[Gate.SHIFT_END] += 1
-        else:
-            kept.append(courier)
-    return kept, removed
-
-
-@settings(max_examples=60, deadline=None)
-@given(SIZES)
-def test_candidates_and_gates_are_those_of_checking_pair_by_pair(size) -> None:
-    problem = random_problem(*size)
-    candidates = eligible_pairs(problem)
-    for job in range(len(problem.jobs)):
-        kept, removed = slow_gates(problem, job)
-        assert set(candidates.courier[candidates.job == job].tolist()) == set(kept)
-        assert candidates.gates[job].sum() + len(kept) == len(problem.couriers)
-        # Behind the k nearest nobody is looked at: then those out of reach are counted with them.
-        unseen = [Gate.REACH, Gate.NEAREST]
-        assert candidates.gates[job][unseen].sum() == removed[unseen].sum()
-        if len(kept) + removed[Gate.SHIFT_END] < problem.candidates_per_job:
-            assert candidates.gates[job].tolist() == removed.tolist()
 
 
 @settings(max_examples=60, deadline=None)

@@ -28,6 +28,7 @@ def round_settled(state: MarketState, event: Event) -> None:
     state.columns.longitude_e7[numbers] += np.array(body.moved_longitude_e7_deltas, np.int64)
     in_ms = np.array(body.moved_in_ms, np.int64) if body.moved_in_ms else 0
     state.columns.position_us[numbers] = micros(body.as_of) + in_ms * 1000
+    state.truncated = tuple(body.truncated_job_ids)
 
 
 def offer_made(state: MarketState, event: Event) -> None:

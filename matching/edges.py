@@ -1,4 +1,4 @@
-"""Edges of shared routes: a job into the plan of a courier under way, and several jobs together for an idle one."""
+"""Edges with routes: a job in the plan of a courier, and several jobs together."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ import numpy as np
 
 from geo.units import Ints
 from matching.assignment import TERMS, Candidates, Routes
-from matching.bundles import NEVER, add_bundles
-from matching.problem import NOBODY, Gate, Insertion, Problem, Solver
+from matching.eligibility import PASSES, Codes
+from matching.problem import NOBODY, Insertion, Problem
 from matching.routes import BestRoutes, best_routes
 
-
-def shared_edges(problem: Problem, job: Ints, courier: Ints, gates: Ints) -> Candidates:
-    """All feasible edges over eligible pairs, each with its cheapest route; sorted by first job, then cost."""
-    edges = Edges(problem)
-    edges.add(job[:, None], courier)
-    alone = edges.parts[:]
-    kept = np.zeros(len(problem.jobs), np.int64)
-    for jobs, _, _ in alone:
-        kept += np.bincount(jobs[:, 0], minlength=len(problem.jobs))
-    gates[:, Gate.PROMISE] += np.bincount(job, minlength=len(problem.jobs)) - kept
-    # The baseline puts no jobs together: what a round falls back to must not spend time on bundles.
-    if problem.sharing.jobs_per_offer > 1 and problem.solver is not Solver.GREEDY_NEAREST:
-        add_bundles(problem, edges)
-    return edges.candidates(gates)
+# The cost of what cannot be done.
+NEVER = np.iinfo(np.int64).max
 
 
 class Edges:
@@ -36,7 +24,12 @@ class Edges:
 
     def add(self, jobs: Ints, courier: Ints) -> Ints:
         """Evaluate sets of new jobs (P, m) with couriers (P,), and keep what is feasible: what each costs, or NEVER."""
-        cost = np.full(courier.size, NEVER)
+        cost, _ = self.evaluate(jobs, courier)
+        return cost
+
+    def evaluate(self, jobs: Ints, courier: Ints) -> tuple[Ints, Codes]:
+        """As ``add``; also return the filter that each route fails, or PASSES."""
+        cost, code = np.full(courier.size, NEVER), np.full(courier.size, PASSES, np.int8)
         plans, sharing = self.problem.couriers.plans, self.problem.sharing
         length = plans.lengths[courier]
         may_reorder = plans.reorder[courier] & (length > 0) & (sharing.insertion is Insertion.REORDER)
@@ -46,12 +39,13 @@ class Edges:
             if insertion is Insertion.REORDER and not key % 2:
                 insertion = Insertion.INSERT
             routes = best_routes(self.problem, courier[of_key], jobs[of_key], insertion)
-            good = np.flatnonzero(routes.feasible)
+            code[of_key] = routes.code
+            good = np.flatnonzero(routes.code == PASSES)
             if good.size:
                 kept = _chosen(routes, good)
                 self.parts.append((jobs[of_key[good]], courier[of_key[good]], kept))
                 cost[of_key[good]] = kept.terms.sum(axis=1)
-        return cost
+        return cost, code
 
     def candidates(self, gates: Ints) -> Candidates:
         width = max((jobs.shape[1] for jobs, _, _ in self.parts), default=1)
@@ -77,7 +71,7 @@ class Edges:
 
 def _chosen(routes: BestRoutes, rows: Ints) -> BestRoutes:
     return BestRoutes(
-        routes.feasible[rows],
+        routes.code[rows],
         routes.stop[rows],
         routes.moment_s[rows],
         routes.terms[rows],
@@ -88,7 +82,7 @@ def _chosen(routes: BestRoutes, rows: Ints) -> BestRoutes:
 
 def _routes(parts: list[BestRoutes], order: Ints) -> Routes:
     """The parts' routes, one after the other, in the order of the edges."""
-    lengths = np.concatenate([np.full(len(part.feasible), part.stop.shape[1]) for part in parts])
+    lengths = np.concatenate([np.full(len(part.code), part.stop.shape[1]) for part in parts])
     flat_stop = np.concatenate([part.stop.ravel() for part in parts])
     flat_moment = np.concatenate([part.moment_s.ravel() for part in parts])
     begin = np.concatenate([[0], np.cumsum(lengths)])[:-1][order]
