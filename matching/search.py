@@ -120,7 +120,10 @@ class Search:
             of_jobs[:] = False
             of_jobs[jobs] = True
         parts = []
-        for number, looked in enumerate(self._passes):
+        for number in np.unique(self._pass_of[of_jobs]).tolist():
+            if number == NOBODY:
+                continue
+            looked = self._passes[number]
             keep = (looked.code == PASSES) & of_jobs[looked.pairs.job] & (self._pass_of[looked.pairs.job] == number)
             pairs = looked.pairs if keep.all() else looked.pairs.part(keep)
             near = rank_in_job(pairs.job) < self._wanted[pairs.job]

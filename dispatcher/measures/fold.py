@@ -377,6 +377,7 @@ class Measures:
         rounds["overtaken"] += overtaken
         rounds["held"] += held
         rounds["bundled"] += bundled
+        rounds["truncated"] += len(body.truncated_job_ids)
         if body.moved_number_deltas:
             self.harvest.points(self.whereabouts.move(body), self.time_us)
 

@@ -33,6 +33,9 @@ from load_tests.bench.poison.runner import wrong_with as poison_faults
 from load_tests.bench.replay import WINDOW_S, bench_replay
 from load_tests.bench.restart import TAIL, bench_restart
 from load_tests.bench.score import bench_score
+from load_tests.bench.stranded.runner import BEFORE, bench_stranded
+from load_tests.bench.stranded.runner import wrong_with as stranded_faults
+from load_tests.bench.stranded.versions import VersionMissing
 from load_tests.live.suite_process import SuiteFailed
 from load_tests.traces.command import faults_told
 from load_tests.traces.generated import generated_day
@@ -156,6 +159,34 @@ def match(
     result = _measured(lambda progress: bench_match(jobs, couriers, k, repeat, growth, progress), as_json)
     if {result["cost"], result["optimal_cost"], *result["peer_costs"].values()} != {result["cost"]}:
         fail("the costs differ: the round was not decided at least cost", FAILED)
+
+
+@bench.command()
+def stranded(
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Generated rounds, each of another seed.")] = 1_000,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each round, of which the fastest counts.")] = 3,
+    before: Annotated[
+        str | None, typer.Option(help="Compare with this checkout's folder or git revision.", show_default=BEFORE)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count jobs without a candidate although a courier can take them, in rounds with many reasons why most cannot.
+
+    Couriers head elsewhere, end their shifts, carry riders, stand in line, are blocked or have declined. A brute-force
+    oracle judges. Each round is also solved by an earlier version, in turn. Exit code 1 where such a job is left, the
+    search for candidates is cut off, or a round takes more than 1.5 times as long as before.
+    """
+
+    def work(progress: Callable[[str], None]) -> dict[str, Any]:
+        try:
+            return bench_stranded(rounds, runs, before, progress)
+        except VersionMissing as fault:
+            fail(str(fault), USAGE)
+
+    result = _measured(work, as_json)
+    wrong = stranded_faults(result)
+    if wrong:
+        fail("; ".join(wrong), FAILED)
 
 
 @bench.command()

@@ -48,8 +48,8 @@ STATE_OF_MARKET = (
     ),
     counter(
         "gig_rounds",
-        "Batch rounds by result; pairs overtaken while solving, held back, bundled",
-        {"result": "solved, fallback, overtaken, held, bundled"},
+        "Batch rounds by result; pairs overtaken while solving, held back, bundled; jobs whose search was truncated",
+        {"result": "solved, fallback, overtaken, held, bundled, truncated"},
         lambda reading: each(reading.measures.rounds),
     ),
     counter(

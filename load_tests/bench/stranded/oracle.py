@@ -57,6 +57,10 @@ class Oracle:
         """Return the couriers who can take a job."""
         return [one for one in range(len(self.problem.couriers)) if self.removed_by(job, one) is None]
 
+    def is_feasible(self, job: int) -> bool:
+        """Return whether any courier can take a job."""
+        return any(self.removed_by(job, one) is None for one in range(len(self.problem.couriers)))
+
     def seconds(self, start: Place, end: Place) -> float:
         """Return the travel time between two places."""
         (lat_1, lng_1), (lat_2, lng_2) = start, end
