@@ -46,6 +46,14 @@ class WrongState(DispatchError):
     """The request is sound, but not now; the message says what stands in the way."""
 
 
+class TakenOver(WrongState):
+    """Another connection of the same courier is open; this one may connect again after ``retry_s``."""
+
+    def __init__(self, message: str, retry_s: float) -> None:
+        super().__init__("TAKEN_OVER", message)
+        self.retry_s = retry_s
+
+
 class RequestReused(DispatchError):
     """A request_id came back with another content."""
 

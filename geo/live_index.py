@@ -102,6 +102,12 @@ class LiveIndex:
             self._grow(int(numbers.max()))
         return self._latitude_e7[numbers], self._longitude_e7[numbers]
 
+    def times_ms(self, numbers: Ints) -> Ints:
+        """Shape (n,): Unix milliseconds of the newest positions, -1 where there is none."""
+        if numbers.size:
+            self._grow(int(numbers.max()))
+        return self._time_ms[numbers]
+
     def last_ms(self, number: int) -> int:
         """Unix milliseconds of the courier's newest position, -1 if there is none."""
         return int(self._time_ms[number]) if number < self._size else -1

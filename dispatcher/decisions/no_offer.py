@@ -24,6 +24,7 @@ from matching.solve import digest
 # Rounds that are told one by one; a job that nobody took may have hundreds.
 MOST_ROUNDS = 50
 
+STALE_POSITION = "your device had sent no position for too long"
 _GATE_TEXTS = {
     Gate.VEHICLE: "the job asks for another vehicle than yours",
     Gate.ZONE: "a zone's rule keeps your vehicle out",
@@ -110,6 +111,8 @@ class Reruns:
         place = _place(market, opened, self.courier_id)
         if place is None:
             reason = _why_no_supply(market, self.courier_id, body)
+            if reason == STALE_POSITION:
+                answer.gate = offer_pb.GATE_POSITION
             answer.sentence = f"You did not count as supply: {reason}."
             return answer
         edge = _cheapest(candidates, job, place)
@@ -150,6 +153,8 @@ def _why_no_supply(market: Market, courier_id: str, body: events_pb.RoundSettled
     courier = market.state.couriers.get(courier_id)
     if courier is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
         return "you were offline"
+    if market.state.numbers.get(courier_id) in SetAside.of_round(body).stale:
+        return STALE_POSITION
     if courier.offer_id:
         return "another offer waited for your answer"
     if courier.closing:

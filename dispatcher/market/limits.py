@@ -10,6 +10,7 @@ DAY_US = 86_400 * SECOND
 DROPOFF_HORIZON_US = 7 * DAY_US
 LONGEST_TRIP_US = DAY_US
 LONGEST_SHIFT_US = 7 * DAY_US
+POSITION_LIMIT_US, LEAST_POSITION_LIMIT_US = 300 * SECOND, 60 * SECOND
 # Latest start and latest end of an emergency cap, from its publication on.
 CAP_STARTS_WITHIN_US, CAP_ENDS_WITHIN_US = 366 * DAY_US, 10 * 366 * DAY_US
 
@@ -30,6 +31,16 @@ def longest_shift_us(policy: policy_pb.Policy) -> int:
     """Return how far ahead a courier may set the end of a shift."""
     couriers = policy.couriers
     return span(couriers.longest_shift) if couriers.HasField("longest_shift") else LONGEST_SHIFT_US
+
+
+def position_limit_us(policy: policy_pb.Policy) -> int:
+    """Return how old the position of a courier may be for matching."""
+    couriers = policy.couriers
+    if couriers.HasField("position_limit"):
+        return span(couriers.position_limit)
+    if couriers.HasField("silence_limit"):
+        return max(span(couriers.silence_limit), LEAST_POSITION_LIMIT_US)
+    return POSITION_LIMIT_US
 
 
 def check_at_most(field: str, at_us: int, latest_us: int, reason: str) -> None:

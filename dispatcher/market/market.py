@@ -190,10 +190,10 @@ class Market:
         return plan_checks.check(self.state, courier_id, stops, moved, now_us)
 
     def explain_wait(
-        self, job_id: str, moved: rounds.MovedCouriers, now_us: int
+        self, job_id: str, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING
     ) -> transparency_pb.ExplainWaitResponse:
         """Which constraint keeps how many couriers from a job that waits. Changes nothing."""
-        return waits.explain_wait(self.state, job_id, moved, now_us)
+        return waits.explain_wait(self.state, job_id, moved, now_us, set_aside)
 
     def problem_of_pair(self, job_id: str, courier_id: str, moved: rounds.MovedCouriers, now_us: int) -> Problem:
         """One job and one courier alone, as a round would see them."""

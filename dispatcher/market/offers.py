@@ -134,13 +134,18 @@ def _fill_reason(
     reason.cost = int(candidates.cost[edge])
     for other in assignment.alternatives(job, state.policy.matching.alternatives_kept).tolist():
         _fill_alternative(reason.alternatives.add(), state, round_, assignment, other)
+    stale = len(round_.set_aside.stale)
+    if stale:
+        reason.gates.add(gate=offer_pb.GATE_POSITION, removed=stale)
     for gate, removed in enumerate(gates):
         if removed:
             reason.gates.add(gate=GATE_NUMBERS[gate], removed=removed)
-    reason.couriers_considered = int(round_.numbers.size)
+    reason.couriers_considered = int(round_.numbers.size) + stale
     reason.couriers_eligible = max(int(round_.numbers.size) - sum(gates), 0)
     reason.courier_price = int(assignment.price[int(candidates.courier[edge])])
     reason.binding_gate = GATE_NUMBERS[gates.index(most)] if most else offer_pb.GATE_UNSPECIFIED
+    if stale > most:
+        reason.binding_gate = offer_pb.GATE_POSITION
 
 
 def _add_terms(told: offer_pb.OfferReason | offer_pb.Alternative, assignment: Assignment, edge: int) -> None:

@@ -61,7 +61,7 @@ def revisable(state: MarketState, set_aside: SetAside = NOTHING) -> tuple[str, .
         offer_id
         for offer_id, offer in state.offers.items()
         if set_aside.jobs.isdisjoint(offered.job_id for offered in offer.jobs)
-        and (number := state.numbers[offer.courier_id]) not in set_aside.couriers
+        and (number := state.numbers[offer.courier_id]) not in set_aside.absent
         and asked[number]
     )
 

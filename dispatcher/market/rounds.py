@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,7 @@ def open_round(state: MarketState, moved: MovedCouriers, now_us: int, set_aside:
     waiting = _waiting(state, set_aside)
     if not waiting and not offers:
         return None
+    set_aside = _narrowed(state, offers, now_us, set_aside)
     numbers, sharing = supply(state, offers, now_us, set_aside)
     # With nothing but open offers, and nobody else to make them to, all stays as it is.
     if not numbers.size or (not waiting and numbers.size == len(offers)):
@@ -81,6 +82,14 @@ def open_round(state: MarketState, moved: MovedCouriers, now_us: int, set_aside:
     return Round(problem, tuple(queue), numbers, plans, moved, now_us, state.sequence, offers, set_aside)
 
 
+def _narrowed(state: MarketState, offers: tuple[str, ...], now_us: int, set_aside: SetAside) -> SetAside:
+    """What is set aside, but of the stale couriers only those who would count in the round."""
+    if not set_aside.stale:
+        return set_aside
+    counting = supply(state, offers, now_us, replace(set_aside, stale=frozenset()))[0]
+    return replace(set_aside, stale=set_aside.stale.intersection(counting.tolist()))
+
+
 def _waiting(state: MarketState, set_aside: SetAside) -> dict[str, QueuedJob]:
     if set_aside.jobs.isdisjoint(state.queue):
         return state.queue
@@ -88,9 +97,9 @@ def _waiting(state: MarketState, set_aside: SetAside) -> dict[str, QueuedJob]:
 
 
 def _present(moved: MovedCouriers, set_aside: SetAside) -> MovedCouriers:
-    if not set_aside.couriers:
+    if not set_aside.absent:
         return moved
-    rows = np.flatnonzero(~np.isin(moved.numbers, list(set_aside.couriers)))
+    rows = np.flatnonzero(~np.isin(moved.numbers, list(set_aside.absent)))
     in_ms = None if moved.in_ms is None else moved.in_ms[rows]
     return MovedCouriers(moved.numbers[rows], moved.latitude_e7[rows], moved.longitude_e7[rows], in_ms)
 
@@ -209,20 +218,21 @@ def _record(
         policy_version=state.policy.version,
         held=int(assignment.held.sum()) + int((assignment.planned != NOBODY).sum()),
         bundled=int(shared.size - np.unique(shared).size),
-        unmatched_gates=_gate_counts(assignment.candidates.gates[left].sum(axis=0)),
+        unmatched_gates=_gate_counts(
+            assignment.candidates.gates[left].sum(axis=0), int(left.sum()) * len(round_.set_aside.stale)
+        ),
         set_aside_job_ids=sorted(round_.set_aside.jobs),
         set_aside_numbers=sorted(round_.set_aside.couriers),
+        stale_number_deltas=np.diff(sorted(round_.set_aside.stale), prepend=0).tolist(),
         unfilled=unfilled,
         truncated_job_ids=[round_.job_ids[job] for job in assignment.candidates.truncated.tolist()],
     )
 
 
-def _gate_counts(removed: Ints) -> list[offer_pb.GateCount]:
-    return [
-        offer_pb.GateCount(gate=GATES[gate], removed=min(int(removed[gate]), 2**32 - 1))
-        for gate in Gate
-        if removed[gate]
-    ]
+def _gate_counts(removed: Ints, stale: int) -> list[offer_pb.GateCount]:
+    """``removed``: by Gate; ``stale``: by the age of positions, before all gates."""
+    counts = {offer_pb.GATE_POSITION: stale} | {GATES[gate]: int(removed[gate]) for gate in Gate}
+    return [offer_pb.GateCount(gate=gate, removed=min(count, 2**32 - 1)) for gate, count in counts.items() if count]
 
 
 def _lonely(round_: Round, assignment: Assignment) -> Ints:
@@ -243,6 +253,9 @@ def stranded(round_: Round, assignment: Assignment, most: int) -> list[oversight
     oldest = _lonely(round_, assignment)
     oldest = oldest[np.argsort(-round_.problem.jobs.age_s[oldest], kind="stable")][:most]
     return [
-        oversight_pb.StrandedJob(job_id=round_.job_ids[job], gates=_gate_counts(assignment.candidates.gates[job]))
+        oversight_pb.StrandedJob(
+            job_id=round_.job_ids[job],
+            gates=_gate_counts(assignment.candidates.gates[job], len(round_.set_aside.stale)),
+        )
         for job in oldest.tolist()
     ]

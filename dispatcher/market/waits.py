@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dispatcher.errors import WrongState
@@ -9,6 +10,7 @@ from dispatcher.market import lifecycle
 from dispatcher.market.offers import GATES
 from dispatcher.market.problems import problem_of, revisable, supply
 from dispatcher.market.queue import queued
+from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
 from gig.v1 import offer_pb2 as offer_pb
@@ -20,40 +22,46 @@ if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
 
 _SENTENCES = {
-    Gate.VEHICLE: "drive another vehicle than the job asks for",
-    Gate.ZONE: "may not enter a zone with their vehicle",
-    Gate.CAPACITY: "have too little room",
-    Gate.SKILLS: "lack a skill that the job asks for",
-    Gate.QUEUE: "are behind others in the line of the pickup's zone, or not in it",
-    Gate.REACH: "are further away than the market sends anyone",
-    Gate.BLOCKED: "are kept apart from the client",
-    Gate.DECLINED: "have declined the job, let its offer pass or given it up a short while ago",
-    Gate.NEAREST: "are behind nearer ones",
-    Gate.SHIFT_END: "go home before they could pick it up",
-    Gate.DESTINATION: "head for a destination that the job does not lead to",
-    Gate.PROMISE: "could not keep what was promised to this client or to those aboard",
-    Gate.TRUNCATED: "were not looked at in the time that a round has",
+    offer_pb.GATE_POSITION: "have sent no position for too long",
+    offer_pb.GATE_VEHICLE: "drive another vehicle than the job asks for",
+    offer_pb.GATE_ZONE: "may not enter a zone with their vehicle",
+    offer_pb.GATE_CAPACITY: "have too little room",
+    offer_pb.GATE_SKILLS: "lack a skill that the job asks for",
+    offer_pb.GATE_QUEUE: "are behind others in the line of the pickup's zone, or not in it",
+    offer_pb.GATE_REACH: "are further away than the market sends anyone",
+    offer_pb.GATE_BLOCKED: "are kept apart from the client",
+    offer_pb.GATE_DECLINED: "have declined the job, let its offer pass or given it up a short while ago",
+    offer_pb.GATE_NEAREST: "are behind nearer ones",
+    offer_pb.GATE_SHIFT_END: "go home before they could pick it up",
+    offer_pb.GATE_DESTINATION: "head for a destination that the job does not lead to",
+    offer_pb.GATE_PROMISE: "could not keep what was promised to this client or to those aboard",
+    offer_pb.GATE_TRUNCATED: "were not looked at in the time that a round has",
 }
 
 
-def explain_wait(state: MarketState, job_id: str, moved: MovedCouriers, now_us: int) -> pb.ExplainWaitResponse:
+def explain_wait(
+    state: MarketState, job_id: str, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING
+) -> pb.ExplainWaitResponse:
     """Counts by gate, the one that removed most first, and a sentence. Raises WrongState unless the job waits."""
     job = state.job(job_id)
     if job.state != lifecycle.QUEUED:
         raise WrongState("JOB_STATE", f"job {job_id!r} is {lifecycle.state_name(job.state)}", job_id=job_id)
-    numbers, sharing = supply(state, (), now_us)
-    removed = {}
+    numbers, sharing = supply(state, (), now_us, set_aside)
+    stale = supply(state, (), now_us)[0].size - numbers.size
+    removed = {offer_pb.GATE_POSITION: stale}
     if numbers.size:
         rows = {job_id: queued(job, state.policy, state.zones)}
         gates = eligible_pairs(problem_of(state, numbers, sharing, moved, now_us, rows)).gates[0].tolist()
-        removed = {gate: gates[gate] for gate in sorted(Gate, key=lambda gate: -gates[gate]) if gates[gate]}
-    eligible = int(numbers.size) - sum(removed.values())
+        removed |= {GATES[gate]: gates[gate] for gate in Gate}
+    removed = {gate: removed[gate] for gate in sorted(removed, key=lambda gate: -removed[gate]) if removed[gate]}
+    considered = int(numbers.size) + stale
+    eligible = considered - sum(removed.values())
     return pb.ExplainWaitResponse(
         time=timestamp(now_us),
-        couriers_considered=int(numbers.size),
+        couriers_considered=considered,
         couriers_eligible=eligible,
-        gates=[offer_pb.GateCount(gate=GATES[gate], removed=count) for gate, count in removed.items()],
-        sentence=_sentence(int(numbers.size), eligible, removed),
+        gates=[offer_pb.GateCount(gate=gate, removed=count) for gate, count in removed.items()],
+        sentence=_sentence(considered, eligible, removed),
     )
 
 
@@ -66,7 +74,7 @@ def problem_of_pair(state: MarketState, job_id: str, courier_id: str, moved: Mov
     return problem_of(state, numbers[alone], sharing[alone], moved, now_us, rows)
 
 
-def _sentence(considered: int, eligible: int, removed: dict[Gate, int]) -> str:
+def _sentence(considered: int, eligible: int, removed: Mapping[offer_pb.Gate, int]) -> str:
     if not considered:
         return "No courier is free or has room."
     reasons = "; ".join(f"{count} {_SENTENCES[gate]}" for gate, count in removed.items())

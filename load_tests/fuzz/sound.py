@@ -298,13 +298,15 @@ def square(longitude: float, latitude: float, side: float, name: str, rule: str)
 
 
 def fuzzed_policy() -> policy_pb.Policy:
-    """Return the policy that the market serves under: quick rounds, surge that ticks often, jobs that wait minutes."""
+    """Return the policy that the market serves under: quick rounds, surge that ticks often, jobs that wait minutes,
+    positions that stay usable, because drawn couriers seldom send any."""
     found = policy.load("city")
     for span, seconds in (
         (found.matching.batch_window, 2),
         (found.offers.time_to_answer, 60),
         (found.jobs.max_wait, 300),
         (found.surge.tick, 10),
+        (found.couriers.position_limit, 86_400),
     ):
         set_time(span, seconds * SECOND_NS)
     found.notice_period.Clear()

@@ -33,6 +33,8 @@ TELL_EVERY_S = 0.5
 SETTLE_LIMIT_S = 30.0
 # Streams of one connection; HTTP/2 and one socket are shared by so many couriers.
 COURIERS_A_CHANNEL = 250
+# Market seconds between two pings of a courier, at most.
+OLDEST_POSITION_S = 200.0
 # After the last request: trace seconds for jobs under way to end.
 TAIL_S = 1_200.0
 USUAL = Habits()
@@ -116,7 +118,9 @@ class _Load:
             asyncio.create_task(self._shift(city, row, begins, ends, clock, tally, spots, apps, pace))
             for row, begins, ends in city.shifts()
         ]
-        pinging = asyncio.create_task(ping(apps, clock, plan.ping_every_s))
+        # However fast market time runs, positions must not grow too old for matching between two pings.
+        ping_every_s = min(plan.ping_every_s, OLDEST_POSITION_S / clock.speed)
+        pinging = asyncio.create_task(ping(apps, clock, ping_every_s))
         telling = asyncio.create_task(self._tell(city, clock, clients))
         try:
             await asyncio.wait({placing, pinging, telling}, timeout=plan.limit_s, return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from dispatcher.ids import derived_id
 from dispatcher.market.contact import lost_jobs, task_sentence
+from dispatcher.market.limits import position_limit_us
+from dispatcher.market.moments import span_text
 from dispatcher.market.stuck import stuck_jobs
 from dispatcher.times import micros, timestamp
 from gig.v1 import oversight_service_pb2 as pb
@@ -17,6 +19,7 @@ from services.host.quarantine import Incident
 
 QUARANTINED, STUCK_JOB = pb.ATTENTION_KIND_QUARANTINED, pb.ATTENTION_KIND_STUCK_JOB
 LOST_CONTACT = pb.ATTENTION_KIND_LOST_CONTACT
+STALE_POSITION = pb.ATTENTION_KIND_STALE_POSITION
 
 
 def attention(host: MarketHost) -> list[pb.AttentionItem]:
@@ -40,6 +43,7 @@ def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
     state = host.market.state
     for kept in state.quarantined.values():
         yield _of_quarantined(kept)
+    yield from _stale_positions(host)
     for stuck in stuck_jobs(state, host.lonely, host.clock.now()):
         yield pb.AttentionItem(
             id=derived_id(state.market_id, state.secret, "stuck job", stuck.job_id),
@@ -57,6 +61,27 @@ def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
                 since=timestamp(lost.silent_since_us),
                 sentence=task_sentence(state, lost, host.clock.now()),
             )
+
+
+def _stale_positions(host: MarketHost) -> Iterator[pb.AttentionItem]:
+    """Couriers online who get no offers because their last position is too old."""
+    state, now = host.market.state, host.clock.now()
+    limit_us = position_limit_us(state.policy)
+    for number in sorted(host.positions.stale_online(now)):
+        courier_id = state.columns.ids[number]
+        seen_us = host.positions.index.last_ms(number) * 1000
+        stream = "the app's stream is open" if host.sessions.connected(courier_id) else "the app has no open stream"
+        yield pb.AttentionItem(
+            id=derived_id(state.market_id, state.secret, "stale position", courier_id),
+            kind=STALE_POSITION,
+            subject=courier_id,
+            since=timestamp(seen_us + limit_us),
+            sentence=(
+                f"The last position of courier {courier_id} is {span_text(now - seen_us)} old, and {stream}. "
+                f"Positions older than {span_text(limit_us)} are not used: the courier gets no offers until a newer "
+                "one arrives. Ask the courier to open the app and to allow it the location."
+            ),
+        )
 
 
 def _of_incident(incident: Incident) -> pb.AttentionItem:

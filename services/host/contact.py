@@ -23,8 +23,6 @@ class ContactCheck:
     def __init__(self, host: MarketHost) -> None:
         self._host = host
         self._look_us = 0
-        # When each courier with a job aboard was last seen with an open stream: market time, microseconds.
-        self._connected_us: dict[str, int] = {}
 
     async def run(self, now: int) -> None:
         """Note who is heard of again, end jobs whose time is up, and look for phones that have fallen silent.
@@ -37,8 +35,6 @@ class ContactCheck:
             self._look_us = now + LOOK_EVERY_S * SECOND
             before_us = now - lost_contact(host.market.state.policy).task_after_us
             self._each(list(host.measures.online), lambda courier_id: self._with_job(courier_id, before_us, now))
-            online = host.measures.online
-            self._connected_us = {name: at_us for name, at_us in self._connected_us.items() if name in online}
         host.quarantine.forget(Loop.CONTACT, self._is_gone)
 
     def _each(self, courier_ids: Iterable[str], decide: Callable[[str], list[events_pb.Event]]) -> None:
@@ -69,7 +65,6 @@ class ContactCheck:
         market = self._host.market
         known = market.state.couriers[courier_id]
         if known.state != WITH_JOB:
-            self._connected_us.pop(courier_id, None)
             return []
         heard_us = self._heard_us(courier_id, now)
         if known.HasField("silent_since") or heard_us > before_us:
@@ -80,10 +75,8 @@ class ContactCheck:
         """Market time of the phone's last sign of life, microseconds; an open stream counts as one."""
         host = self._host
         if host.sessions.connected(courier_id):
-            self._connected_us[courier_id] = now
             return now
-        placed_us = host.positions.index.last_ms(host.market.state.numbers[courier_id]) * 1000
-        return max(placed_us, self._connected_us.get(courier_id, placed_us))
+        return host.positions.heard_ms(host.market.state.numbers[courier_id]) * 1000
 
     def _is_gone(self, item: Item) -> bool:
         return item.kind is Kind.COURIER and item.name not in self._host.measures.online

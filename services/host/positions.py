@@ -9,12 +9,14 @@ import numpy as np
 
 from dispatcher import commands
 from dispatcher.market import MovedCouriers
+from dispatcher.market.limits import position_limit_us
 from dispatcher.market.state import MarketState
-from dispatcher.times import micros, span
+from dispatcher.times import duration, micros, span, timestamp
 from geo.live_index import LiveIndex
-from geo.units import Ints
+from geo.units import E7, Ints
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import types_pb2 as types_pb
 from services.clock import MarketClock
 from services.host.device_clocks import DeviceClocks
 from services.host.locations import LocationIntake
@@ -50,6 +52,9 @@ class Positions:
         notify: Callable[[str, courier_pb.Notice], None],
     ) -> None:
         self._state, self._clock, self._quarantine = state, clock, quarantine
+        # When couriers were last heard of, by number; the others, when the market was loaded.
+        self._heard_ms: dict[int, int] = {}
+        self._loaded_ms = 0
         self.index = LiveIndex()
         self.clocks = DeviceClocks(self._logged_offset_ms)
         self._notices = RefusalNotices(
@@ -60,17 +65,60 @@ class Positions:
     def place(self, courier_ids: Iterable[str]) -> None:
         """After a load, place couriers where the log saw them last, until they report their positions.
 
-        That is no sign of life of a phone that is silent: its position keeps the time of the last one.
+        A phone that was silent stays silent since its last sign of life; the others count as heard of now.
         """
         self.clocks.clear()
         self._notices.clear()
         state, now_ms = self._state(), self._clock.now() // 1000
+        # Nobody could be heard of while the market was away.
+        self._heard_ms.clear()
+        self._loaded_ms = now_ms
         columns = state.columns
         for courier_id in courier_ids:
             number = state.numbers[courier_id]
             courier = state.couriers[courier_id]
-            at_ms = micros(courier.silent_since) // 1000 if courier.HasField("silent_since") else now_ms
-            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), at_ms)
+            if courier.HasField("silent_since"):
+                self._heard_ms[number] = micros(courier.silent_since) // 1000
+            seen_ms = min(int(columns.position_us[number]) // 1000, now_ms)
+            self.index.place(number, int(columns.latitude_e7[number]), int(columns.longitude_e7[number]), seen_ms)
+
+    def hear(self, courier_id: str) -> None:
+        """Note a sign of life. No position follows from it."""
+        number = self._state().numbers.get(courier_id)
+        if number is not None:
+            self._heard_ms[number] = self._clock.now() // 1000
+
+    def heard_ms(self, number: int) -> int:
+        """Return when the courier was last heard of, in Unix milliseconds of the market's clock."""
+        return self._heard_ms.get(number, self._loaded_ms)
+
+    def stale(self, numbers: Ints, now_us: int) -> Ints:
+        """Return those of the couriers whose position is too old for matching, in their order."""
+        oldest_ms = (now_us - position_limit_us(self._state().policy)) // 1000
+        found: Ints = numbers[self.index.times_ms(numbers) < oldest_ms]
+        return found
+
+    def stale_online(self, now_us: int) -> frozenset[int]:
+        """Return the numbers of couriers online whose position is too old for matching."""
+        return frozenset(self.stale(self._state().columns.online_numbers(), now_us).tolist())
+
+    def live(self, courier_id: str) -> courier_pb.LivePosition | None:
+        """Return the newest position of a courier with its age; None while the courier is offline."""
+        state, now = self._state(), self._clock.now()
+        courier = state.couriers.get(courier_id)
+        if courier is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
+            return None
+        number = state.numbers[courier_id]
+        numbers = np.array([number])
+        latitude, longitude = (float(column[0]) / E7 for column in self.index.positions_e7(numbers))
+        age_us = max(now - self.index.last_ms(number) * 1000, 0)
+        return courier_pb.LivePosition(
+            position=types_pb.Position(latitude=latitude, longitude=longitude),
+            time=timestamp(now - age_us),
+            age=duration(age_us),
+            stale=bool(self.stale(numbers, now).size),
+            limit=duration(position_limit_us(state.policy)),
+        )
 
     def read_clock(self, courier_id: str, reading: Reading, *, first: bool) -> bool:
         """Take a reading of a device's clock. ``first``: of this connection, so that the device may be another one.
@@ -87,6 +135,7 @@ class Positions:
     def arrived(self, body: events_pb.CourierOnline) -> None:
         """Place a courier who has come online. One who cannot be placed is set aside."""
         now_ms = self._clock.now() // 1000
+        self._heard_ms[body.courier_number] = now_ms
         try:
             self.index.place(body.courier_number, body.latitude_e7, body.longitude_e7, now_ms)
         except Exception as fault:  # a failure stays with its courier

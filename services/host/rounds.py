@@ -211,4 +211,5 @@ class Rounds:
                 jobs.append(item.name)
             elif item.kind is Kind.COURIER and item.name in numbers:
                 couriers.append(numbers[item.name])
-        return SetAside(frozenset(jobs), frozenset(couriers))
+        stale = self._host.positions.stale_online(self._host.clock.now())
+        return SetAside(frozenset(jobs), frozenset(couriers), stale=stale - frozenset(couriers))

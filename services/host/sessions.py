@@ -6,16 +6,19 @@ import asyncio
 import base64
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import monotonic
 
 from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
+from dispatcher.errors import TakenOver
 from dispatcher.ids import pack, unpack
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.redaction import Erased, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import HELD_JOB, Applied
+from services.host.takeovers import FIRST_BACKOFF_S, Takeovers
 
 # Messages down that are kept for a courier who may come back.
 KEPT = 64
@@ -27,6 +30,11 @@ SPREAD = 8
 Message = courier_pb.ConnectResponse
 
 
+# What the phone that stays is notified of.
+OTHER_PHONE = courier_pb.Notice(
+    text="Another phone was connected for you and has been disconnected. If you do not know it, change your password.",
+    device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_OTHER_PHONE),
+)
 # Decisions that their person gets as a notice at once.
 NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
 # Events that the courier's stream reports.
@@ -42,8 +50,11 @@ class Stream:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Message | None] = asyncio.Queue(LARGEST_QUEUE)
         self.overflow = asyncio.Event()
-        # Another connection of the same courier has taken over.
+        # Another connection of the same courier has taken over; this one may come back after ``retry_s``.
         self.taken_over = asyncio.Event()
+        self.retry_s = 0.0
+        # Sent after the welcome.
+        self.welcome_notice: courier_pb.Notice | None = None
         self._open = False
 
     @property
@@ -89,12 +100,13 @@ class CourierSession:
             self.stream.send(message)
 
     def attach(self, stream: Stream) -> None:
-        """Make this the courier's stream; the one before it ends."""
-        self.detach()
+        """Make this the courier's stream; there must be no other."""
         self.stream = stream
 
-    def detach(self) -> None:
+    def detach(self, retry_s: float) -> None:
+        """End the stream for another connection; its app may connect again after ``retry_s`` seconds."""
         if self.stream is not None:
+            self.stream.retry_s = retry_s
             self.stream.taken_over.set()
             self.stream = None
 
@@ -108,25 +120,48 @@ class CourierSession:
 
 
 class Sessions:
-    """The sessions of all couriers; the newest connection of a courier is the one that counts."""
+    """The sessions of all couriers; one connection of a courier is open at a time. ``clock``: monotonic seconds.
 
-    def __init__(self) -> None:
+    ``taken_over``: how often a connection took over from an open one; ``kept_off``: how often one was refused that.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._by_courier: dict[str, CourierSession] = {}
+        self._takeovers: dict[str, Takeovers] = {}
+        self.taken_over = self.kept_off = 0
 
     def open(self, courier_id: str, token: str, stream: Stream) -> CourierSession:
         """Return the session that the token names, also after a restart of the service; without one, a new session.
 
-        The stream is its stream from here on: of connections at the same moment exactly one stays, the newest.
+        The stream is its stream from here on, and one that is open ends: of connections at the same moment exactly one
+        stays. Raises TakenOver where connections of this courier have ended each other a moment ago.
         """
         kept = self._by_courier.get(courier_id)
         session_id = _session_id(token, courier_id)
-        if kept is None or kept.session_id != session_id:
-            if kept is not None:
-                kept.detach()
+        same = kept is not None and kept.session_id == session_id
+        if kept is not None and kept.stream is not None:
+            self._take_over(kept, stream, same_session=same)
+        if kept is None or not same:
             kept = CourierSession(courier_id, session_id or secrets.token_hex(8))
             self._by_courier[courier_id] = kept
         kept.attach(stream)
         return kept
+
+    def _take_over(self, kept: CourierSession, stream: Stream, *, same_session: bool) -> None:
+        """End the open stream for the new one. Raises TakenOver where that would come too soon."""
+        now_s = self._clock()
+        takeovers = self._takeovers.setdefault(kept.courier_id, Takeovers())
+        row = takeovers.row(same_session=same_session)
+        if wait_s := row.wait_s(now_s):
+            self.kept_off += 1
+            text = f"another connection of this courier is open: connect again in {wait_s:.0f} s to take over from it"
+            raise TakenOver(text, wait_s)
+        row.add(now_s)
+        self.taken_over += 1
+        kept.detach(row.wait_s(now_s) or FIRST_BACKOFF_S)
+        if not same_session:
+            stream.welcome_notice = OTHER_PHONE
 
     def connected(self, courier_id: str) -> bool:
         session = self._by_courier.get(courier_id)
@@ -151,6 +186,7 @@ class Sessions:
     def drop(self, courier_id: str) -> None:
         """Forget a courier who is erased, and end the stream."""
         session = self._by_courier.pop(courier_id, None)
+        self._takeovers.pop(courier_id, None)
         if session is not None and session.stream is not None:
             session.stream.end()
 

@@ -178,6 +178,7 @@ class Ticks:
             frozenset(names[Kind.JOB]),
             frozenset(numbers[name] for name in names[Kind.COURIER] if name in numbers),
             frozenset(map(cell_number, names[Kind.CELL])),
+            self._host.positions.stale_online(self._host.clock.now()),
         )
 
     def _is_gone(self, item: Item) -> bool:
@@ -189,7 +190,10 @@ class Ticks:
     # --- silent couriers
 
     async def end_silent_shifts(self, now: int) -> None:
-        """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on."""
+        """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on.
+
+        Positions, calls and an open stream are signs of life.
+        """
         host, quarantine = self._host, self._host.quarantine
         policy = host.market.state.policy.couriers
         if not policy.HasField("silence_limit"):
@@ -213,7 +217,7 @@ class Ticks:
     def _silent(self, courier_id: str, before_ms: int, now: int) -> list[events_pb.Event]:
         """The events that take a courier offline who has fallen silent; none for the others."""
         host, state = self._host, self._host.market.state
-        quiet = host.positions.index.last_ms(state.numbers[courier_id]) < before_ms
+        quiet = host.positions.heard_ms(state.numbers[courier_id]) < before_ms
         if not quiet or host.sessions.connected(courier_id) or state.couriers[courier_id].closing:
             return []
         command = commands.GoOffline(courier_id=courier_id, reason="not heard of", fault=job_pb.FAULT_NOBODY)

@@ -42,6 +42,9 @@ class ServiceCollector(Collector):
         text = "Since couriers online were last heard of: what this share of them has at most"
         yield self._gauge("gig_ping_age_seconds", text, self._ages(), "share")
         yield self._gauge("gig_courier_streams", "Open courier streams", {"": host.sessions.streams()})
+        takeovers = {"taken_over": host.sessions.taken_over, "kept_off": host.sessions.kept_off}
+        text = "Connections of a courier whose stream was open already: took over from it, or were kept off"
+        yield self._counter("gig_courier_takeovers", text, takeovers, "result")
         yield self._gauge("gig_job_watches", "Open watches of jobs", {"": host.watches.count()})
         yield self._gauge("gig_log_sequence", "Last event that is durable", {"": host.measures.sequence})
         lag = host.measures.sequence - host.projector.sequence

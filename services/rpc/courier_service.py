@@ -10,10 +10,12 @@ from dispatcher.errors import InvalidField, WrongState
 from dispatcher.market import Market
 from dispatcher.messages import copied
 from gig.v1 import courier_service_pb2 as pb
+from services.auth import access
+from services.auth.caller import COURIER
 from services.auth.limits import Limits
 from services.host.locations import Waiting
 from services.host.market_host import MarketHost
-from services.host.position_faults import Refused, positions, shape_fault
+from services.host.position_faults import Refused, positions
 from services.host.positions import Reading
 from services.rpc.courier_stream import CourierStream
 from services.rpc.requests import request_of
@@ -41,6 +43,7 @@ class CourierService:
         return pb.GoOfflineResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def answer_offer(self, call: pb.AnswerOfferRequest) -> pb.AnswerOfferResponse:
+        self._hear(call.courier_id)
         request = request_of(call)
         command = commands.AnswerOffer(request=request, courier_id=call.courier_id, answer=call.answer)
 
@@ -62,6 +65,7 @@ class CourierService:
         return pb.SetDestinationResponse(courier=await self._courier_after(command, call.courier_id))
 
     async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
+        self._hear(call.courier_id)
         request = request_of(call)
         command = commands.ReportProgress(request=request, courier_id=call.courier_id, progress=call.progress)
 
@@ -73,10 +77,8 @@ class CourierService:
 
     async def report_locations(self, call: pb.ReportLocationsRequest) -> pb.ReportLocationsResponse:
         self._limits.pings(call.courier_id, positions(call.locations))
-        fault = shape_fault(call.locations)
-        if fault is not None:
-            raise InvalidField(*fault)
         host = self._host
+        self._hear(call.courier_id)
         courier = host.market.state.courier(call.courier_id)
         if courier.state == pb.COURIER_STATE_OFFLINE:
             raise WrongState("COURIER_OFFLINE", "the courier is offline", courier_id=call.courier_id)
@@ -98,9 +100,17 @@ class CourierService:
                 courier=courier,
                 offer=offer_for_courier(offer) if offer is not None else None,
                 jobs=[market.state.jobs[job_id] for job_id in courier.job_ids],
+                live_position=self._host.positions.live(call.courier_id),
             )
 
+        if access.current().role == COURIER:
+            self._hear(call.courier_id)
         return await self._host.read(view)
 
+    def _hear(self, courier_id: str) -> None:
+        """A call by the courier is a sign of life; no position follows from it."""
+        self._host.positions.hear(courier_id)
+
     async def _courier_after(self, command: commands.Command, courier_id: str) -> pb.Courier:
+        self._hear(courier_id)
         return await self._host.submit(command, lambda market: market.courier_view(courier_id))

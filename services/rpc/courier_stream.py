@@ -9,7 +9,7 @@ from google.rpc import status_pb2
 
 from dispatcher import commands
 from dispatcher.decisions.privacy import offer_for_courier
-from dispatcher.errors import DispatchError, Exhausted, InvalidField, WrongState
+from dispatcher.errors import DispatchError, Exhausted, InvalidField, TakenOver
 from dispatcher.market import Market
 from gig.v1 import courier_service_pb2 as pb
 from services.auth import access
@@ -62,8 +62,13 @@ class CourierStream:
         try:
             await self._serve(hello)
         finally:
-            if self._session.stream is self._stream:
-                self._session.stream = None
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give up the courier's place for a stream, so that the next connection need not take over."""
+        if self._session.stream is self._stream:
+            self._session.stream = None
+            self._host.positions.hear(self._session.courier_id)
 
     async def _serve(self, hello: pb.Hello) -> None:
         """Send the welcome, then messages both ways, until a side ends, the reader is slow, or another takes over."""
@@ -81,6 +86,7 @@ class CourierStream:
                 stream.end()
                 await asyncio.wait({writer, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._leave()
             for task in (reader, writer, *ends):
                 task.cancel()
             results = await asyncio.gather(reader, writer, *ends, return_exceptions=True)
@@ -89,7 +95,11 @@ class CourierStream:
                 self._writing.add_done_callback(_retrieve)
                 await asyncio.wait({self._writing}, timeout=SLOW_READER_GRACE_S)
         if stream.taken_over.is_set():
-            raise WrongState("TAKEN_OVER", "another connection of this courier has taken over; only one can be open")
+            raise TakenOver(
+                "another connection of this courier has taken over; only one can be open: "
+                f"connect again in {stream.retry_s:.0f} s at the earliest, and only if the courier asks for it",
+                stream.retry_s,
+            )
         if stream.overflow.is_set():
             raise Exhausted("NOT_READ", "this stream is not read: connect again with the resume token", RETRY_S)
         for result in results:
@@ -124,7 +134,8 @@ class CourierStream:
             if offer is not None:
                 number = market.state.jobs[offer.jobs[0].job_id].sequence * SPREAD
                 live = pb.ConnectResponse(number=number, offer=offer_for_courier(offer))
-            return pb.Welcome(courier=courier, jobs=jobs), live
+            live_position = self._host.positions.live(hello.courier_id)
+            return pb.Welcome(courier=courier, jobs=jobs, live_position=live_position), live
 
         welcome, live = await self._host.read(view)
         session = self._session
@@ -132,6 +143,8 @@ class CourierStream:
         # From here to the end nothing is awaited: no message can fall between memory and stream.
         self._stream.open()
         self._stream.send(pb.ConnectResponse(welcome=welcome))
+        if self._stream.welcome_notice is not None:
+            self._stream.send(pb.ConnectResponse(notice=self._stream.welcome_notice))
         missed = session.missed(hello.last_received)
         if live is not None and live.number > hello.last_received and not _mentions(missed, live):
             self._stream.send(live)

@@ -66,7 +66,7 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
         details.append(_bad_request([(error.field, error.description)]))
     if isinstance(error, errors.MarketUnavailable):
         details.append(retry_after(RETRY_AFTER_S))
-    if isinstance(error, errors.Exhausted):
+    if isinstance(error, errors.Exhausted | errors.TakenOver):
         details.append(retry_after(error.retry_s))
     return status(code, error.message, details)
 

@@ -9,6 +9,7 @@ from dispatcher.decisions.explain import explain
 from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
+from dispatcher.market.set_aside import SetAside
 from dispatcher.measures.catalogue.own import own_measures
 from dispatcher.times import timestamp
 from gig.v1 import transparency_service_pb2 as pb
@@ -99,7 +100,10 @@ class TransparencyService:
         if job is not None:
             access.check_subject(job.client_id)
         now, online = host.clock.now(), host.market.state.columns.online_numbers()
-        return await host.read(lambda market: market.explain_wait(call.job_id, host.positions.moved(online), now))
+        set_aside = SetAside(stale=host.positions.stale_online(now))
+        return await host.read(
+            lambda market: market.explain_wait(call.job_id, host.positions.moved(online), now, set_aside)
+        )
 
     async def get_my_measures(self, call: pb.GetMyMeasuresRequest) -> pb.GetMyMeasuresResponse:
         host = self._host

@@ -25,7 +25,8 @@ SPEED = 30
 
 
 def patient_policy() -> str:
-    """As plain, with 150 market seconds to answer, a short pause before asking again, and nobody taken for silent."""
+    """As plain, with 150 market seconds to answer, a short pause before asking again, nobody taken for silent, and no
+    position too old."""
     text = resources.files("dispatcher.policies").joinpath("plain.toml").read_text("utf-8")
     for before, after in (
         ('time_to_answer = "20s"', 'time_to_answer = "150s"'),

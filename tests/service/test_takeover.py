@@ -1,4 +1,4 @@
-"""Of a courier's connections exactly one is open, the newest, however many arrive in the same moment."""
+"""Of a courier's connections exactly one is open, however many arrive; two phones do not end each other for long."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from gig.v1 import courier_service_pb2 as pb
 from tests.service.stream import CourierClient, place_request
@@ -81,3 +82,44 @@ async def test_what_happens_while_connections_replace_each_other_reaches_the_las
     assert numbers == sorted(set(numbers))
     assert not any(message.HasField("offer") for message in seen)
     assert {code for code, _ in await asyncio.gather(*map(ended, burst))} == {grpc.StatusCode.FAILED_PRECONDITION}
+
+
+async def refused(call: Any) -> tuple[str, float]:
+    """Read to the end of a stream that is refused or ended; the reason, and the seconds until the app may come back."""
+    await ended(call)
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    details = dict(await call.trailing_metadata())["grpc-status-details-bin"]
+    for detail in status_pb2.Status.FromString(details).details:
+        detail.Unpack(info)
+        detail.Unpack(retry)
+    return info.reason, retry.retry_delay.ToNanoseconds() / 1e9
+
+
+async def test_an_app_that_reconnects_at_once_does_not_end_the_newer_phone(
+    couriers, connect, name: str, island: tuple[float, float]
+) -> None:
+    old, new = connect(name), connect(name)
+    await old.online(island)
+    await new.hello()
+    notice = (await new.read()).notice
+    assert notice.device.trouble == pb.DEVICE_TROUBLE_OTHER_PHONE
+    reason, wait_s = await refused(old.call)
+    assert reason == "TAKEN_OVER"
+    assert wait_s >= 10
+    for token in (old.token, "") * 50:
+        reason, wait_s = await refused(await hello(couriers, name, token))
+        assert reason == "TAKEN_OVER"
+        assert 0 < wait_s <= 60
+    await new.done(locations=pb.LocationBatch(latitudes=[island[0]], longitudes=[island[1]]))
+
+
+async def test_a_phone_that_was_ended_may_connect_once_the_other_has_gone(
+    connect, name: str, island: tuple[float, float]
+) -> None:
+    old, new = connect(name), connect(name)
+    await old.online(island)
+    await new.hello()
+    await refused(old.call)
+    await new.call.done_writing()
+    await ended(new.call)
+    assert (await old.hello()).courier.courier_id == name

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from services.rpc.open_streams import BoundedHealth, OpenToAll
 from services.rpc.reflection import SERVICE_NAMES, BoundedReflection
+from services.rpc.server import OPTIONS
 
 
 async def test_health_and_reflection_share_a_bound_and_calls_that_end_make_room() -> None:
@@ -39,3 +42,12 @@ async def test_health_and_reflection_share_a_bound_and_calls_that_end_make_room(
         for watch in watches:
             watch.cancel()
     await server.stop(None)
+
+
+def test_the_page_about_the_stream_states_the_limits_of_keep_alive() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "courier-stream.md").read_text("utf-8")
+    (section,) = [part for part in page.split("\n## ") if part.startswith("Keep-alive\n")]
+    limits = dict(OPTIONS)
+    assert f"**{limits['grpc.http2.min_ping_interval_without_data_ms'] // 1000} s**" in section
+    assert f"after {limits['grpc.keepalive_time_ms'] // 1000} s" in section
+    assert f"within {limits['grpc.keepalive_timeout_ms'] // 1000} s" in section

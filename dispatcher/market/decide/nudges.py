@@ -43,7 +43,7 @@ def update(
     latitude[moved.numbers], longitude[moved.numbers] = moved.latitude_e7, moved.longitude_e7
     for courier_id, nudge in state.nudges.items():
         number = state.numbers[courier_id]
-        if number in set_aside.couriers:
+        if number in set_aside.absent:
             continue
         at = cell_at(latitude[number] / E7, longitude[number] / E7, state.policy.surge.resolution)
         outcome = _outcome(state, nudge, cell_name(at), now_us)
@@ -77,7 +77,7 @@ def _send(
     couriers = [
         courier_id
         for courier_id in _may_be_told(state, now_us - span(policy.rest))
-        if state.numbers[courier_id] not in set_aside.couriers
+        if state.numbers[courier_id] not in set_aside.absent
     ]
     if not hot.size or not couriers or state.travel is None:
         return
