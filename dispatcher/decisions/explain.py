@@ -5,11 +5,13 @@ from __future__ import annotations
 from dispatcher.deciders import deciders, set_deciders
 from dispatcher.decisions import sentences
 from dispatcher.decisions.index import DecisionKey, decisions_of
+from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
+from gig.v1 import types_pb2 as types_pb
 
 CONTESTABLE = frozenset(
     {
@@ -81,7 +83,7 @@ def _offered(decision: pb.Decision, key: DecisionKey, body: events_pb.OfferMade)
         _input(decision, "pickup_distance", offer.pickup_distance_metres, "m")
         _input(decision, "couriers_considered", offer.reason.couriers_considered, "couriers")
         _input(decision, "couriers_eligible", offer.reason.couriers_eligible, "couriers")
-        _input(decision, "pay", offer.pay.minor_units, f"minor units of {offer.pay.currency_code}")
+        _input_amount(decision, "pay", offer.pay.minor_units, offer.pay.currency_code)
         decision.sentence = sentences.offer(offer)
         return
     offered = next(offered for offered in offer.jobs if offered.job_id == key.job_id)
@@ -113,7 +115,7 @@ def _cancelled(decision: pb.Decision, key: DecisionKey, body: events_pb.JobCance
     decision.rule = "cancellations"
     decision.policy_version = body.policy_version
     amount = sum(leg.minor_units for leg in body.postings.legs if leg.holder_id == key.person_id)
-    _input(decision, "amount", amount, f"minor units of {body.postings.currency_code}")
+    _input_amount(decision, "amount", amount, body.postings.currency_code)
     decision.sentence = sentences.cancellation(body, amount)
 
 
@@ -187,6 +189,11 @@ def _answered(decision: pb.Decision, _key: DecisionKey, body: events_pb.ReviewDe
 
 def _input(decision: pb.Decision, name: str, value: float, unit: str) -> None:
     decision.inputs.add(name=name, value=value, unit=unit)
+
+
+def _input_amount(decision: pb.Decision, name: str, minor_units: int, currency: str) -> None:
+    amount = types_pb.Money(minor_units=saturated(minor_units), currency_code=currency)
+    decision.inputs.add(name=name, value=amount.minor_units, unit=f"minor units of {currency}", amount=amount)
 
 
 _FILL = {

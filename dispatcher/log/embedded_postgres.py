@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import importlib.metadata
 import importlib.util
@@ -20,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from dispatcher.log.child_servers import ending_with_parent
+
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
-PR_SET_PDEATHSIG = 1
 # A socket's path may have 107 bytes on Linux; PostgreSQL adds /.s.PGSQL.5432 and a lock's name.
 SOCKET_DIR_LIMIT = 80
 
@@ -253,7 +253,8 @@ class EmbeddedPostgres:
                 stderr=log,
                 # Out of the terminal's process group: Ctrl-C is for us, and we end PostgreSQL last.
                 process_group=0,
-                preexec_fn=_end_with_parent,
+                # An immediate shutdown when we die, so that no database outlives a killed server.
+                preexec_fn=ending_with_parent(signal.SIGQUIT),
                 **self._identity.popen,
             )
 
@@ -269,14 +270,6 @@ class EmbeddedPostgres:
             return "\n".join((self.data_dir / "postgres.log").read_text(errors="replace").splitlines()[-12:])
         except OSError:
             return "(no log)"
-
-
-_LIBC = ctypes.CDLL(None)
-
-
-def _end_with_parent() -> None:
-    """In the child: an immediate shutdown when the parent dies, so that no server outlives a killed suite."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 @contextmanager

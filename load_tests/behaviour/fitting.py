@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import tomli_w
 from scipy.optimize import minimize
 
+from dispatcher.currencies import minor_units_in
 from geo.units import Floats
 from load_tests.behaviour.settings import (
     Acceptance,
@@ -42,7 +43,7 @@ class Fit:
 def fit(trace: Trace) -> Fit:
     """What the trace does not hold stays as in the preset "fixed"."""
     notes: list[str] = []
-    acceptance, errors = fit_acceptance(trace.offers, notes)
+    acceptance, errors = fit_acceptance(trace.offers, trace.about.currency, notes)
     behaviour = Behaviour(
         name=f"fitted-{trace.about.name}",
         description=f"Fitted from {trace.about.name}.",
@@ -52,7 +53,7 @@ def fit(trace: Trace) -> Fit:
     return Fit(behaviour, errors, notes)
 
 
-def fit_acceptance(offers: pa.Table, notes: list[str]) -> tuple[Acceptance, dict[str, float]]:
+def fit_acceptance(offers: pa.Table, currency: str, notes: list[str]) -> tuple[Acceptance, dict[str, float]]:
     """Logit by maximum likelihood on accepted and declined offers; standard errors from the Fisher information."""
     answered = offers.filter(pc.is_in(offers["outcome"], value_set=pa.array(["accepted", "declined"])))
     taken = (answered["outcome"].to_numpy(zero_copy_only=False) == "accepted").astype(np.float64)
@@ -63,7 +64,7 @@ def fit_acceptance(offers: pa.Table, notes: list[str]) -> tuple[Acceptance, dict
     inputs = np.column_stack(
         [
             np.ones(taken.size),
-            answered["pay_minor"].to_numpy() / 100 / seconds * 3600,
+            answered["pay_minor"].to_numpy() / minor_units_in(currency) / seconds * 3600,
             answered["pickup_s"].to_numpy() / 60,
             answered["waited_s"].to_numpy() / 60,
         ]

@@ -58,7 +58,7 @@ def calibrate(
         check(experiment, trace)
         with replaying(seeds) as shown:
             findings = run_experiment(experiment, out, processes_or_cores(processes), shown)
-        replayed = replayed_quantities(findings.jobs)
+        replayed = replayed_quantities(findings.jobs, findings.currency)
         errors = errors_table(recorded, replayed)
         pq.write_table(errors, out / "calibration.parquet")
         write_calibration(trace, experiment, recorded, replayed, errors.to_pylist(), out / "calibration.html")

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 from scipy.stats import ks_2samp, wasserstein_distance
 
+from dispatcher.currencies import minor_units_in
 from geo.units import Floats
 from load_tests.traces.reading import Trace
 
@@ -44,11 +45,12 @@ def recorded_quantities(trace: Trace) -> dict[str, Floats]:
     """By quantity: what the trace recorded of completed requests; empty where it did not."""
     table = pl.DataFrame(pl.from_arrow(trace.requests)).filter(pl.col("recorded_state") == "completed")
     wanted = pl.max_horizontal("request_time", "pickup_after")
+    unit = minor_units_in(trace.about.currency)
     columns = table.select(
         wait=(pl.col("recorded_pickup_time") - wanted).dt.total_microseconds() / 1e6,
         trip=(pl.col("recorded_dropoff_time") - pl.col("recorded_pickup_time")).dt.total_microseconds() / 1e6,
-        fare=pl.col("recorded_fare_minor") / 100,
-        pay=pl.col("recorded_pay_minor") / 100,
+        fare=pl.col("recorded_fare_minor") / unit,
+        pay=pl.col("recorded_pay_minor") / unit,
     )
     found = _quantities(columns)
     if not trace.about.waits_recorded:
@@ -56,15 +58,16 @@ def recorded_quantities(trace: Trace) -> dict[str, Floats]:
     return found
 
 
-def replayed_quantities(jobs: pa.Table) -> dict[str, Floats]:
+def replayed_quantities(jobs: pa.Table, currency: str) -> dict[str, Floats]:
     """The same of a replay's (or several replays') jobs."""
     table = pl.DataFrame(pl.from_arrow(jobs)).filter(pl.col("state") == "completed")
+    unit = minor_units_in(currency)
     return _quantities(
         table.select(
             wait=pl.col("wait_s"),
             trip=(pl.col("end_time") - pl.col("pickup_time")).dt.total_microseconds() / 1e6,
-            fare=pl.col("fare_minor") / 100,
-            pay=pl.col("pay_minor") / 100,
+            fare=pl.col("fare_minor") / unit,
+            pay=pl.col("pay_minor") / unit,
         )
     )
 

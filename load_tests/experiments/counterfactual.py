@@ -166,7 +166,7 @@ def fidelity_of(trace: Trace, jobs: pa.Table, couriers: pa.Table, findings: Find
     """The replay under the log's own policy against the log: jobs that go to the courier who really had them, how
     couriers' earnings correlate, and errors of the distributions."""
     was = pl.DataFrame(pl.from_arrow(findings.jobs)).filter(pl.col("policy") == AS_IT_WAS)
-    errors = errors_table(recorded_quantities(trace), replayed_quantities(was.to_arrow()))
+    errors = errors_table(recorded_quantities(trace), replayed_quantities(was.to_arrow(), findings.currency))
     same = pl.DataFrame(pl.from_arrow(jobs))["as_recorded_share"].drop_nulls()
     pairs = [
         (row["recorded_minor"], row["as_it_was_minor"])

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher import policy as policies
+from dispatcher.currencies import minor_units_in
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.experiments.counterfactual import Answer, policy_of, run_counterfactual
 from load_tests.experiments.options import AsJson, Out, Processes
@@ -83,11 +84,12 @@ def _print(answer: Answer, changes: int, out: Path) -> None:
     table.add_row("couriers who earn more", f"{summary['earn_more']} ({summary['clearly_more']} beyond chance)")
     table.add_row("couriers who earn less", f"{summary['earn_less']} ({summary['clearly_less']} beyond chance)")
     cents = [summary[name] for name in ("mean_change_minor", "p10_change_minor", "p90_change_minor")]
-    mean, low, high = (number(None if value is None else value / 100) for value in cents)
+    unit = minor_units_in(answer.findings.currency)
+    mean, low, high = (number(None if value is None else value / unit) for value in cents)
     table.add_row("change of earnings", f"mean {mean}, from {low} (p10) to {high} (p90)")
     ordered = sorted(answer.couriers.to_pylist(), key=lambda row: row["difference_minor"])
     for title, rows in (("lose most", ordered[:MOST_SHOWN]), ("gain most", ordered[::-1][:MOST_SHOWN])):
-        told = ", ".join(f"{row['courier_id']} {row['difference_minor'] / 100:+.2f}" for row in rows)
+        told = ", ".join(f"{row['courier_id']} {row['difference_minor'] / unit:+.2f}" for row in rows)
         table.add_row(title, told)
     same = fidelity["same_courier_share"]
     table.add_row("replay against the log itself", "")

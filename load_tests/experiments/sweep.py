@@ -12,6 +12,7 @@ import optuna
 import polars as pl
 import pyarrow.parquet as pq
 
+from dispatcher.currencies import minor_units_in
 from gig.v1 import policy_pb2 as policy_pb
 from load_tests.behaviour.settings import Behaviour
 from load_tests.experiments.design import Experiment, Variant, cells_of
@@ -70,7 +71,8 @@ def _row(point: dict[str, Any], outcomes: Sequence[dict[str, Any]]) -> dict[str,
     }
     minor = _mean([outcome["measures"][HOURLY][1] for outcome in outcomes])
     named = {path: str(value) for path, value in point.items()}
-    return {"label": label_of(point), **named, **means, "hourly": None if minor is None else minor / 100}
+    unit = minor_units_in(outcomes[0]["currency"])
+    return {"label": label_of(point), **named, **means, "hourly": None if minor is None else minor / unit}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

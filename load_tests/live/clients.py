@@ -12,10 +12,11 @@ import grpc
 import numpy as np
 
 from dispatcher.log.journal import Line
-from dispatcher.times import timestamp
+from dispatcher.times import micros, timestamp
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import job_service_pb2 as pb
 from gig.v1 import job_service_pb2_grpc as rpc
+from gig.v1 import oversight_service_pb2 as oversight_pb
 from load_tests.cities.city import Demand, Spot
 from load_tests.live.clock import RemoteClock
 from load_tests.live.timing import Timing
@@ -28,6 +29,9 @@ CALL_LIMIT_S = 10.0
 # With the pause between them, about half a minute: longer than any restart.
 ATTEMPTS = 120
 RETRY_S = 0.25
+
+# Of a job: the state that it has from each moment on, the latest first.
+EARLIER_MOMENTS = {"pickup_time": "picked_up", "arrive_time": "at_pickup", "assign_time": "assigned"}
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -179,13 +183,30 @@ class Clients:
         raise AssertionError("the last attempt returns or raises")
 
 
-async def states_of(stub: rpc.JobServiceStub, wallet: Wallet, journal: Journal) -> dict[str, int]:
-    """Final states of all jobs that clients were promised, by asking the service for each client's list.
+def state_at(job: job_pb.Job, view: oversight_pb.MarketView) -> str:
+    """Return the state that a job had at the instant of a view of its market, of which the job may be a later record.
 
-    ``lost`` counts those that it does not know; ``doubled`` requests that became two jobs.
+    Where it changed since, its times tell; a job whose courier gave it back since counts as queued.
+    """
+    if job.sequence <= view.sequence:
+        return _name(job)
+    moments, view_us = {"end_time": _name(job)} | EARLIER_MOMENTS, micros(view.time)
+    reached = (
+        state for field, state in moments.items() if job.HasField(field) and micros(getattr(job, field)) <= view_us
+    )
+    return next(reached, "queued")
+
+
+async def states_of(
+    stub: rpc.JobServiceStub, wallet: Wallet, journal: Journal, view: oversight_pb.MarketView | None = None
+) -> dict[str, int]:
+    """Count the states of all jobs that clients were promised, by asking the service for each client's list.
+
+    With a ``view`` of the market, they are the states at its instant. ``lost`` counts jobs that the service does not
+    know, ``doubled`` requests that became two jobs.
     """
     counts: dict[str, int] = {"lost": 0, "doubled": 0}
-    found: dict[str, int] = {}
+    found: dict[str, str] = {}
     placed_requests: dict[tuple[str, str], int] = {}
     for client_id in sorted({client for client, _ in journal.placed.values()}):
         token = ""
@@ -196,7 +217,7 @@ async def states_of(stub: rpc.JobServiceStub, wallet: Wallet, journal: Journal) 
                 metadata=wallet.client(client_id),
             )
             for job in page.jobs:
-                found[job.job_id] = job.state
+                found[job.job_id] = _name(job) if view is None else state_at(job, view)
                 if job.HasField("place_time"):
                     key = (client_id, job.spec.pickup.label)
                     placed_requests[key] = placed_requests.get(key, 0) + 1
@@ -205,9 +226,13 @@ async def states_of(stub: rpc.JobServiceStub, wallet: Wallet, journal: Journal) 
                 break
     for job_id in journal.placed:
         if job_id in found:
-            name = job_pb.JobState.Name(found[job_id]).removeprefix("JOB_STATE_").lower()
-            counts[name] = counts.get(name, 0) + 1
+            state = found[job_id]
+            counts[state] = counts.get(state, 0) + 1
         else:
             counts["lost"] += 1
     counts["doubled"] = sum(count - 1 for count in placed_requests.values())
     return counts
+
+
+def _name(job: job_pb.Job) -> str:
+    return str(job_pb.JobState.Name(job.state)).removeprefix("JOB_STATE_").lower()

@@ -84,7 +84,7 @@ def demo(
     console = Console(stderr=as_json)
     try:
         city, plan = _city_and_plan(trace, seconds, couriers, jobs_per_minute, seed)
-        plan = replace(plan, governs=target is None and trace is None)
+        plan = replace(plan, governs=target is None and trace is None, alone=target is None)
     except TraceError as fault:
         fail(str(fault), USAGE)
     folder = (data_dir or default_data_dir() / "demo").expanduser().resolve()
@@ -225,7 +225,7 @@ class Run:
 
     def result(self, account: Account, target: str | None) -> dict[str, Any]:
         """The summary as data."""
-        market, states, placed = account.market, account.states, len(account.journal.placed)
+        market, states, placed = account.market, account.states, account.placed
         in_hand = sum(states.get(state, 0) for state in IN_HAND)
         completed = states.get("completed", 0)
         served = completed + sum(states.get(state, 0) for state in ("assigned", "at_pickup", "picked_up"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +51,19 @@ class Plan:
     bicycles: bool
     # The demonstration's own suite: its policy may be changed.
     governs: bool = False
+    # The market holds nothing but this demonstration.
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How it ended."""
+    """How it ended: everything as of one instant, that of ``market``, which was also watched last.
+
+    ``placed`` jobs by their ``states``, with those ``lost`` and ``doubled`` by the clients' own journals.
+    """
 
     market: oversight_pb.MarketView
+    placed: int
     states: dict[str, int]
     journal: Journal
     couriers: CourierTally
@@ -109,16 +116,27 @@ class Demonstration:
                 done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             placing.cancel()
             await clients.settle(SETTLE_LIMIT_S)
-            market_s = clock.seconds()
-            states = await states_of(self._jobs, self._wallet, clients.journal)
+            watching.cancel()
             market = await self._look()
+            market_s, seen = clock.seconds(), copy(tally)
+            self._watch(market, 1.0)
+            placed, states = await self._become_of(clients, market)
         finally:
             await opinions.settle()
             tasks = [placing, pinging, watching, ending, reviewing, governing, *leaving, *shifts]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return Account(market, states, clients.journal, tally, market_s, stop.is_set(), opinions.failures)
+        return Account(market, placed, states, clients.journal, seen, market_s, stop.is_set(), opinions.failures)
+
+    async def _become_of(self, clients: Clients, market: oversight_pb.MarketView) -> tuple[int, dict[str, int]]:
+        """Return the jobs placed and their states at the instant of a view."""
+        journal = clients.journal
+        states = await states_of(self._jobs, self._wallet, journal, market)
+        if not self._plan.alone:
+            return len(journal.placed), states
+        # The view itself counts all jobs at its instant, also one whose client was not answered.
+        return market.jobs_placed, {name: states[name] for name in ("lost", "doubled")} | counts(market.jobs)
 
     async def _govern(self, clock: RemoteClock) -> None:
         """Of a market of one's own: halfway through, pay is set otherwise, as platforms do without asking."""

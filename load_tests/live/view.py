@@ -115,7 +115,8 @@ def _money(market: pb.MarketView) -> Table:
     table.add_row("take rate", f"{(net - pay) / net:.1%}" if net else "-")
     online = sum(d.ToTimedelta().total_seconds() for d in (market.courier_free, market.courier_to_pickup))
     online += market.courier_with_job.ToTimedelta().total_seconds()
-    table.add_row("an hour online", f"{pay / 100 / (online / 3600):.2f} {market.pay.currency_code}" if online else "-")
+    per_hour = read_money(round(pay * 3600 / online), market.pay.currency_code) if online else "-"
+    table.add_row("an hour online", per_hour)
     with_job = market.courier_with_job.ToTimedelta().total_seconds()
     table.add_row("utilisation", f"{with_job / online:.0%}" if online else "-")
     return table

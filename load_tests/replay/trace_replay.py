@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from dispatcher import commands
+from dispatcher.currencies import minor_units_in
 from dispatcher.errors import DispatchError
 from dispatcher.market import Market, MovedCouriers, lifecycle
 from dispatcher.times import SECOND, span, timestamp
@@ -204,7 +205,7 @@ class TraceReplay(Simulation):
             self.seed,
             driver.number,
             row,
-            offer.pay.minor_units / 100,
+            offer.pay.minor_units / minor_units_in(offer.pay.currency_code),
             span(offer.pickup_duration) / SECOND,
             sum(span(job.trip_duration) for job in offer.jobs) / SECOND,
             (now - driver.free_us) / SECOND,

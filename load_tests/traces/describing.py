@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dispatcher.currencies import minor_units_in
 from geo.plausible_trips import faults
 from geo.travel import great_circle_m
 from geo.units import Floats
@@ -40,7 +41,7 @@ def describe(source: Source) -> dict[str, Any]:
         box[2:] = np.maximum(box[2:], np.maximum(*north_east))
         if source.about.plane is None:
             implausible.update(_implausible(table, places))
-        for name, values in _recorded(table).items():
+        for name, values in _recorded(table, source.about.currency).items():
             recorded.setdefault(name, []).append(values.astype(np.float32))
     shifts, offers = source.shifts(), source.offers()
     return {
@@ -92,7 +93,7 @@ def _implausible(table: pa.Table, places: Floats) -> Counter[str]:
     return +found
 
 
-def _recorded(table: pa.Table) -> dict[str, Floats]:
+def _recorded(table: pa.Table, currency: str) -> dict[str, Floats]:
     """By what it is: the values that are known."""
     found = {
         "wait for the pickup, s": _seconds(table["request_time"], table["recorded_pickup_time"]),
@@ -101,7 +102,7 @@ def _recorded(table: pa.Table) -> dict[str, Floats]:
         "distance, m": table["recorded_distance_m"].drop_null().to_numpy(),
     }
     for name in ("fare", "pay", "tip"):
-        found[name] = table[f"recorded_{name}_minor"].drop_null().to_numpy() / 100
+        found[name] = table[f"recorded_{name}_minor"].drop_null().to_numpy() / minor_units_in(currency)
     return {name: values for name, values in found.items() if values.size}
 
 

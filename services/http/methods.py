@@ -7,14 +7,16 @@ from typing import Any
 
 from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.json_format import MessageToJson, Parse
+from google.protobuf.json_format import MessageToJson
 from google.protobuf.message_factory import GetMessageClass
 
 from services.auth import access
+from services.http import json_requests
 from services.http.bodies import body_of
 from services.http.failures import refused
 from services.http.viewer import caller_of
 from services.rpc import errors
+from services.rpc.currency_digits import add_digits
 from services.rpc.methods import Entrance, implementation_of, path_of
 from services.rpc.services import Service
 
@@ -56,17 +58,18 @@ def _handler(
         if request.content_type != "application/json":
             return refused(errors.invalid([("content-type", "must be application/json")]))
         body = await body_of(request, LARGEST_BODY)
+        asked = request_class()
         try:
-            asked = Parse(body.decode("utf-8"), request_class())
-        # The parser raises errors of many classes for bad input; none of them is a fault of the service.
-        except Exception as fault:
+            faults = json_requests.parse(body.decode("utf-8"), asked)
+        except (json_requests.NotJson, UnicodeDecodeError) as fault:
             return refused(errors.invalid([], f"the request is not JSON of {name}: {_reason(fault)}"))
-        violations = errors.violations_of(asked)
+        violations = errors.invalid(faults) if faults else errors.violations_of(asked)
         if violations is not None:
             return refused(violations)
         access.check(call, asked)
         answer = await implementation(asked)
         await entrance.audit(call)
+        add_digits(answer)
         return web.Response(text=MessageToJson(answer, indent=None), content_type="application/json")
 
     return handle

@@ -21,6 +21,7 @@ from services.host.position_faults import Refused, positions
 from services.host.positions import Reading
 from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
+from services.rpc.currency_digits import add_digits
 from services.rpc.decoding import Malformed, decoder
 from services.rpc.requests import named_request
 
@@ -153,6 +154,7 @@ class CourierStream:
 
     async def _write(self) -> None:
         while (message := await self._stream.queue.get()) is not None:
+            add_digits(message)
             self._writing = asyncio.ensure_future(self._context.write(message))
             await asyncio.shield(self._writing)
             if self._stream.overflow.is_set():

@@ -24,6 +24,7 @@ from services.auth.limits import UNDER_WAY
 from services.auth.slow_refusals import SlowRefusals
 from services.rpc import errors
 from services.rpc.call_metrics import CallMetrics, MethodMetrics
+from services.rpc.currency_digits import add_digits
 from services.rpc.decoding import Malformed, decoder
 from services.rpc.services import Service
 
@@ -167,6 +168,7 @@ class _Method:
             async with self._gate.limits.carrying_out(self._path, call.caller):
                 answer: Message = await self._implementation(self._checked(call, data))
                 await self._audit(call)
+                add_digits(answer)
                 return answer
         raise AssertionError("a call that fails is aborted")
 
@@ -192,6 +194,7 @@ class _Method:
             raise _expired() if limit.expired() else fault from None
         if answer is not None:
             await self._audit(call)
+            add_digits(answer)
         return answer
 
     async def _streams(self, _requests: Any, context: grpc.aio.ServicerContext) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dispatcher import commands, policy
+from dispatcher.currencies import digits_of
 from dispatcher.decisions.explain import explain
 from dispatcher.errors import NotFound
 from dispatcher.log import lookups
@@ -36,7 +37,11 @@ class OversightService:
 
     async def get_policy(self, call: pb.GetPolicyRequest) -> pb.GetPolicyResponse:  # noqa: ARG002 - there is one
         return await self._host.read(
-            lambda market: pb.GetPolicyResponse(policy=market.state.policy, announced=market.state.announced)
+            lambda market: pb.GetPolicyResponse(
+                policy=market.state.policy,
+                announced=market.state.announced,
+                currency_digits=digits_of(market.state.policy.currency_code),
+            )
         )
 
     async def set_policy(self, call: pb.SetPolicyRequest) -> pb.SetPolicyResponse:

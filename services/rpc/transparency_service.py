@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from dispatcher import commands
+from dispatcher.currencies import digits_of
 from dispatcher.decisions.explain import explain
 from dispatcher.decisions.privacy import for_person
 from dispatcher.errors import InvalidField, NotFound
 from dispatcher.log import lookups
 from dispatcher.market.set_aside import SetAside
-from dispatcher.measures.catalogue.own import own_measures
+from dispatcher.measures.catalogue.own import MINOR_UNITS, own_measures
+from dispatcher.pay.guarantees import comparison, guarantees
+from dispatcher.pricing.amounts import saturated
 from dispatcher.times import timestamp
 from gig.v1 import transparency_service_pb2 as pb
 from services.auth import access
@@ -109,11 +112,14 @@ class TransparencyService:
         host = self._host
         if call.courier_id not in host.measures.couriers:
             host.market.state.courier(call.courier_id)
-        reading = host.reading()
+        reading, policy = host.reading(), host.market.state.policy
         found = pb.GetMyMeasuresResponse(
             time=timestamp(reading.measures.time_us),
             currency_code=reading.measures.currency,
+            currency_digits=digits_of(reading.measures.currency),
             floor_minor_units_per_hour=reading.measures.terms.floor_per_hour,
+            guarantees=guarantees(policy),
+            comparison=comparison(policy, reading.measures.terms.floor_per_hour),
         )
         for own in own_measures(reading, call.courier_id):
             told = own.measure
@@ -124,10 +130,7 @@ class TransparencyService:
                 unit=told.unit,
                 formula=told.formula,
                 source=told.source,
-                values=[
-                    pb.MeasuredValue(name=name, value=value, market=own.market.get(name))
-                    for name, value in own.values.items()
-                ],
+                values=[_value(name, value, own.market.get(name)) for name, value in own.values.items()],
             )
         return found
 
@@ -135,3 +138,10 @@ class TransparencyService:
         return for_person(
             explain(found.event, found.decision_id, found.person_id, self._host.market.state.policy.standing)
         )
+
+
+def _value(name: str, value: float | None, market: float | None) -> pb.MeasuredValue:
+    found = pb.MeasuredValue(name=name, value=value, market=market)
+    if name == MINOR_UNITS and isinstance(value, int):
+        found.minor_units = saturated(value)
+    return found

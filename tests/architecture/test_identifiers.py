@@ -35,9 +35,8 @@ ALLOWED = {
     ): "part of a sentence",
     (
         "load_tests/experiments/counterfactual_command.py",
-        "', '.join((f\"{row['courier_id']} {row['difference_minor'] / 100:+.2f}\" for row in rows))",
+        "', '.join((f\"{row['courier_id']} {row['difference_minor'] / unit:+.2f}\" for row in rows))",
     ): "part of a sentence",
-    ("load_tests/live/clients.py", "job_pb.JobState.Name(found[job_id]).removeprefix('JOB_STATE_')"): "a state's name",
     ("load_tests/fuzz/steward.py", "f'{request_id}-zones'"): APP,
     ("load_tests/live/opinions.py", "f'{reviewer_id}-{self._clock.micros(self._clock.seconds())}-{count}'"): APP,
     ("load_tests/live/opinions.py", "f'rate-{side}-{job_id}'"): APP,

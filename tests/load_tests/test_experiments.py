@@ -232,7 +232,7 @@ def test_lower_pay_takes_from_everyone_who_worked(log_file: Path, log_folder: Pa
 
 def test_a_replay_held_against_itself_is_perfect(log_file: Path, done) -> None:
     _, findings = done
-    quantities = replayed_quantities(findings.jobs)
+    quantities = replayed_quantities(findings.jobs, findings.currency)
     for row in errors_table(quantities, quantities).to_pylist():
         assert (row["error"], row["ks"], row["wasserstein"]) == (0.0, 0.0, 0.0)
     recorded = recorded_quantities(read_trace(log_file))

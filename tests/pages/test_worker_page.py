@@ -28,7 +28,9 @@ async def test_my_hours_pay_and_decisions_are_mine_and_equal_my_statement(town: 
     await expect(seen.page.locator("#hours-text")).to_contain_text("waiting for work")
     await expect(seen.page.locator("#hours .bars .point")).to_have_count(4)
     await expect(seen.page.locator("#measures tbody")).to_contain_text("Utilisation")
-    await expect(seen.page.locator("#floor")).to_contain_text("for an hour online")
+    floor = seen.page.locator("#floor")
+    await expect(floor).to_contain_text("A shift pays at least $16.50 for each hour online.")
+    await expect(floor).to_contain_text("compare earnings with $16.50 an hour. The comparison adds nothing to pay.")
     await seen.page.get_by_text("Every line with its arithmetic").click()
     await expect(seen.page.locator("#pay-lines tbody tr").first).to_contain_text(re.compile("[a-z]"))
     async with grpc.aio.insecure_channel(town.suite.target) as channel:
@@ -84,8 +86,8 @@ async def test_without_a_token_there_is_nothing_to_see(town: Town, seen: Seen) -
         ("courier-1", "PayService/GetStatement", '{"workerId": ', 400, "not JSON"),
         ("courier-1", "PayService/GetStatement", '{"worker": "x"}', 400, "worker"),
         ("courier-1", "PayService/GetStatement", '{"workerId": "a b"}', 400, "worker_id"),
-        ("courier-1", "PayService/GetStatement", '{"workerId": "\\ud800"}', 400, "not JSON"),
-        ("courier-1", "PayService/GetStatement", '{"\\udfff": 1}', 400, "not JSON"),
+        ("courier-1", "PayService/GetStatement", '{"workerId": "\\ud800"}', 400, "worker_id: must not hold"),
+        ("courier-1", "PayService/GetStatement", '{"\\udfff": 1}', 400, "is not a field"),
         ("courier-1", "PayService/GetStatement", "[" * 50_000, 400, "not JSON"),
         ("courier-1", "PayService/GetStatement", '{"workerId": NaN}', 400, "not JSON"),
         ("courier-1", "PayService/GetStatement", '{"workerId": ' + "9" * 5000 + "}", 400, "not JSON"),

@@ -65,6 +65,12 @@ def test_a_demonstration_loses_nothing_and_says_so_in_json_alone(demo_folder) ->
     assert result["completed_or_in_hand_share"] > 0.95
 
 
+def test_a_demonstrations_summary_counts_each_job_once(demo_folder) -> None:
+    _, result = demo_folder
+    ends = ("completed", "in_hand", "cancelled", "expired", "failed")
+    assert sum(result[name] for name in ends) == result["placed"] <= result["requested"]
+
+
 def test_the_exported_log_rebuilds_the_live_market_byte_for_byte(demo_folder, tmp_path) -> None:
     folder, result = demo_folder
     out = tmp_path / "day.log.gz"

@@ -15,6 +15,8 @@ from dispatcher.measures.records import P3, PHASES, CourierRecord, Totals
 from dispatcher.measures.work_time import HOUR_US, Sums
 from dispatcher.times import SECOND
 
+# The part of a measure that is a sum of money: an int, exact.
+MINOR_UNITS = "minor_units"
 # By part: P1, this week, accepted, ...; "all" where there is but one. None: nothing of the kind yet.
 Values = Mapping[str, float | None]
 
@@ -90,7 +92,7 @@ def _net(_alone: Sums, record: CourierRecord, measures: Measures) -> Values:
 
 def _top_up(_alone: Sums, record: CourierRecord, _measures: Measures) -> Values:
     added = record.pay.get("top_up", 0)
-    return {"minor_units": float(added), "share": ratio(added, record.earned)}
+    return {MINOR_UNITS: added, "share": ratio(added, record.earned)}
 
 
 def _ratings(_alone: Sums, record: CourierRecord, _measures: Measures) -> Values:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
+from dispatcher.currencies import minor_units_in
 from geo.units import Floats
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -55,7 +56,7 @@ def service(results: pl.DataFrame, labels: Sequence[str]) -> go.Figure:
 def earnings(couriers: pl.DataFrame, labels: Sequence[str], currency: str) -> go.Figure:
     """Couriers by what an hour online brought them."""
     figure = _figure(f"{currency} earned an hour online", "share of couriers")
-    hourly = {label: hourly_earnings(couriers, label) for label in labels}
+    hourly = {label: hourly_earnings(couriers, label) / minor_units_in(currency) for label in labels}
     known = np.concatenate([values for values in hourly.values() if values.size] or [np.zeros(1)])
     edges = np.linspace(0, max(float(np.quantile(known, 0.995)), 1.0), 41)
     for at, (label, values) in enumerate(hourly.items()):
@@ -211,11 +212,11 @@ def frontier(points: pl.DataFrame) -> go.Figure:
 
 
 def hourly_earnings(couriers: pl.DataFrame, label: str) -> Floats:
-    """Units of the currency an hour, of everyone online for a quarter of an hour or more."""
+    """Minor units an hour, of everyone online for a quarter of an hour or more."""
     of_policy = couriers.filter(pl.col("policy") == label)
     online = sum((of_policy[name].to_numpy() for name, _ in PHASES), np.zeros(of_policy.height)) / 3600
     long = online >= LEAST_ONLINE_H
-    found: Floats = of_policy["earned_minor"].to_numpy()[long] / 100 / online[long]
+    found: Floats = of_policy["earned_minor"].to_numpy()[long] / online[long]
     return found
 
 

@@ -20,6 +20,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
 from services.auth.caller import OPERATOR, Caller
 from services.host.market_host import MarketHost
+from services.rpc.currency_digits import add_digits
 
 # How far back the list looks, and how long it is.
 EVENTS_BACK = 300
@@ -76,4 +77,6 @@ async def opened(host: MarketHost, decision_id: str) -> web.Response:
     decision = explain(found.event, decision_id, found.person_id, host.market.state.policy.standing)
     if not decision.HasField("offer"):
         raise NotFound("offer", decision_id)
-    return web.json_response(MessageToDict(for_anyone(decision)))
+    shown = for_anyone(decision)
+    add_digits(shown)
+    return web.json_response(MessageToDict(shown))

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dispatcher.currencies import digits_of
 from dispatcher.measures import Measures
 from dispatcher.measures.catalogue import CATALOGUE
+from dispatcher.measures.catalogue.measure import Value
 from dispatcher.measures.histogram import Histogram
 from dispatcher.measures.records import STATES
 from dispatcher.times import SECOND
@@ -20,6 +22,8 @@ PEOPLE_RESOLUTION = 8
 # A job is drawn where it waits to be picked up; afterwards its courier is.
 WAITING, TAKEN = ("queued", "offered"), ("assigned", "at_pickup")
 E7 = 1e7
+# Up to here a double holds every integer.
+LARGEST_EXACT = 2**53 - 1
 
 # Latitude, longitude, state.
 Point = tuple[float, float, str]
@@ -39,6 +43,7 @@ def picture(host: MarketHost, points: Points) -> dict[str, Any]:
         "sequence": measures.sequence,
         "policy_version": measures.policy_version,
         "currency": measures.currency,
+        "currency_digits": digits_of(measures.currency),
         "planar": planar,
         "jobs": measures.jobs_by_state(),
         "couriers": measures.couriers_by_state(),
@@ -47,8 +52,15 @@ def picture(host: MarketHost, points: Points) -> dict[str, Any]:
         "round": _round(host),
         "waits": {"accept": _bars(measures.wait_for_accept), "pickup": _bars(measures.wait_for_pickup)},
         "earnings": {basis: _bars(found) for basis, found in reading.figures.hourly.items()},
-        "measures": {measure.number: measure.value(reading) for measure in CATALOGUE},
+        "measures": {measure.number: exact(measure.value(reading)) for measure in CATALOGUE},
     }
+
+
+def exact(value: Value) -> Any:
+    """Return a measure's value as JSON holds it exactly: integers that a double cannot hold become text."""
+    if isinstance(value, Mapping):
+        return {part: exact(one) for part, one in value.items()}
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_EXACT else value
 
 
 def points_of(host: MarketHost) -> Points:

@@ -1,5 +1,6 @@
 // A decision opened to its reason: the sentence, what it was made from, what else was compared, the rule.
-import { $, el, money, moment, number, openDialog, seconds, span, table, words } from "/assets/page.js";
+import { currencyOf, money, moneyOf } from "/assets/money.js";
+import { $, el, moment, number, openDialog, seconds, span, table, words } from "/assets/page.js";
 
 const name = (text, prefix) => words((text ?? "").replace(prefix, "")).toLowerCase();
 
@@ -7,8 +8,7 @@ export const kindOf = (decision) => name(decision.kind, "DECISION_KIND_");
 const deciderOf = (decision) => name(decision.decider, "DECIDER_");
 
 function valued(input) {
-  const currency = /^minor units of (\w+)$/.exec(input.unit ?? "");
-  if (currency) return money(input.value ?? 0, currency[1]);
+  if (input.amount) return moneyOf(input.amount);
   return input.unit === "s" ? span(input.value ?? 0) : `${number(input.value ?? 0)} ${input.unit ?? ""}`;
 }
 
@@ -33,9 +33,9 @@ function reason(offer) {
 
 function priced(label, price) {
   if (!price?.total) return null;
-  const currency = price.total.currencyCode;
-  const rows = (price.lines ?? []).map((line) => [name(line.kind, "PRICE_LINE_KIND_"), line.rule ?? "", [money(Number(line.minorUnits ?? 0), currency), "number"]]);
-  return table(label, ["line", "arithmetic", ["amount", "number"]], [...rows, ["in sum", "", [money(Number(price.total.minorUnits ?? 0), currency), "number"]]]);
+  const currency = currencyOf(price.total);
+  const rows = (price.lines ?? []).map((line) => [name(line.kind, "PRICE_LINE_KIND_"), line.rule ?? "", [money(line.minorUnits, currency), "number"]]);
+  return table(label, ["line", "arithmetic", ["amount", "number"]], [...rows, ["in sum", "", [moneyOf(price.total), "number"]]]);
 }
 
 function contested(review) {

@@ -2,13 +2,16 @@
 import * as charts from "/assets/charts.js";
 import * as decision from "/assets/decision.js";
 import { MarketMap } from "/assets/map.js";
-import { $, ask, el, feed, figures, measured, moment, money, number, session, share, span, table, themeButton, told, words } from "/assets/page.js";
+import { money } from "/assets/money.js";
+import { $, ask, el, feed, figures, measured, moment, number, session, share, span, table, themeButton, told, words } from "/assets/page.js";
 
 const map = new MarketMap();
 const catalogue = new Map();
 let picture = null, zones = null, viewer = { role: "" }, end = null, listed = "";
 
 const seesAll = () => ["operator", "reviewer"].includes(viewer.role);
+
+const currency = () => ({ code: picture.currency, digits: picture.currency_digits });
 
 // --- now
 
@@ -50,8 +53,8 @@ function showCharts() {
   const waitsText = total(accept) ? `${number(total(accept))} jobs were accepted after ${span(accept.mean)} on average; ${number(total(pickup))} were picked up after ${span(pickup.mean)}.` : "No job has been accepted yet.";
   charts.buckets("waits", "from placing", [{ name: "to acceptance", colour: "with-job", ...accept }, { name: "to pickup", colour: "to-pickup", ...pickup }], span, waitsText);
   $("waits-text").textContent = waitsText;
-  const { online, engaged } = picture.earnings, pay = (value) => money(value, picture.currency).replace(/[.,]00(?!\d)/, "");
-  const earningsText = online ? `This week, without tips: ${pay(Math.round(online.mean))} for an hour online on average, ${engaged ? pay(Math.round(engaged.mean)) : "–"} for an hour on a job.`
+  const { online, engaged } = picture.earnings, pay = (value) => money(value, currency(), true);
+  const earningsText = online ? `This week, without tips: ${pay(online.mean)} for an hour online on average, ${engaged ? pay(engaged.mean) : "–"} for an hour on a job.`
     : "Not shown for fewer than ten couriers.";
   charts.buckets("earnings", "an hour", [["an hour online", "free", online], ["an hour on a job", "taken", engaged]].filter(([, , bars]) => bars).map(([name, colour, bars]) => ({ name, colour, ...bars })), pay, earningsText);
   $("earnings-text").textContent = earningsText;
@@ -80,7 +83,7 @@ function showFamilies() {
     const { family } = column.dataset;
     figures(column.querySelector("dl"), HEADS[family].map(([id, part, name]) => {
       const value = picture.measures[id], row = catalogue.get(id);
-      return [name, measured(part ? value?.[part] : value, row?.unit ?? "", part, picture.currency), row ? `${row.name}: ${row.formula}` : ""];
+      return [name, measured(part ? value?.[part] : value, row?.unit ?? "", part, currency()), row ? `${row.name}: ${row.formula}` : ""];
     }));
     if (column.querySelector("details").open) column.querySelector(".scrolls").replaceChildren(familyTable(family));
   }
@@ -90,8 +93,8 @@ function familyTable(family) {
   const rows = [...catalogue.values()].filter((row) => row.family === family).map((row) => {
     const value = picture.measures[row.number];
     const lines = value !== null && typeof value === "object"
-      ? Object.entries(value).map(([part, one]) => el("div", {}, `${words(part)}: ${measured(one, row.unit, part, picture.currency)}`))
-      : [measured(value, row.unit, "", picture.currency)];
+      ? Object.entries(value).map(([part, one]) => el("div", {}, `${words(part)}: ${measured(one, row.unit, part, currency())}`))
+      : [measured(value, row.unit, "", currency())];
     return [`${row.number}. ${row.name}`, el("div", {}, ...lines), row.formula];
   });
   return table("A dash: nothing of the kind yet, or fewer than ten people", ["measure", "value", "formula"], rows);

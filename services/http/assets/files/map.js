@@ -51,13 +51,15 @@ export class MarketMap {
     this.#fit();
     if (!this.#view) return;
     const layer = this.layer, most = Math.max(1, ...[...this.#rows.values()].map((row) => this.#value(row, layer)));
-    for (const [cell, path] of this.#cells) if (!this.#rows.has(cell)) { path.remove(); this.#cells.delete(cell); }
+    // The current cell stays, with nothing in it: it may hold the focus.
+    for (const [cell, path] of this.#cells) if (!this.#rows.has(cell) && cell !== this.#current) { path.remove(); this.#cells.delete(cell); }
     for (const row of this.#rows.values()) if (this.#shapes[row.cell]) this.#drawCell(row, layer, most);
+    if (this.#cells.has(this.#current) && !this.#rows.has(this.#current)) this.#drawCell({ cell: this.#current }, layer, most);
     if (!this.#cells.has(this.#current)) this.#choose([...this.#cells.keys()][0] ?? "", false);
     this.#drawPoints();
     this.#drawLegend(layer, most);
     this.#drawTable();
-    if (this.#current && this.#rows.has(this.#current) && this.#map.contains(document.activeElement)) this.#tell(this.#current);
+    if (this.#current && this.#map.contains(document.activeElement)) this.#tell(this.#current);
   }
 
   // --- where things are drawn

@@ -1,4 +1,5 @@
 // What both pages use: elements, numbers as people read them, the session, the feed.
+import { money } from "/assets/money.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -20,17 +21,9 @@ export const words = (name) => String(name).replaceAll("_", " ");
 const plain = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
-const currencies = new Map();
 
 export const number = (value) => (Math.abs(value) >= 1000 ? whole : plain).format(value);
 export const share = (value) => percent.format(value);
-
-export function money(minorUnits, currency) {
-  if (!currency) return number(minorUnits);
-  if (!currencies.has(currency)) currencies.set(currency, new Intl.NumberFormat(undefined, { style: "currency", currency }));
-  const format = currencies.get(currency);
-  return format.format(minorUnits / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
 
 export function span(seconds) {
   const total = Math.round(Math.abs(seconds)), sign = seconds < 0 ? "−" : "";
@@ -43,7 +36,7 @@ export function span(seconds) {
 /** Seconds of protobuf's JSON: "12.5s". */
 export const seconds = (text) => (text ? Number.parseFloat(text) : 0);
 
-/** A part of a measure, by the measure's unit. */
+/** A part of a measure, by the measure's unit. Integers that a double cannot hold are text. */
 export function measured(value, unit, part, currency) {
   if (value == null) return "–";
   if (/count|pending|now$|sent$|answers|received/.test(part)) return whole.format(value);

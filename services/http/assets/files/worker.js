@@ -1,14 +1,14 @@
 // The worker's page: hours, pay and decisions of whoever has signed in, asked anew when the feed says that they changed.
 import * as charts from "/assets/charts.js";
 import * as decision from "/assets/decision.js";
-import { $, ask, el, feed, figures, measured, moment, money, seconds, session, share, span, table, themeButton, words } from "/assets/page.js";
+import { currencyOf, minorUnits, money, moneyOf, sum } from "/assets/money.js";
+import { $, ask, el, feed, figures, measured, moment, seconds, session, share, span, table, themeButton, words } from "/assets/page.js";
 
 const PAGE = 20;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 let me = "", end = null, now = Date.now() / 1000, statement = null, shown = null, older = [], nextPage = "", busy = false, again = false;
 
 const lineOf = (line) => words(line.kind.replace("PRICE_LINE_KIND_", "")).toLowerCase();
-const amount = (found) => Number(found?.minorUnits ?? 0);
 
 // --- hours and pay
 
@@ -20,16 +20,16 @@ const localDate = () => {
 async function loadStatement() {
   statement = await ask("PayService/GetStatement", { workerId: me, period: { date: localDate(), length: $("period").value, timeZone: zone } });
   drawHours();
-  const { total, tips, perOnlineHour, perEngagedHour, jobs } = statement, currency = total?.currencyCode;
+  const { total, tips, perOnlineHour, perEngagedHour, jobs } = statement, currency = currencyOf(total);
   figures($("pay-figures"), [
-    ["paid", money(amount(total), currency)], ["of that tips", money(amount(tips), currency)], ["jobs", String(jobs ?? 0)],
-    ["an hour online, without tips", money(amount(perOnlineHour), currency)], ["an hour on jobs, without tips", money(amount(perEngagedHour), currency)],
+    ["paid", moneyOf(total)], ["of that tips", moneyOf(tips)], ["jobs", String(jobs ?? 0)],
+    ["an hour online, without tips", moneyOf(perOnlineHour)], ["an hour on jobs, without tips", moneyOf(perEngagedHour)],
   ]);
-  const lines = statement.lines ?? [], sums = new Map();
-  for (const line of lines) sums.set(lineOf(line), (sums.get(lineOf(line)) ?? 0) + Number(line.minorUnits ?? 0));
-  $("pay-sums").replaceChildren(table("In this period", ["line", ["amount", "number"]], [...[...sums].map(([name, sum]) => [name, [money(sum, currency), "number"]]), ["in sum", [money(amount(total), currency), "number"]]]));
+  const lines = statement.lines ?? [], byLine = Map.groupBy(lines, lineOf);
+  $("pay-sums").replaceChildren(table("In this period", ["line", ["amount", "number"]],
+    [...[...byLine].map(([name, found]) => [name, [money(sum(found.map((line) => minorUnits(line.minorUnits))), currency), "number"]]), ["in sum", [moneyOf(total), "number"]]]));
   $("pay-lines").replaceChildren(table("Newest first", ["time", "line", "arithmetic", ["amount", "number"]], lines.toReversed().map((line) =>
-    [moment(Date.parse(line.time) / 1000), lineOf(line), line.rule ?? "", [money(Number(line.minorUnits ?? 0), currency), "number"]])));
+    [moment(Date.parse(line.time) / 1000), lineOf(line), line.rule ?? "", [money(line.minorUnits, currency), "number"]])));
 }
 
 function drawHours() {
@@ -96,14 +96,15 @@ async function loadStanding() {
 }
 
 async function loadMeasures() {
-  const { measures, currencyCode, floorMinorUnitsPerHour } = await ask("TransparencyService/GetMyMeasures", { courierId: me });
+  const { measures, currencyCode, currencyDigits, guarantees, comparison } = await ask("TransparencyService/GetMyMeasures", { courierId: me });
+  const currency = { code: currencyCode, digits: currencyDigits ?? 0 };
   const rows = (measures ?? []).flatMap((one) => (one.values ?? []).map((part) => [
-    part.name === "all" ? one.name : `${one.name}: ${words(part.name)}`, [measured(part.value, one.unit, part.name, currencyCode), "number"],
-    [part.market == null ? "" : measured(part.market, one.unit, part.name, currencyCode), "number"], one.formula]));
+    part.name === "all" ? one.name : `${one.name}: ${words(part.name)}`, [measured(part.minorUnits ?? part.value, one.unit, part.name, currency), "number"],
+    [part.market == null ? "" : measured(part.market, one.unit, part.name, currency), "number"], one.formula]));
   $("measures").replaceChildren(table("Mine beside everyone’s; empty where nothing is comparable or too few people are behind it", ["measure", ["mine", "number"], ["everyone", "number"], "formula"], rows));
   const topUp = (measures ?? []).find((one) => one.number === 8)?.values.find((part) => part.name === "minor_units");
-  const floor = Number(floorMinorUnitsPerHour ?? 0), added = money(topUp?.value ?? 0, currencyCode);
-  $("floor").textContent = `${floor ? `The policy’s floor is ${money(floor, currencyCode)} for an hour online. ` : ""}Guarantees have added ${added} so far; their lines are called “top up” and say which floor they come from.`;
+  const added = `Guarantees have added ${money(topUp?.minorUnits, currency)} so far; their lines are called “top up” and say which floor they come from.`;
+  $("floor").textContent = [...(guarantees?.length ? guarantees : ["The policy guarantees no pay beyond the price of each job."]), comparison, added].filter(Boolean).join(" ");
 }
 
 // --- all together
