@@ -10,17 +10,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Prefixes of node ids, and about how many seconds of CPU time the tests with this prefix take.
 UNITS = {
-    "tests/load_tests/test_research_page.py": 60,
+    "tests/load_tests/test_research_page.py": 90,
     "tests/observe/test_dashboards.py": 60,
     "tests/faults/test_kill.py": 60,
     "tests/pages/": 60,
     "tests/load_tests/test_experiments.py": 60,
     "tests/load_tests/test_mdrp.py": 60,
     "tests/service/test_life.py": 60,
-    "tests/service/test_replayed_pay.py": 40,
     "tests/faults/test_processes.py": 40,
-    "tests/service/test_tls.py": 30,
-    "tests/services/test_measures_command.py": 30,
     "tests/load_tests/test_trace_replay.py": 30,
     "tests/services/test_trial.py": 30,
     "tests/service/test_oversight.py": 30,

@@ -57,6 +57,16 @@ def demo_folder():
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def exported(demo_folder) -> tuple[Path, int]:
+    """Export the log of the demonstration; return the file and the number of events that the command reports."""
+    folder, result = demo_folder
+    out = folder / "day.log.gz"
+    done = gig("log", "export", str(out), "--data-dir", str(folder), "--market", result["market"], "--json")
+    assert done.returncode == 0, done.stderr
+    return out, json.loads(done.stdout)["events"]
+
+
 def test_a_demonstration_loses_nothing_and_says_so_in_json_alone(demo_folder) -> None:
     _, result = demo_folder
     assert result["placed"] > 50
@@ -71,13 +81,11 @@ def test_a_demonstrations_summary_counts_each_job_once(demo_folder) -> None:
     assert sum(result[name] for name in ends) == result["placed"] <= result["requested"]
 
 
-def test_the_exported_log_rebuilds_the_live_market_byte_for_byte(demo_folder, tmp_path) -> None:
+def test_the_exported_log_rebuilds_the_live_market_byte_for_byte(demo_folder, exported) -> None:
     folder, result = demo_folder
-    out = tmp_path / "day.log.gz"
-    done = gig("log", "export", str(out), "--data-dir", str(folder), "--market", result["market"], "--json")
-    assert done.returncode == 0, done.stderr
+    out, count = exported
     events = list(read_log(out))
-    assert json.loads(done.stdout)["events"] == len(events) > 200
+    assert count == len(events) > 200
     assert violations(events) == []
     saved, measures = asyncio.run(latest_snapshot(folder, result["market"]))
     folded = Market.fold(events)
@@ -105,6 +113,17 @@ async def latest_snapshot(folder: Path, market: str):
         postgres.stop()
     assert found is not None
     return found
+
+
+def test_a_demonstration_ends_with_a_sound_ledger(demo_folder, exported) -> None:
+    folder, result = demo_folder
+    assert result["opinions_refused"] == 0
+    for source in (["--data-dir", str(folder), "--market", result["market"]], [str(exported[0])]):
+        outcome = CliRunner().invoke(app(), ["ledger", "check", *source, "--json"])
+        assert outcome.exit_code == 0, outcome.stderr
+        sums = json.loads(outcome.stdout)
+        assert (sums["faults"], sum(sums["accounts"].values())) == (0, 0)
+        assert sums["postings"] > 0
 
 
 def test_the_log_is_shown_as_text(demo_folder) -> None:

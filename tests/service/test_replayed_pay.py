@@ -1,12 +1,9 @@
-"""A replayed day and a demonstration end with a sound ledger, and with statements that sum to it to the cent."""
+"""A replayed day ends with a sound ledger, and with statements that sum to it to the cent."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +23,6 @@ from load_tests.live.suite_process import SuiteProcess
 from load_tests.traces.mdrp import read_instance
 from tests.signing import caller, plant, signed_channel
 
-GIG = str(Path(sys.executable).with_name("gig"))
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
 
 
@@ -76,22 +72,3 @@ async def test_a_recorded_day_served_again_gives_everyone_the_statement_that_the
         await suite.stop()
     assert found == dict(ledger.workers)
     assert sum(found.values()) == ledger.accounts["courier"]
-
-
-def test_a_demonstration_ends_with_a_sound_ledger(folder) -> None:
-    command = [GIG, "demo", "--seed", "7", "--seconds", "12", "--speed", "60", "--data-dir", str(folder), "--json"]
-    command += ["--http-address", "127.0.0.1:0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    played = json.loads(done.stdout)
-    assert played["opinions_refused"] == 0
-    where = ["--data-dir", str(folder), "--market", played["market"]]
-    exported = folder / "day.log.gz"
-    subprocess.run([GIG, "log", "export", str(exported), *where], check=True, capture_output=True, timeout=120)
-    for source in ([], [str(exported)]):
-        command = [GIG, "ledger", "check", *source, *(where if not source else []), "--json"]
-        checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert checked.returncode == 0, checked.stderr
-        sums = json.loads(checked.stdout)
-        assert (sums["faults"], sum(sums["accounts"].values())) == (0, 0)
-        assert sums["postings"] > 0

@@ -54,7 +54,7 @@ class Guarded:
             return int(shown["serialNumber"], 16)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def guarded() -> AsyncIterator[Guarded]:
     folder, authority = data_directory(), trustme.CA()
     plant(folder)
@@ -110,6 +110,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one
     assert await asyncio.to_thread(guarded.serial, port) == after
     target = f"localhost:{guarded.suite.grpc_port}"
     assert await asked(target, credentials(guarded.authority, guarded.authority)) is grpc.StatusCode.OK
+    guarded.renew()
 
 
 async def test_the_pages_are_served_by_tls_alone(guarded: Guarded) -> None:

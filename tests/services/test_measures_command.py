@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from dispatcher.log.files import write_log
 from dispatcher.measures.catalogue import CATALOGUE
 from dispatcher.measures.catalogue.page import page
 from gig.v1 import events_pb2 as events_pb
 from load_tests.bench.busy_market import BusyMarket
+from services.cli.main import app
 
 GIG = str(Path(sys.executable).with_name("gig"))
 ROOT = Path(__file__).parents[2]
@@ -37,15 +40,22 @@ def test_every_measure_is_printed_with_value_unit_family_and_formula(log_file: P
         assert measure.name.split()[0] in done.stdout
 
 
+def as_json(*arguments: str) -> dict[str, Any]:
+    """Run `gig measures --json` in this process; return what it prints."""
+    outcome = CliRunner().invoke(app(), ["measures", *arguments, "--json"])
+    assert outcome.exit_code == 0, outcome.stderr
+    return dict(json.loads(outcome.stdout))
+
+
 def test_as_json_it_is_one_object_with_all_of_it(log_file: Path) -> None:
-    told = json.loads(gig("measures", str(log_file), "--json").stdout)
+    told = as_json(str(log_file))
     assert [measure["number"] for measure in told["measures"]] == list(range(1, 47))
     assert all(measure["formula"] and measure["source"] for measure in told["measures"])
     assert told["events"] > 400
 
 
 def test_one_family_alone(log_file: Path) -> None:
-    told = json.loads(gig("measures", str(log_file), "--json", "--family", "automation").stdout)
+    told = as_json(str(log_file), "--family", "automation")
     assert {measure["family"] for measure in told["measures"]} == {"automation"}
 
 
