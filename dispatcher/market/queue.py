@@ -151,7 +151,13 @@ def ride_limit_us(job: job_pb.Job, policy: policy_pb.Policy) -> int:
     promise = policy.matching.promise
     if not promise.HasField("ride_detour_share"):
         return NEVER
-    return rounded_us(span(job.trip_duration) * (1 + promise.ride_detour_share))
+    return rounded_us(direct_ride_us(job, policy) * (1 + promise.ride_detour_share))
+
+
+def direct_ride_us(job: job_pb.Job, policy: policy_pb.Policy) -> int:
+    """Return the shortest time between pickup and drop-off: the trip, and service at both ends of it."""
+    planar = policy.travel.planar
+    return span(job.trip_duration) + (span(planar.pickup_service) + span(planar.dropoff_service) + 1) // 2
 
 
 def promised_us(job: job_pb.Job, policy: policy_pb.Policy) -> int | None:
@@ -161,7 +167,8 @@ def promised_us(job: job_pb.Job, policy: policy_pb.Policy) -> int | None:
     if not policy.matching.HasField("promise"):
         return None
     promise = policy.matching.promise
-    return wanted_us(job) + rounded_us(span(job.trip_duration) * (1 + promise.detour_share)) + span(promise.allowance)
+    ride_us = rounded_us(direct_ride_us(job, policy) * (1 + promise.detour_share))
+    return wanted_us(job) + ride_us + span(promise.allowance)
 
 
 def needed_load(spec: job_pb.JobSpec) -> types_pb.Load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_market_learns_how_long_its_trips_take() -> None:
     for number in range(10):
         bench.serve(f"job-{number}", trip_s=3 * before)
     assert before < 2 * before < trip_s(bench) < 3 * before
-    assert bench.place("next").trip_duration.seconds == round(trip_s(bench))
+    assert bench.place("next").trip_duration.seconds == ceil(trip_s(bench))
 
 
 # Trips that nobody made as they were reported: places, and seconds from pickup to drop-off.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from dispatcher import commands
 from dispatcher.errors import InvalidField, NotYours, WrongState
 from dispatcher.market import lifecycle
@@ -138,7 +140,8 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     fare, pay = state.fares.get(spec.kind), state.pays.get(spec.kind)
     if fare is None or pay is None:
         raise InvalidField("spec.kind", "this market does not take jobs of this kind", "KIND_NOT_SERVED")
-    metres, seconds = trip(state, spec, now_us)
+    leaves_us = max(now_us, micros(spec.pickup_after)) if spec.HasField("pickup_after") else now_us
+    metres, seconds = trip(state, spec, leaves_us)
     job.job_id, job.client_id = command.job_id, command.client_id
     job.spec.CopyFrom(spec)
     start = spec.pickup.position
@@ -151,14 +154,17 @@ def _price(state: MarketState, job: job_pb.Job, command: commands.QuoteJob | com
     job.policy_version = policy.version
 
 
-def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, int]:
-    """Return metres and seconds from pickup to drop-off, to the nearest integer.
+def trip(state: MarketState, spec: job_pb.JobSpec, leaves_us: int) -> tuple[int, int]:
+    """Return metres, to the nearest integer, and seconds from pickup to drop-off for a trip that begins at a time.
+
+    Seconds are rounded up, so that a promise of exactly this duration can be kept. Rounding to microseconds first keeps
+    a whole number that is off in its last bits.
 
     Raises InvalidField where the travel model knows no way, or only one beyond LONGEST_TRIP or the policy's limit.
     """
     assert state.travel is not None, "a market is opened with its policy"
     start, end = spec.pickup.position, spec.dropoff.position
-    metres, seconds = state.travel.leg(start.latitude, start.longitude, end.latitude, end.longitude, now_us / SECOND)
+    metres, seconds = state.travel.leg(start.latitude, start.longitude, end.latitude, end.longitude, leaves_us / SECOND)
     if not (0 <= metres <= LONGEST_TRIP and 0 <= seconds <= LONGEST_TRIP):
         raise InvalidField("spec.dropoff.position", "no way leads there from the pickup", "NO_WAY")
     longest_s = longest_trip_us(state.policy) // SECOND
@@ -168,7 +174,7 @@ def trip(state: MarketState, spec: job_pb.JobSpec, now_us: int) -> tuple[int, in
             f"trips of at most {longest_s} s of travel (jobs.longest_trip of its policy)"
         )
         raise InvalidField("spec.dropoff.position", text, "TRIP_TOO_LONG")
-    return round(metres), round(seconds)
+    return round(metres), ceil(round(seconds, 6))
 
 
 def _check_zones(state: MarketState, spec: job_pb.JobSpec) -> None:
