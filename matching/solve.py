@@ -14,7 +14,7 @@ from matching.assignment import NOBODY, Assignment, Candidates
 from matching.candidates import nearest_pairs, with_costs
 from matching.commitment import held
 from matching.components import components, portions
-from matching.costs import unmatched_cost
+from matching.leaving import leaving_cost
 from matching.lookahead import with_chains
 from matching.prices import courier_prices
 from matching.problem import Problem, Solver
@@ -72,7 +72,7 @@ def prepare(problem: Problem, processes: int = 1) -> Prepared:
     pairs = nearest_pairs(problem)
     found = perf_counter()
     candidates = with_costs(problem, pairs)
-    unmatched = unmatched_cost(problem)
+    unmatched = leaving_cost(problem, candidates)
     ready = perf_counter()
     one_job_each = bool(candidates.single().all())
     ahead = problem.sharing.lookahead_loads > 1
@@ -164,7 +164,22 @@ def _partitioned(
             whole = int(unmatched[[*now, *then]].sum() - columns.saved[column] - candidates.cost[edge])
             left[then] = whole // len(then)
             left[then[0]] += whole % len(then)
+    _serve_the_rest(candidates, unmatched, edge_of, planned)
     return Choice(edge_of, selection.price, int(unmatched.sum()) - selection.saves, planned, left)
+
+
+def _serve_the_rest(candidates: Candidates, unmatched: Ints, edge_of: Ints, planned: Ints) -> None:
+    """Match jobs that are left with couriers who are not chosen: a selection may end early, when its time is up."""
+    taken = np.zeros(int(candidates.courier.max(initial=0)) + 1, bool)
+    taken[candidates.courier[edge_of[edge_of != NOBODY]]] = True
+    is_left = (edge_of == NOBODY) & (planned == NOBODY)
+    open_ = np.flatnonzero(is_left[candidates.job] & ~taken[candidates.courier] & candidates.single())
+    if open_.size:
+        chosen = min_cost_flow.solve(
+            candidates.job[open_], candidates.courier[open_], candidates.cost[open_], unmatched
+        )
+        found = chosen != NOBODY
+        edge_of[found] = open_[chosen[found]]
 
 
 def merged(prepared: Prepared, choices: list[Choice]) -> Choice:

@@ -85,8 +85,10 @@ def test_greedy_serves_the_oldest_first_and_flow_costs_no_more() -> None:
         assert greedy.edge[oldest] == edges[np.argmin(greedy.candidates.seconds[edges])]
 
 
-def test_a_job_that_costs_more_than_waiting_is_left() -> None:
+def test_a_job_that_costs_more_than_waiting_is_left_where_nobody_is_free() -> None:
     problem = random_problem(1, 5, 5)
+    problem = replace(problem, couriers=replace(problem.couriers, later=np.ones(5, bool)))
+    assert (solve(problem).courier != NOBODY).any()
     cheap_to_wait = replace(problem, weights=replace(problem.weights, unmatched=-(10.0**6), job_age=0.0))
     assert (solve(cheap_to_wait).courier == NOBODY).all()
 
