@@ -46,8 +46,8 @@ def keeping(model: str, presets: str, speeds: list[float], service_s: float = 0.
 @given(
     model=st.sampled_from(MODELS),
     presets=st.sampled_from(["plain", "shared"]),
-    speeds=st.lists(st.floats(0.5, 40), min_size=1, max_size=1)
-    | st.lists(st.floats(0.5, 40), min_size=24, max_size=24),
+    speeds=st.lists(st.floats(2, 40), min_size=1, max_size=1)
+    | st.lists(st.floats(2, 40), min_size=24, max_size=24),
     service_s=st.floats(0, 600),
     ends=st.tuples(DEGREES, DEGREES, METRES, METRES),
     offset_us=st.integers(0, 10 * SECOND),
@@ -75,7 +75,7 @@ def test_a_window_as_long_as_the_quote_is_served_by_the_courier_at_the_pickup(
 
 
 @settings(max_examples=60, deadline=None)
-@given(speed=st.floats(0.5, 40), ends=st.tuples(DEGREES, DEGREES))
+@given(speed=st.floats(2, 40), ends=st.tuples(DEGREES, DEGREES))
 def test_a_quoted_duration_is_the_trip_rounded_up_to_the_second(speed: float, ends: tuple[Spot, Spot]) -> None:
     bench = Bench(keeping("straight_line", "plain", [speed]))
     _, exact = bench.market.state.travel.leg(*ends[0], *ends[1], bench.now / SECOND)
