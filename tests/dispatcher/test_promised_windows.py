@@ -46,8 +46,7 @@ def keeping(model: str, presets: str, speeds: list[float], service_s: float = 0.
 @given(
     model=st.sampled_from(MODELS),
     presets=st.sampled_from(["plain", "shared"]),
-    speeds=st.lists(st.floats(2, 40), min_size=1, max_size=1)
-    | st.lists(st.floats(2, 40), min_size=24, max_size=24),
+    speeds=st.lists(st.floats(2, 40), min_size=1, max_size=1) | st.lists(st.floats(2, 40), min_size=24, max_size=24),
     service_s=st.floats(0, 600),
     ends=st.tuples(DEGREES, DEGREES, METRES, METRES),
     offset_us=st.integers(0, 10 * SECOND),
