@@ -85,10 +85,22 @@ class AnswerOffer(Command):
     answer: courier_pb.OfferAnswer
 
 
+@dataclass(frozen=True, slots=True)
+class SeenAt:
+    """A position that a courier's device reported: degrees, and when, in microseconds of the market's clock."""
+
+    latitude: float
+    longitude: float
+    time_us: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportProgress(Command):
+    """``seen``: the courier's newest position, where one is known besides that on the log."""
+
     courier_id: str
     progress: courier_pb.Progress
+    seen: SeenAt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

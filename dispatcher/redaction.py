@@ -208,6 +208,7 @@ _ACTOR: dict[str, Callable[[Any, Erased], str | None]] = {
     "job_completed": _COURIER,
     "contact_lost": _unnamed,
     "contact_regained": _unnamed,
+    "progress_flagged": _unnamed,
     "courier_online": _COURIER,
     "courier_closing": _COURIER,
     "courier_offline": _COURIER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dispatcher.deciders import deciders, set_deciders
 from dispatcher.decisions import sentences
 from dispatcher.decisions.index import DecisionKey, decisions_of
+from dispatcher.market.plausibility import FLAG_FOLLOWS, flag_sentence
 from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
@@ -21,6 +22,7 @@ CONTESTABLE = frozenset(
         pb.DECISION_KIND_SCORE,
         pb.DECISION_KIND_STANDING,
         pb.DECISION_KIND_EXCLUSION,
+        pb.DECISION_KIND_FLAG,
     }
 )
 
@@ -187,6 +189,19 @@ def _answered(decision: pb.Decision, _key: DecisionKey, body: events_pb.ReviewDe
     decision.sentence = sentences.answer(review)
 
 
+def _flagged(decision: pb.Decision, _key: DecisionKey, body: events_pb.ProgressFlagged) -> None:
+    flag = body.flag
+    decision.flag.CopyFrom(flag)
+    decision.policy_version = flag.policy_version
+    decision.rule = "plausibility"
+    for fact in flag.facts:
+        name = pb.PlausibilityCheck.Name(fact.check).removeprefix("PLAUSIBILITY_CHECK_").lower()
+        _input(decision, name, fact.metres, "m")
+        _input(decision, f"{name}.elapsed", span(fact.elapsed) / SECOND, "s")
+        _input(decision, f"{name}.most", fact.most_metres, "m")
+    decision.sentence = f"{flag_sentence(flag)} {FLAG_FOLLOWS}"
+
+
 def _input(decision: pb.Decision, name: str, value: float, unit: str) -> None:
     decision.inputs.add(name=name, value=value, unit=unit)
 
@@ -206,4 +221,5 @@ _FILL = {
     "rating_revised": _revised,
     "standing_changed": _standing,
     "review_decided": _answered,
+    "progress_flagged": _flagged,
 }

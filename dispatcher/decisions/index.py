@@ -16,6 +16,7 @@ from gig.v1 import types_pb2 as types_pb
 OFFER, PRICE, SURGE = pb.DECISION_KIND_OFFER, pb.DECISION_KIND_PRICE, pb.DECISION_KIND_SURGE
 SCORE, STANDING = pb.DECISION_KIND_SCORE, pb.DECISION_KIND_STANDING
 EXCLUSION, CONTEST = pb.DECISION_KIND_EXCLUSION, pb.DECISION_KIND_CONTEST
+FLAG = pb.DECISION_KIND_FLAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,10 @@ def _answered(body: events_pb.ReviewDecided, sequence: int) -> Iterator[Decision
         yield DecisionKey(body.review.subject_id, decision_id, CONTEST, body.review.job_id)
 
 
+def _flagged(body: events_pb.ProgressFlagged, _sequence: int) -> Iterator[DecisionKey]:
+    yield DecisionKey(body.flag.courier_id, body.decision_id, FLAG, body.flag.job_id)
+
+
 _FIND: dict[str, Callable[..., Iterator[DecisionKey]]] = {
     "job_quoted": _quoted,
     "job_placed": _placed,
@@ -117,4 +122,5 @@ _FIND: dict[str, Callable[..., Iterator[DecisionKey]]] = {
     "rating_revised": _rated,
     "standing_changed": _standing,
     "review_decided": _answered,
+    "progress_flagged": _flagged,
 }

@@ -122,6 +122,7 @@ _SUBJECTS: dict[str, tuple[Kind, Callable[[Any], str]]] = {
     "job_completed": _JOB,
     "contact_lost": _COURIER,
     "contact_regained": _COURIER,
+    "progress_flagged": (types_pb.SUBJECT_KIND_JOB, _field("flag", "job_id")),
     "courier_online": _COURIER,
     "courier_closing": _COURIER,
     "courier_offline": _COURIER,

@@ -10,7 +10,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 
-KINDS = ("offer", "price", "surge", "score", "standing", "exclusion", "contest")
+KINDS = ("offer", "price", "surge", "score", "standing", "exclusion", "contest", "flag")
 DECIDERS = ("rule", "solver", "human")
 # Policies that are told apart; what older ones decided is one row.
 POLICIES_KEPT = 4

@@ -77,6 +77,8 @@ class Measures:
     jobs_ended: Counter[str] = field(default_factory=Counter)
     # Completed trips by what the learned travel model did with them.
     trip_uses: Counter[str] = field(default_factory=Counter)
+    # Reports of progress that were flagged, by the check that they failed.
+    flags: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)
     wait_for_accept: Histogram = field(default_factory=Histogram)
     wait_for_pickup: Histogram = field(default_factory=Histogram)
@@ -459,6 +461,11 @@ class Measures:
         if change.cause in BY_RATINGS and not change.decided_by:
             self.opinions.with_consequence["courier" if courier is not None else "client"] += 1
 
+    def _progress_flagged(self, body: events_pb.ProgressFlagged) -> None:
+        self.decisions.note("flag", "rule", bool(body.flag.policy_version and body.flag.facts))
+        for fact in body.flag.facts:
+            self.flags[CHECKS[fact.check]] += 1
+
     def _review_opened(self, body: events_pb.ReviewOpened) -> None:
         self.reviews.begin(body.review, self.time_us)
 
@@ -568,6 +575,10 @@ class Measures:
 
 
 GATES = {number: name.removeprefix("GATE_").lower() for name, number in offer_pb.Gate.items()}
+CHECKS = {
+    number: name.removeprefix("PLAUSIBILITY_CHECK_").lower()
+    for name, number in transparency_pb.PlausibilityCheck.items()
+}
 TRIP_USES = {number: name.removeprefix("TRIP_USE_").lower() for name, number in events_pb.TripUse.items()}
 STATE_NAMES = {state: lifecycle.state_name(state) for state in job_pb.JobState.values()}
 _ADAPTER = TypeAdapter(Measures)

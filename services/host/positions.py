@@ -13,7 +13,7 @@ from dispatcher.market.limits import position_limit_us
 from dispatcher.market.state import MarketState
 from dispatcher.times import duration, micros, span, timestamp
 from geo.live_index import LiveIndex
-from geo.units import E7, Ints
+from geo.units import E7, Ints, from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
@@ -165,6 +165,14 @@ class Positions:
     def _name(self, number: int) -> str:
         ids = self._state().columns.ids
         return ids[number] if number < len(ids) else ""
+
+    def seen(self, courier_id: str) -> commands.SeenAt | None:
+        """Return the newest position of a courier and when it was taken; None where none is known."""
+        number = self._state().numbers.get(courier_id)
+        if number is None or (last_ms := self.index.last_ms(number)) < 0:
+            return None
+        latitude, longitude = self.index.positions_e7(np.array([number]))
+        return commands.SeenAt(from_e7(int(latitude[0])), from_e7(int(longitude[0])), last_ms * 1000)
 
     def _refused(self, number: int, fault: Exception) -> None:
         """Set aside a courier whose positions cannot be taken in."""

@@ -13,6 +13,7 @@ from dispatcher.decisions import sentences
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import TakenOver
 from dispatcher.ids import pack, unpack
+from dispatcher.market.plausibility import FLAG_FOLLOWS, flag_sentence
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.redaction import Erased, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -36,7 +37,7 @@ OTHER_PHONE = courier_pb.Notice(
     device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_OTHER_PHONE),
 )
 # Decisions that their person gets as a notice at once.
-NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided"})
+NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided", "progress_flagged"})
 # Events that the courier's stream reports.
 TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
@@ -240,6 +241,9 @@ def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:
     if kind == "rating_revised":
         text = f"A human has looked at the rating of job {body.rating.job_id}: {body.reason}"
         return body.rating.rated_id, courier_pb.Notice(text=text, decision_id=body.rating.decision_id)
+    if kind == "progress_flagged":
+        text = f"{flag_sentence(body.flag)} {FLAG_FOLLOWS} To add what you have to say, call ContestDecision."
+        return body.flag.courier_id, courier_pb.Notice(text=text, decision_id=body.decision_id)
     return body.review.subject_id, courier_pb.Notice(
         text=sentences.answer(body.review), decision_id=body.review.decision_id
     )

@@ -16,7 +16,7 @@ _PEOPLE = tuple(
     attrgetter(path)
     for path in (
         *("courier_id", "offer.courier_id", "nudge.courier_id", "job.courier_id"),
-        *("change.person_id", "rating.rated_id", "review.subject_id"),
+        *("change.person_id", "rating.rated_id", "review.subject_id", "flag.courier_id"),
     )
 )
 KIND_OF_DUE = {

@@ -67,7 +67,10 @@ class CourierService:
     async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
         self._hear(call.courier_id)
         request = request_of(call)
-        command = commands.ReportProgress(request=request, courier_id=call.courier_id, progress=call.progress)
+        seen = self._host.positions.seen(call.courier_id)
+        command = commands.ReportProgress(
+            request=request, courier_id=call.courier_id, progress=call.progress, seen=seen
+        )
 
         def view(market: Market) -> pb.ReportProgressResponse:
             job = market.state.jobs.get(call.progress.job_id)

@@ -281,7 +281,8 @@ class CourierStream:
                 destination = wanted.destination if wanted.HasField("destination") else None
                 return commands.SetDestination(request=key, courier_id=courier_id, destination=destination)
             case _:
-                return commands.ReportProgress(request=key, courier_id=courier_id, progress=request.progress)
+                seen = self._host.positions.seen(courier_id)
+                return commands.ReportProgress(request=key, courier_id=courier_id, progress=request.progress, seen=seen)
 
     def _refuse(self, number: int, failure: status_pb2.Status) -> None:
         self._stream.send(pb.ConnectResponse(refusal=pb.Refusal(number=number, status=failure)))

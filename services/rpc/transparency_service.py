@@ -24,6 +24,9 @@ from services.host.personal_data import export
 from services.rpc.requests import DEFAULT_PAGE, page_token_of, place_in_pages, request_of
 from services.rpc.reviews import blind
 
+# Reviews that a rule opened: they are no contest of the decision in question.
+ASKED_BY_RULES = (pb.REVIEW_KIND_STANDING, pb.REVIEW_KIND_PROGRESS)
+
 
 class TransparencyService:
     def __init__(self, host: MarketHost, no_offers: NoOffers, erasures: Erasures) -> None:
@@ -72,7 +75,7 @@ class TransparencyService:
             decision=explain(found.event, found.decision_id, found.person_id, self._host.market.state.policy.standing),
             statement=call.statement,
             contested_before=any(
-                review.kind != pb.REVIEW_KIND_STANDING and review.subject_id == call.person_id for review in reviews
+                review.kind not in ASKED_BY_RULES and review.subject_id == call.person_id for review in reviews
             ),
         )
         if not call.statement.strip():

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher import commands
+from dispatcher.decisions.explain import explain
 from dispatcher.errors import DispatchError
 from dispatcher.log.erasure import redact
 from dispatcher.log.files import read_log
@@ -54,6 +55,7 @@ STEPS = st.one_of(
     st.tuples(st.just("block"), NAME, NAME, NAME),
     st.tuples(st.just("open"), NAME, NAME),
     st.tuples(st.just("review"), NAME, NAME),
+    st.tuples(st.just("answer"), NAME),
     st.tuples(st.just("look"), NAME, NAME),
     st.tuples(st.just("wait"), st.sampled_from([5, 30, 400])),
 )
@@ -124,6 +126,8 @@ class Script:
                 self.do(names[0], commands.OpenReview, **fields)
             elif kind == "review":
                 self.review(names[0], names[1])
+            elif kind == "answer":
+                self.answer_flag(names[0])
             else:
                 note = commands.NoteAccess(reader_id=names[0], role="operator", method="M", subject_id=names[1])
                 bench.do(note)
@@ -155,6 +159,15 @@ class Script:
             self.do(one, commands.ClaimReview, reviewer_id=one, review_id=review_id)
             decision = {"review_id": review_id, "outcome": 2, "reason": "heard both sides"}
             self.do(one, commands.DecideReview, reviewer_id=one, **decision)
+
+    def answer_flag(self, courier: str) -> None:
+        """What the courier has to say of a report that was flagged."""
+        flagged = [event for event in self.bench.log if event.HasField("progress_flagged")]
+        event = next(event for event in flagged if event.progress_flagged.flag.courier_id == courier)
+        standing = self.bench.market.state.policy.standing
+        decision = explain(event, event.progress_flagged.decision_id, courier, standing)
+        fields = {"person_id": courier, "decision": decision, "statement": "the map was wrong"}
+        self.do(courier, commands.ContestDecision, **fields)
 
     def erased(self) -> Erased:
         own = {
@@ -193,6 +206,7 @@ def renamed_beside(log: list[events_pb.Event], prepared_at: int, erased: Erased)
     True,
 )
 @example("opening", [("place", "opening", "job-1"), ("open", "opening", "corp")], True)
+@example("corp", [("serve", "c", "corp", "job-1"), ("answer", "corp"), ("serve", "c", "corp", "job-2")], False)
 @example(
     "corp",
     [

@@ -106,6 +106,7 @@ def test_a_trip_that_costs_too_much_is_refused_by_its_field() -> None:
     chosen = policy.load("plain")
     for fare in chosen.fares:
         fare.per_km = fare.per_minute = GREATEST
+    chosen.jobs.longest_trip.seconds = 86_400
     bench = Bench(chosen)
     bench.place(pickup=CENTRE, dropoff=(1.0, 0.0))
     with pytest.raises(InvalidField) as refused:

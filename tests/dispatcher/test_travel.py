@@ -67,7 +67,8 @@ def test_trips_that_nobody_can_have_made_change_no_quote_and_say_so_on_the_log(s
         bench.online()
     for number in range(count):
         poisoned.serve(f"job-{number}", trip_s=seconds, pickup=start, dropoff=end)
-        assert poisoned.log[-1].job_completed.trip_use == events_pb.TripUse.Value(f"TRIP_USE_{use}")
+    uses = [event.job_completed.trip_use for event in poisoned.log if event.HasField("job_completed")]
+    assert uses == [events_pb.TripUse.Value(f"TRIP_USE_{use}")] * count
     assert measured(poisoned.log).trip_uses == {use.lower(): count}
     for hour in range(24):
         at = poisoned.now / 1e6 + 3600 * hour

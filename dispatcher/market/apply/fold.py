@@ -80,6 +80,7 @@ _APPLY: dict[str, Callable[[MarketState, Event], None]] = {
     "job_completed": jobs.job_completed,
     "contact_lost": couriers.contact_lost,
     "contact_regained": couriers.contact_regained,
+    "progress_flagged": people.progress_flagged,
     "courier_online": couriers.courier_online,
     "courier_closing": couriers.courier_closing,
     "courier_offline": couriers.courier_offline,

@@ -101,7 +101,8 @@ def review_opened(state: MarketState, event: Event) -> None:
 def review_statement_added(state: MarketState, event: Event) -> None:
     body = event.review_statement_added
     review = state.reviews[body.review_id]
-    review.statement = f"{review.statement}\n\n{body.statement}"
+    # What somebody wrote who was erased is empty.
+    review.statement = "\n\n".join(filter(None, (review.statement, body.statement)))
 
 
 def review_claimed(state: MarketState, event: Event) -> None:
@@ -125,6 +126,10 @@ def review_opinion_given(state: MarketState, event: Event) -> None:
 def review_decided(state: MarketState, event: Event) -> None:
     del state.reviews[event.review_decided.review.review_id]
     state.parties.pop(event.review_decided.review.review_id, None)
+
+
+def progress_flagged(state: MarketState, event: Event) -> None:
+    """Nothing: the review that follows is what waits for a human."""
 
 
 def data_accessed(state: MarketState, event: Event) -> None:

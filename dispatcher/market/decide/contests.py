@@ -7,6 +7,7 @@ from dispatcher.deciders import deciders, set_deciders
 from dispatcher.errors import NotYours, WrongState
 from dispatcher.market.accounts import level_of
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.flags import open_review_of_flags
 from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.decide.standing import human_decides
 from dispatcher.market.state import MarketState
@@ -28,14 +29,13 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
         raise WrongState("ANSWERED", "this is the answer to a contest: a human has given it, and it stands")
     if not decision.HasField("contest_by_time") or now_us > micros(decision.contest_by_time):
         raise WrongState("CONTEST_CLOSED", "the time to contest this decision is over", decision_id=about)
+    flag = _open_flag_review(state, command)
+    if flag is not None:
+        return _add_statement(flag, command, drafts)
     asked = [review for review in state.reviews.values() if review.decision_id == about]
     standing = next((review for review in asked if review.kind == pb.REVIEW_KIND_STANDING), None)
     if standing is not None and standing.subject_id == command.person_id:
-        added = events_pb.ReviewStatementAdded(
-            review_id=standing.review_id, person_id=command.person_id, statement=command.statement
-        )
-        drafts.add(review_statement_added=added)
-        return str(standing.review_id)
+        return _add_statement(standing, command, drafts)
     if command.contested_before or any(review.subject_id == command.person_id for review in asked):
         raise WrongState("CONTESTED", "a human looks or has looked at this decision already", decision_id=about)
     wanted = pb.Review(
@@ -50,6 +50,22 @@ def contest(state: MarketState, command: commands.ContestDecision, now_us: int, 
     if decision.HasField("rating"):
         wanted.rating.CopyFrom(decision.rating)
     return str(open_review(state, drafts, now_us, wanted, people_in(decision)).review_id)
+
+
+def _open_flag_review(state: MarketState, command: commands.ContestDecision) -> pb.Review | None:
+    """Return the review in which a human is asked about the person's flags, where the decision is one of these."""
+    if command.decision.kind != pb.DECISION_KIND_FLAG:
+        return None
+    return open_review_of_flags(state, command.person_id)
+
+
+def _add_statement(review: pb.Review, command: commands.ContestDecision, drafts: Drafts) -> str:
+    """Put what the person has to say before the human who is asked already."""
+    added = events_pb.ReviewStatementAdded(
+        review_id=review.review_id, person_id=command.person_id, statement=command.statement
+    )
+    drafts.add(review_statement_added=added)
+    return str(review.review_id)
 
 
 def open_by_operator(state: MarketState, command: commands.OpenReview, now_us: int, drafts: Drafts) -> str:

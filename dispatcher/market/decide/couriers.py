@@ -8,6 +8,7 @@ from dispatcher.market import learning, lifecycle
 from dispatcher.market.contact import aboard
 from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.decide.flags import flag_progress
 from dispatcher.market.decide.shift import end_shift, ends_shift, put_down_work
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
@@ -156,6 +157,7 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
         end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
     elif courier.HasField("silent_since"):
         drafts.add(contact_regained=events_pb.ContactRegained(courier_id=courier.courier_id))
+    flag_progress(state, command, now_us, drafts)
     return job.job_id
 
 

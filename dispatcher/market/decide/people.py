@@ -10,6 +10,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.state import MarketState
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
+from gig.v1 import transparency_service_pb2 as transparency_pb
 
 
 def note_access(state: MarketState, command: commands.NoteAccess, now_us: int, drafts: Drafts) -> str:  # noqa: ARG001
@@ -52,9 +53,10 @@ def check_erasable(state: MarketState, person: str) -> None:
 
 def check_not_reviewed(state: MarketState, person: str) -> None:
     """Raises WrongState while a review waits that is about the person, or in which the person has judged: without the
-    name the same reviewer could judge it again."""
+    name the same reviewer could judge it again. A review of flagged reports goes on under the pseudonym: nothing else
+    follows from a flag, and so no delay of an erasure."""
     for review in state.reviews.values():
-        if review.subject_id == person:
+        if review.subject_id == person and review.kind != transparency_pb.REVIEW_KIND_PROGRESS:
             text = "a review of this account waits for its answer"
             raise WrongState("OPEN_REVIEW", text, review_id=review.review_id)
         if person in deciders(review) or any(opinion.reviewer_id == person for opinion in review.opinions):

@@ -19,7 +19,7 @@ from dispatcher.measures.catalogue.measure import (
 from dispatcher.times import SECOND
 
 AUTOMATION = Family.AUTOMATION
-KINDS = "offer, price, surge, score, standing, exclusion, contest"
+KINDS = "offer, price, surge, score, standing, exclusion, contest, flag"
 OUTCOMES = ("opened", "upheld", "overturned")
 
 

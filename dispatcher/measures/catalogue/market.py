@@ -58,6 +58,12 @@ STATE_OF_MARKET = (
         {"use": "learned, too_short, too_fast, too_slow"},
         lambda reading: each(reading.measures.trip_uses),
     ),
+    counter(
+        "gig_progress_flags",
+        "Reports of progress that went to a human as implausible, by the check that they failed",
+        {"check": "stop_distance, speed"},
+        lambda reading: each(reading.measures.flags),
+    ),
     gauge(
         "gig_oldest_waiting_job_seconds",
         "Age of the oldest job that waits for a courier",

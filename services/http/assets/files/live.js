@@ -143,7 +143,7 @@ function draw() {
 }
 
 themeButton(draw);
-$("decision-kind").append(...["offer", "price", "surge", "score", "standing", "exclusion", "contest"].map((kind) => el("option", { value: kind }, kind)));
+$("decision-kind").append(...["offer", "price", "surge", "score", "standing", "exclusion", "contest", "flag"].map((kind) => el("option", { value: kind }, kind)));
 $("decision-kind").addEventListener("change", () => { listed = ""; draw(); });
 for (const row of await told(await fetch("/live/catalogue"))) catalogue.set(row.number, row);
 await session((who) => {
