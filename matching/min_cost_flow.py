@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
-from ortools.graph.python import min_cost_flow
 
 from geo.units import Ints
 from matching.problem import NOBODY
@@ -11,6 +13,14 @@ from matching.problem import NOBODY
 
 class SolverFailed(RuntimeError):
     """A solver ended without an answer."""
+
+
+@cache
+def solver() -> Any:
+    """Import OR-Tools' solver and return its class: at the first use, since the server itself never solves."""
+    from ortools.graph.python import min_cost_flow
+
+    return min_cost_flow.SimpleMinCostFlow
 
 
 def solve(job: Ints, courier: Ints, cost: Ints, unmatched: Ints) -> Ints:
@@ -29,7 +39,7 @@ def solve(job: Ints, courier: Ints, cost: Ints, unmatched: Ints) -> Ints:
     used = np.flatnonzero(slots == 0)
     slots[used] = np.arange(used.size)
     sink = jobs + used.size
-    graph = min_cost_flow.SimpleMinCostFlow()
+    graph = solver()()
     arcs = graph.add_arcs_with_capacity_and_unit_cost(
         job[worth], jobs + slots[courier[worth]], np.ones(worth.size, np.int64), cost[worth]
     )

@@ -11,7 +11,7 @@ from time import monotonic, perf_counter
 
 from matching.assignment import Assignment
 from matching.child_process import settle_in
-from matching.min_cost_flow import SolverFailed
+from matching.min_cost_flow import SolverFailed, solver
 from matching.problem import Problem
 from matching.solve import Choice, Prepared, conclude, greedily, improve, merged, prepare
 
@@ -100,4 +100,5 @@ def _new_pool() -> ProcessPoolExecutor:
 
 
 def _ready() -> int:
+    solver()
     return os.getpid()
