@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+
 from dispatcher.ids import derived_id
 from dispatcher.market.contact import lost_jobs, task_sentence
 from dispatcher.market.limits import position_limit_us
@@ -20,16 +22,20 @@ from services.host.quarantine import Incident
 QUARANTINED, STUCK_JOB = pb.ATTENTION_KIND_QUARANTINED, pb.ATTENTION_KIND_STUCK_JOB
 LOST_CONTACT = pb.ATTENTION_KIND_LOST_CONTACT
 STALE_POSITION = pb.ATTENTION_KIND_STALE_POSITION
+# Stale positions that are listed; the metric counts all.
+MOST_STALE = 1_000
 
 
 def attention(host: MarketHost) -> list[pb.AttentionItem]:
     """Return all items, the oldest first."""
-    return sorted(_found(host), key=lambda item: (micros(item.since), item.id))
+    found = [*_few(host), *_stale_positions(host)]
+    return sorted(found, key=lambda item: (micros(item.since), item.id))
 
 
 def counts(host: MarketHost) -> dict[str, int]:
     """Return the number of items by the lower-case name of their kind; every kind has a key."""
-    found = Counter(item.kind for item in _found(host))
+    found = Counter(item.kind for item in _few(host))
+    found[STALE_POSITION] = len(host.positions.stale_online(host.clock.now()))
     return {
         name.removeprefix("ATTENTION_KIND_").lower(): found[number]
         for name, number in pb.AttentionKind.items()
@@ -37,13 +43,13 @@ def counts(host: MarketHost) -> dict[str, int]:
     }
 
 
-def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
+def _few(host: MarketHost) -> Iterator[pb.AttentionItem]:
+    """All items of the kinds that are rare; stale positions may be those of everyone online, after a restart."""
     for incident in host.quarantine.items():
         yield _of_incident(incident)
     state = host.market.state
     for kept in state.quarantined.values():
         yield _of_quarantined(kept)
-    yield from _stale_positions(host)
     for stuck in stuck_jobs(state, host.lonely, host.clock.now()):
         yield pb.AttentionItem(
             id=derived_id(state.market_id, state.secret, "stuck job", stuck.job_id),
@@ -64,12 +70,14 @@ def _found(host: MarketHost) -> Iterator[pb.AttentionItem]:
 
 
 def _stale_positions(host: MarketHost) -> Iterator[pb.AttentionItem]:
-    """Couriers online who get no offers because their last position is too old."""
-    state, now = host.market.state, host.clock.now()
+    """Couriers online who get no offers because their last position is too old, those with the oldest ones."""
+    state, now, index = host.market.state, host.clock.now(), host.positions.index
     limit_us = position_limit_us(state.policy)
-    for number in sorted(host.positions.stale_online(now)):
+    numbers = np.array(sorted(host.positions.stale_online(now)), np.int64)
+    oldest = numbers[np.argsort(index.times_ms(numbers), kind="stable")][:MOST_STALE]
+    for number in oldest.tolist():
         courier_id = state.columns.ids[number]
-        seen_us = host.positions.index.last_ms(number) * 1000
+        seen_us = index.last_ms(number) * 1000
         stream = "the app's stream is open" if host.sessions.connected(courier_id) else "the app has no open stream"
         yield pb.AttentionItem(
             id=derived_id(state.market_id, state.secret, "stale position", courier_id),

@@ -12,6 +12,7 @@ from dispatcher.market.set_aside import SetAside
 from dispatcher.market.state import Due
 from dispatcher.times import SECOND, span
 from geo.cells import cell_name, cell_number
+from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from services.host.contact import ContactCheck
@@ -29,6 +30,10 @@ SILENCE_CHECK_S = 5
 # Wall seconds of one search; the other loops of the tick wait for it.
 TICK_SEARCH_LIMIT_S = 1.0
 
+STALE_POSITION = courier_pb.Notice(
+    text="Your last position is too old, so you get no offers. Open the app and allow it to use the location.",
+    device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_STALE_POSITION),
+)
 # Events of a loop without the items given; raises where they cannot be decided.
 Decide = Callable[[frozenset[Item]], list[events_pb.Event]]
 
@@ -39,6 +44,8 @@ class Ticks:
         self._zone_queues = ZoneQueues(host)
         self._contact = ContactCheck(host)
         self._check_silence_us = 0
+        # Numbers of the couriers whose positions were too old at the last look.
+        self._stale: frozenset[int] = frozenset()
 
     async def once(self, now: int) -> None:
         """Run every loop that is due at ``now`` (market time, microseconds). No exception leaves it."""
@@ -51,6 +58,7 @@ class Ticks:
             self._check_silence_us = now + SILENCE_CHECK_S * SECOND
             await self._guarded(Loop.SILENCE, self.end_silent_shifts, now)
             await self._guarded(Loop.ZONE_QUEUES, self.observe_queues, now)
+            await self._guarded(Loop.LOCATIONS, self.notify_stale, now, accepting=False)
 
     async def _guarded(
         self, loop: Loop, work: Callable[[int], Awaitable[None]], now: int, *, accepting: bool = True
@@ -102,6 +110,14 @@ class Ticks:
 
     async def drain_locations(self, _now: int) -> None:
         self._host.positions.intake.drain()
+
+    async def notify_stale(self, now: int) -> None:
+        """Notify couriers with an open stream once their position has become too old for matching."""
+        host = self._host
+        stale = host.positions.stale_online(now)
+        for number in stale - self._stale:
+            host.sessions.notify(host.market.state.columns.ids[number], STALE_POSITION)
+        self._stale = stale
 
     async def note_clocks(self, now: int) -> None:
         """Put new estimates of devices' clocks on the log."""

@@ -58,6 +58,8 @@ async def test_however_open_the_stream_a_stale_position_gets_no_offer_until_a_ne
         bo = CourierClient(market.couriers, "bo")
         await bo.online(HERE)
         await market.pass_(LIMIT_S + 60)
+        notice = (await bo.until(lambda response: response.HasField("notice")))[-1].notice
+        assert notice.device.trouble == pb.DEVICE_TROUBLE_STALE_POSITION
         known = await position_of(market, "bo")
         assert known.stale
         assert seconds(known.age) == LIMIT_S + 60
