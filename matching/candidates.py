@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +15,10 @@ from matching.eligibility import PASSES
 from matching.problem import Bools, Gate, Problem, Solver
 from matching.queue_lines import ask_lines
 from matching.search import Pairs, Search, rank_in_job
-from matching.widening import GROWTH, LARGEST_STEP, widen
+from matching.widening import LARGEST_STEP, Look, widen
 
+# How many times as many couriers who pass the filters each further step evaluates.
+GROWTH = 4
 # A pair with a route takes as long as some twenty without.
 LARGEST_STEP_OF_ROUTES = LARGEST_STEP // 20
 
@@ -56,9 +57,9 @@ def _alone(problem: Problem, found: Found) -> Candidates:
     search, later = found.search, problem.couriers.later
     if later.any():
 
-        def look(jobs: Ints, wanted: int) -> Ints:
+        def look(jobs: Ints, wanted: int) -> tuple[Ints, int]:
             search.extend(jobs, wanted)
-            return jobs[lacks(jobs)]
+            return jobs[lacks(jobs)], wanted * GROWTH
 
         def lacks(jobs: Ints) -> Bools:
             pairs = search.found(jobs)
@@ -89,10 +90,10 @@ def _shared(problem: Problem, found: Found) -> Candidates:
     search, routed = found.search, Routed(problem)
     routed.add(search.found())
 
-    def look(jobs: Ints, wanted: int) -> Ints:
+    def look(jobs: Ints, wanted: int) -> tuple[Ints, int]:
         search.extend(jobs, wanted)
         routed.add(search.found(jobs))
-        return jobs[lacks(jobs)]
+        return jobs[lacks(jobs)], wanted * GROWTH
 
     def lacks(jobs: Ints) -> Bools:
         return search.may_have_more(jobs) & ~routed.served[jobs]
@@ -107,7 +108,7 @@ def _shared(problem: Problem, found: Found) -> Candidates:
     return replace(routed.edges.candidates(gates), truncated=search.in_order(np.flatnonzero(search.truncated)))
 
 
-def _look_further(found: Found, lacking: Ints, look: Callable[[Ints, int], Ints], largest: int) -> None:
+def _look_further(found: Found, lacking: Ints, look: Look, largest: int) -> None:
     search, wanted = found.search, found.search.problem.candidates_per_job * GROWTH
     search.truncated[widen(lacking, wanted, look, search.until, largest)] = True
 

@@ -13,6 +13,8 @@ from matching.problem import TOLERANCE_S, Gate, Problem
 # The filter that removes a pair, or PASSES.
 Codes = npt.NDArray[np.int8]
 PASSES = np.int8(-1)
+# About what share of the jobs in reach a courier with a destination, or near the end of the shift, cannot take.
+EXPECTED_REMOVAL = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class PairFilters:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        jobs, couriers = problem.jobs, problem.couriers
+        couriers = problem.couriers
         self._idle = couriers.plans.lengths == 0 if len(couriers.plans) else None
         self.excluded = Excluded(problem)
         self._home_s = _seconds_to_destination(problem)
@@ -42,8 +44,7 @@ class PairFilters:
         # Until when a job's pickup keeps what was promised, seconds from now.
         self._pickup_by_s = _latest_pickup(problem)
         self._promised = bool((self._pickup_by_s < np.inf).any())
-        # A job that waits for the client counts from when it is ready.
-        self._ready_in_s = jobs.ready_in_s
+        self.expected_removal = _expected_removal(problem)
 
     def check(self, job: Ints, courier: Ints) -> Checked:
         """Evaluate pairs (E,)."""
@@ -55,7 +56,7 @@ class PairFilters:
         code = np.full(job.size, PASSES, np.int8)
         if self._promised or self._shifts_end:
             there = couriers.starts_in_s[courier] + seconds + problem.travel.half_pickup_service_s
-            pickup_s = np.maximum(there, self._ready_in_s[job])
+            pickup_s = np.maximum(there, jobs.ready_in_s[job])
             if self._promised:
                 code[pickup_s > self._pickup_by_s[job] + TOLERANCE_S] = Gate.PROMISE
             if self._shifts_end:
@@ -121,6 +122,16 @@ def _seconds_to_destination(problem: Problem) -> Floats | None:
         couriers.home_latitude[bound], couriers.home_longitude[bound], problem.at_s,
     )  # fmt: skip
     return seconds
+
+
+def _expected_removal(problem: Problem) -> float:
+    """Return about what share of the pairs the filters remove, by what is known of the couriers alone."""
+    couriers = problem.couriers
+    if not len(couriers):
+        return 0.0
+    heads_elsewhere = ~np.isnan(couriers.home_latitude)
+    ends_soon = couriers.shift_left_s - couriers.starts_in_s < problem.max_reach_s
+    return EXPECTED_REMOVAL * float((heads_elsewhere | ends_soon).mean())
 
 
 def _latest_pickup(problem: Problem) -> Floats:

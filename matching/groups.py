@@ -1,4 +1,4 @@
-"""Rows in groups: the first of each."""
+"""Rows in groups."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ def first_of_each(most: int, group: Ints, *keys: npt.NDArray[np.int64] | npt.NDA
     of = group[order]
     first: Ints = order[np.arange(order.size) - np.searchsorted(of, of) < most]
     return first
+
+
+def values_in(numbers: Ints) -> list[int]:
+    """Return the different values, ascending; for small numbers from 0 on."""
+    found: list[int] = np.flatnonzero(np.bincount(numbers)).tolist()
+    return found

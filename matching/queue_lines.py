@@ -34,13 +34,12 @@ def ask_lines(search: Search) -> tuple[Pairs, Ints]:
     jobs = search.in_order(np.arange(len(problem.jobs)))
     zone_of = problem.jobs.queue_zone[jobs]
     pairs, is_open = [], np.ones(len(problem.jobs), bool)
-    lined_up = np.unique(problem.couriers.queue_zone)
-    for zone in np.unique(zone_of[np.isin(zone_of, lined_up)]).tolist():
-        if zone != NOBODY:
-            line = Line(search, jobs[zone_of == zone], zone)
-            line.walk()
-            pairs.append(line.candidates())
-            is_open[line.jobs[line.keeps]] = False
+    zones = set(zone_of.tolist()) & set(problem.couriers.queue_zone.tolist()) - {NOBODY}
+    for zone in sorted(zones):
+        line = Line(search, jobs[zone_of == zone], zone)
+        line.walk()
+        pairs.append(line.candidates())
+        is_open[line.jobs[line.keeps]] = False
     return Pairs.joined(pairs), jobs[is_open[jobs]]
 
 
@@ -85,7 +84,7 @@ class Line:
         """Return the pairs of each job with the chosen couriers who can take it, and count the others by filter."""
         keeps = np.flatnonzero(self.keeps)
         chosen = np.unique(self._place[self._place != NOBODY])
-        code, able = self._code[keeps], np.zeros(len(self._search.problem.jobs), np.int64)
+        code = self._code[keeps]
         passes = code[:, chosen] == PASSES
         far = np.where(passes, self._seconds[keeps][:, chosen], np.inf)
         # The courier by whom the job is served is always compared, so that all jobs can be served together.
@@ -94,13 +93,11 @@ class Line:
         row, rank = np.nonzero(np.take_along_axis(passes, nearest, axis=1))
         place = chosen[nearest[row, rank]]
         job = self.jobs[keeps]
-        for one in self._search.classes:
-            able[one.jobs] = one.able.size
         gates = self._search.gates
         for gate in Gate:
             gates[job, gate] += (code == gate).sum(axis=1)
         behind = passes.sum(axis=1) - np.bincount(row, minlength=keeps.size)
-        rest = able[job] - (code >= 0).sum(axis=1) - passes.sum(axis=1)
+        rest = self._search.able.count[job] - (code >= 0).sum(axis=1) - passes.sum(axis=1)
         gates[job, Gate.NEAREST] += behind
         cut_off = self._search.truncated[job]
         gates[job, Gate.QUEUE] += np.where(cut_off, 0, rest)
@@ -111,10 +108,7 @@ class Line:
     def _look(self, couriers: Ints) -> None:
         """Evaluate all jobs with the next couriers of the line."""
         search, shape = self._search, (self.jobs.size, couriers.size)
-        able = np.zeros(shape, bool)
-        for one in search.classes:
-            able[np.isin(self.jobs, one.jobs)] = np.isin(couriers, one.able)
-        row, column = np.nonzero(able)
+        row, column = np.nonzero(search.able.has(self.jobs[:, None], couriers))
         checked = search.filters.check(self.jobs[row], couriers[column])
         code = _with_routes(search.problem, self.jobs[row], couriers[column], checked.code)
         grid, metres, seconds = np.full(shape, NOT_ABLE), np.zeros(shape), np.zeros(shape)

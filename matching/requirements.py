@@ -7,26 +7,50 @@ from dataclasses import dataclass
 import numpy as np
 
 from geo.units import Ints
-from matching.problem import Gate, Problem
+from matching.problem import Bools, Gate, Problem
 
-# Columns of a row of requirements before the words of the skills (see classes_of).
+# Columns of a row of requirements before the words of the skills (see _classes).
 ROW_OF_NEEDS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class JobClass:
-    """Jobs with the same requirements, ascending, and the couriers who meet them, ascending."""
+class Able:
+    """The couriers who have what each job needs.
 
-    jobs: Ints
-    able: Ints
+    ``groups``: different sets of couriers, each ascending; ``group_of`` (jobs,) the set of each job, ``count`` (jobs,)
+    its size.
+    """
+
+    groups: list[Ints]
+    group_of: Ints
+    count: Ints
+    couriers: int
+
+    @classmethod
+    def of(cls, problem: Problem, gates: Ints) -> Able:
+        """Evaluate the filters. ``gates`` (jobs, filters): receives how many couriers each filter removes."""
+        numbers: dict[bytes, int] = {}
+        groups: list[Ints] = []
+        group_of = np.zeros(len(problem.jobs), np.int64)
+        for jobs, needs in _classes(problem):
+            able = _able(problem, jobs, needs, gates)
+            number = numbers.setdefault(able.tobytes(), len(numbers))
+            group_of[jobs] = number
+            if number == len(groups):
+                groups.append(able)
+        count = np.array([able.size for able in groups], np.int64)[group_of]
+        return cls(groups, group_of, count, len(problem.couriers))
+
+    def has(self, job: Ints, courier: Ints) -> Bools:
+        """Return which couriers have what the jobs need, shapes broadcast."""
+        member = np.zeros((len(self.groups), self.couriers), bool)
+        for number, able in enumerate(self.groups):
+            member[number, able] = True
+        found: Bools = member[self.group_of[job], courier]
+        return found
 
 
-def classes_of(problem: Problem, gates: Ints) -> list[JobClass]:
-    """Return the classes of all jobs. ``gates`` (jobs, filters): receives how many couriers each filter removes."""
-    return [JobClass(jobs, _able(problem, jobs, needs, gates)) for jobs, needs in _groups(problem)]
-
-
-def _groups(problem: Problem) -> list[tuple[Ints, Ints]]:
+def _classes(problem: Problem) -> list[tuple[Ints, Ints]]:
     """Jobs grouped by identical requirements: (job indices, row of requirements) of each group.
 
     A row holds vehicles, persons, parcels, grams, barred vehicles, 1 where no courier has all the skills asked for, and

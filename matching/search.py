@@ -13,13 +13,18 @@ import numpy as np
 
 from geo.units import Floats, Ints
 from matching.eligibility import PASSES, Codes, PairFilters
+from matching.groups import values_in
 from matching.nearest import Among, Nearest
 from matching.problem import NOBODY, Bools, Gate, Problem
-from matching.requirements import classes_of
-from matching.widening import GROWTH, LARGEST_STEP, widen
+from matching.requirements import Able
+from matching.widening import LARGEST_STEP, widen
 
 # The share of the round's budget after which no further couriers are looked at.
 SEARCH_TIME = 0.3
+# How many times as many couriers each further pass looks at: so many that enough should pass, with a margin.
+LEAST_GROWTH, MOST_GROWTH, MARGIN = 2.0, 8.0, 1.25
+# A rank above all others.
+BEYOND = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,14 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One pass: pairs, a job's side by side and nearest first, and the filter that removes each, or PASSES."""
+    """One pass: pairs, a job's side by side and nearest first, and the filter that removes each, or PASSES.
+
+    ``rank`` of each pair among those of its job that pass; BEYOND for the others.
+    """
 
     pairs: Pairs
     code: Codes
+    rank: Ints
 
 
 class Search:
@@ -68,12 +77,9 @@ class Search:
         self.until = perf_counter() + SEARCH_TIME * problem.budget_s
         self.gates = np.zeros((count, len(Gate)), np.int64)
         self.filters = PairFilters(problem)
-        self.classes = classes_of(problem, self.gates)
+        self.able = Able.of(problem, self.gates)
         self.truncated = np.zeros(count, bool)
         self._nearest = Nearest(problem)
-        self._class_of = np.zeros(count, np.int64)
-        for number, one in enumerate(self.classes):
-            self._class_of[one.jobs] = number
         self._among: dict[int, Among] = {}
         # Place among the jobs that were cut off in the last round; all others come behind them.
         self._turn = np.full(count, problem.truncated.size)
@@ -98,15 +104,27 @@ class Search:
         self._wanted[jobs] = wanted
         new = jobs[self._pass_of[jobs] == NOBODY]
         if new.size:
-            excluded = int(self.filters.excluded.counts[new].max(initial=0))
-            self._look(new, wanted + min(excluded, wanted))
+            self._look(new, self._first_size(new, wanted))
         lacking = jobs[self._lacks(jobs)]
+        if not lacking.size:
+            return
         lacking = lacking[np.lexsort((self._passing[lacking] > 0, self._turn[lacking]))]
         looked_at = self._looked_at[lacking]
-        for count in np.unique(looked_at).tolist():
+        for count in values_in(looked_at):
             of_count = lacking[looked_at == count]
-            size = max(wanted, count * GROWTH)
+            size = self._next_size(of_count, count)
             self.truncated[widen(of_count, size, self._look, self.until, LARGEST_STEP)] = True
+
+    def _first_size(self, jobs: Ints, wanted: int) -> int:
+        """Return at how many couriers to look first, so that about as many as wanted pass."""
+        excluded = float(self.filters.excluded.counts[jobs].mean())
+        return int(np.ceil(wanted / (1 - self.filters.expected_removal) + excluded))
+
+    def _next_size(self, jobs: Ints, count: int) -> int:
+        """Return at how many couriers to look next, by the share of those that passed among ``count``."""
+        passing, wanted = float(self._passing[jobs].mean()), float(self._wanted[jobs].max(initial=0))
+        growth = MARGIN * wanted / max(passing, 1e-9)
+        return int(np.ceil(count * min(max(growth, LEAST_GROWTH), MOST_GROWTH)))
 
     def may_have_more(self, jobs: Ints) -> Bools:
         """Return for which jobs more couriers than those found so far may pass, shape (n,)."""
@@ -115,34 +133,33 @@ class Search:
 
     def found(self, jobs: Ints | None = None) -> Pairs:
         """Return the pairs that pass, of all jobs or of some: of each job at most as many as wanted, the nearest."""
-        of_jobs = np.ones(self._pass_of.size, bool)
-        if jobs is not None:
-            of_jobs[:] = False
-            of_jobs[jobs] = True
+        passes = self._pass_of if jobs is None else self._pass_of[jobs]
+        # By job: how many to keep of the pass in question.
+        wanted = np.zeros(self._pass_of.size, np.int64)
         parts = []
-        for number in np.unique(self._pass_of[of_jobs]).tolist():
-            if number == NOBODY:
-                continue
+        for number in values_in(passes[passes != NOBODY]):
+            of_pass = passes == number
+            mine = np.flatnonzero(of_pass) if jobs is None else jobs[of_pass]
+            wanted[mine] = self._wanted[mine]
             looked = self._passes[number]
-            keep = (looked.code == PASSES) & of_jobs[looked.pairs.job] & (self._pass_of[looked.pairs.job] == number)
-            pairs = looked.pairs if keep.all() else looked.pairs.part(keep)
-            near = rank_in_job(pairs.job) < self._wanted[pairs.job]
-            parts.append(pairs if near.all() else pairs.part(near))
+            keep = looked.rank < wanted[looked.pairs.job]
+            wanted[mine] = 0
+            parts.append(looked.pairs if keep.all() else looked.pairs.part(keep))
         return Pairs.joined(parts)
 
     def count(self, found: Ints) -> None:
         """Complete ``gates`` for the jobs that were looked for; ``found`` (jobs,): how many couriers were kept."""
         jobs, kinds = self.gates.shape
-        able = np.zeros(jobs, np.int64)
-        for one in self.classes:
-            able[one.jobs] = one.able.size
-        able[self._pass_of == NOBODY] = 0
+        able = np.where(self._pass_of == NOBODY, 0, self.able.count)
         seen, removed = np.zeros(jobs, np.int64), np.zeros(jobs * kinds, np.int64)
         for number, looked in enumerate(self._passes):
-            last = self._pass_of[looked.pairs.job] == number
-            seen += np.bincount(looked.pairs.job[last], minlength=jobs)
-            failed = last & (looked.code != PASSES)
-            removed += np.bincount(looked.pairs.job[failed] * kinds + looked.code[failed], minlength=removed.size)
+            job, code = looked.pairs.job, looked.code
+            if len(self._passes) > 1:
+                last = self._pass_of[job] == number
+                job, code = job[last], code[last]
+            seen += np.bincount(job, minlength=jobs)
+            failed = np.flatnonzero(code != PASSES)
+            removed += np.bincount(job[failed] * kinds + code[failed], minlength=removed.size)
         counts = removed.reshape(jobs, kinds)
         counts[:, Gate.REACH] += np.where(self._exhausted, able - seen, 0)
         excluded = self._excluded_unseen()
@@ -152,36 +169,48 @@ class Search:
         counts[:, Gate.TRUNCATED] += np.where(self.truncated, rest, 0)
         self.gates += counts
 
-    def _look(self, jobs: Ints, count: int) -> Ints:
-        """Look at ``count`` couriers for each of the jobs; return the jobs that need more, in their order."""
-        classes = self._class_of[jobs] if len(self.classes) > 1 else np.zeros(jobs.size, np.int64)
-        found = []
-        for number in np.unique(classes).tolist():
-            mine = jobs[classes == number]
-            if not self.classes[number].able.size:
-                self._exhausted[mine] = True
-                continue
-            near = self._among_class(number).query(mine, count)
-            self._exhausted[mine] = near.exhausted
-            found.append(near)
-        nothing = np.zeros(0, np.int64)
-        job = np.concatenate([nothing, *(near.job for near in found)])
-        courier = np.concatenate([nothing, *(near.courier for near in found)])
+    def _look(self, jobs: Ints, count: int) -> tuple[Ints, int]:
+        """Look at ``count`` couriers for each of the jobs; return the jobs that need more, in their order, and at how
+        many to look then."""
+        job, courier = self._nearest_of(jobs, count)
         checked = self.filters.check(job, courier)
+        passes = np.flatnonzero(checked.code == PASSES)
+        rank = np.full(job.size, BEYOND)
+        rank[passes] = rank_in_job(job[passes])
         self._pass_of[jobs] = len(self._passes)
-        self._passes.append(Looked(Pairs(job, courier, checked.metres, checked.seconds), checked.code))
-        self._passing[jobs] = np.bincount(job[checked.code == PASSES], minlength=self._passing.size)[jobs]
+        self._passes.append(Looked(Pairs(job, courier, checked.metres, checked.seconds), checked.code, rank))
+        self._passing[jobs] = np.bincount(job[passes], minlength=self._passing.size)[jobs]
         self._looked_at[jobs] = count
-        lacking: Ints = jobs[self._lacks(jobs)]
-        return lacking
+        lacking = jobs[self._lacks(jobs)]
+        return lacking, self._next_size(lacking, count) if lacking.size else 0
+
+    def _nearest_of(self, jobs: Ints, count: int) -> tuple[Ints, Ints]:
+        """Return pairs of each job with its nearest couriers who have what it needs, nearest first."""
+        group = self.able.group_of[jobs]
+        found = []
+        for number in values_in(group):
+            mine = jobs[group == number]
+            if self.able.groups[number].size:
+                near = self._among_group(number).query(mine, count)
+                self._exhausted[mine] = near.exhausted
+                found.append(near)
+            else:
+                self._exhausted[mine] = True
+        if len(found) == 1:
+            return found[0].job, found[0].courier
+        nothing = np.zeros(0, np.int64)
+        return (
+            np.concatenate([nothing, *(near.job for near in found)]),
+            np.concatenate([nothing, *(near.courier for near in found)]),
+        )
 
     def _lacks(self, jobs: Ints) -> Bools:
         lacks: Bools = (self._passing[jobs] < self._wanted[jobs]) & ~self._exhausted[jobs]
         return lacks
 
-    def _among_class(self, number: int) -> Among:
+    def _among_group(self, number: int) -> Among:
         if number not in self._among:
-            self._among[number] = self._nearest.among(self.classes[number].able)
+            self._among[number] = self._nearest.among(self.able.groups[number])
         return self._among[number]
 
     def _excluded_unseen(self) -> Ints:
@@ -192,9 +221,7 @@ class Search:
             return rows
         job, courier = excluded.job[rows], excluded.courier[rows]
         there = np.linalg.norm(nearest.places[courier] - nearest.points[job], axis=-1) <= nearest.radius
-        for number in np.unique(self._class_of[job]).tolist():
-            of_class = self._class_of[job] == number
-            there[of_class] &= np.isin(courier[of_class], self.classes[number].able)
+        there &= self.able.has(job, courier)
         width = len(self.problem.couriers)
         seen = [np.zeros(0, np.int64)]
         for number, looked in enumerate(self._passes):
@@ -208,6 +235,9 @@ def rank_in_job(job: Ints) -> Ints:
     """Return the position of each pair among the pairs of its job; ``job`` holds equal values side by side."""
     if not job.size:
         return job
-    starts = np.flatnonzero(np.r_[True, job[1:] != job[:-1]])
-    rank: Ints = np.arange(job.size) - np.repeat(starts, np.diff(np.r_[starts, job.size]))
+    begins = np.empty(job.size, bool)
+    begins[0] = True
+    np.not_equal(job[1:], job[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
+    rank: Ints = np.arange(job.size) - starts[np.cumsum(begins) - 1]
     return rank

@@ -1,4 +1,4 @@
-"""Look further and further for some jobs, the first jobs first, until each is satisfied or the time is over."""
+"""Look further and further for some jobs, the first jobs first, until each has enough or the time is over."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 
 from geo.units import Ints
 
-# How many times as many couriers each further step looks at.
-GROWTH = 4
 # Pairs of one step, so that the clock is read often enough: some 20 ms.
 LARGEST_STEP = 100_000
 
 
-def widen(jobs: Ints, size: int, look: Callable[[Ints, int], Ints], until: float, largest: int) -> Ints:
-    """Call ``look(jobs, size)`` with growing sizes on the jobs that it returns; return those that were cut off.
+Look = Callable[[Ints, int], tuple[Ints, int]]
+
+
+def widen(jobs: Ints, size: int, look: Look, until: float, largest: int) -> Ints:
+    """Call ``look(jobs, size)``, and again with the jobs and the size that it returns. Return the jobs cut off.
 
     ``look`` keeps the order of the jobs. Large steps are divided: the first jobs are looked at to the end before the
     others begin. ``until`` is a moment of perf_counter; from then on no further step starts. ``largest``: pairs of one
@@ -31,7 +32,7 @@ def widen(jobs: Ints, size: int, look: Callable[[Ints, int], Ints], until: float
             jobs = jobs[:most]
         if perf_counter() > until:
             return np.concatenate([jobs, *(rest for rest, _ in reversed(waiting))])
-        lacking = look(jobs, size)
+        lacking, larger = look(jobs, size)
         if lacking.size:
-            waiting.append((lacking, size * GROWTH))
+            waiting.append((lacking, larger))
     return np.zeros(0, np.int64)

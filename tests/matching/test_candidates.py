@@ -19,7 +19,7 @@ from matching import search, widening
 from matching.assignment import Candidates
 from matching.candidates import eligible_pairs
 from matching.problem import NOBODY, Exclusions, Gate, Problem, Requirements, Sharing
-from matching.widening import GROWTH, widen
+from matching.widening import widen
 from tests.matching.problems import random_problem
 
 SEEDS = st.integers(0, 10**6)
@@ -205,9 +205,9 @@ def test_couriers_whom_the_time_does_not_reach_count_as_such(monkeypatch) -> Non
 def test_a_step_of_a_search_is_bounded_and_finishes_the_first_jobs_first() -> None:
     looked: list[tuple[list[int], int]] = []
 
-    def look(jobs: np.ndarray, size: int) -> np.ndarray:
+    def look(jobs: np.ndarray, size: int) -> tuple[np.ndarray, int]:
         looked.append((jobs.tolist(), size))
-        return jobs[jobs % 2 == 0] if size < 4 * GROWTH else jobs[:0]
+        return jobs[jobs % 2 == 0] if size < 16 else jobs[:0], 4 * size
 
     assert not widen(np.array([6, 3, 2, 5]), 4, look, np.inf, 8).size
     assert looked == [([6, 3], 4), ([6], 16), ([2, 5], 4), ([2], 16)]
