@@ -263,7 +263,10 @@ def _tell(failure: BaseException | None) -> None:
 
 
 def _tune_garbage_collection() -> None:
-    """What is loaded stays; and a market's records are no garbage: looking through all of them stops the service."""
+    """What is loaded stays, and a market's records are no garbage: looking through all of them stops the service.
+
+    Young objects are looked through in small portions: a pause grows with the portion.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 1_000)
+    gc.set_threshold(2_000, 5, 100_000)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from load_tests.live.suite_process import descendants
 
-SAMPLE_EVERY_S = 0.1
+SAMPLE_EVERY_S = 0.25
 # Resets the high-water mark of a process (proc_pid_clear_refs(5)).
 RESET = "5"
 KIB_OF_MIB = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -125,6 +126,9 @@ def _median(values: Sequence[float | None]) -> Any:
 async def _run(name: str, plan: Plan, directories: _Directories, number: int, progress: Callable[[str], None]) -> Run:
     what = f"{name}, run {number + 1} of {plan.runs}"
     progress(f"{what}: starting a server")
+    # A pause of this process would count as one of the server.
+    gc.collect()
+    gc.disable()
     async with _served(await directories.of(name)) as server:
         others = Others(server, plan.seed + number)
         await others.open()
@@ -142,6 +146,7 @@ async def _run(name: str, plan: Plan, directories: _Directories, number: int, pr
             return Run(calm, calm_peak.mib, attacked, peak.mib, not server.running, counts)
         finally:
             await others.close()
+            gc.enable()
 
 
 @asynccontextmanager
