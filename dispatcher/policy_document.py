@@ -82,6 +82,7 @@ def _promises(policy: policy_pb.Policy) -> list[str]:
     return [
         f"- An offer may be answered for {_span(policy.offers.time_to_answer)}. Declining one {declines}.",
         f"- {_reoffer(policy.offers)}",
+        f"- {_queues(policy.queues)}",
         "- Rules note an account for watching or ask a human. A named human alone restricts or ends it, in writing.",
         f"- Every decision can be contested for {_span(policy.standing.contest_within)}, and a human answers within"
         f" {_span(policy.reviews.answer_within)}.",
@@ -102,6 +103,18 @@ def _reoffer(offers: policy_pb.OfferPolicy) -> str:
         f"{text} at the soonest. Each further time the wait is {backoff.growth:g} times as long, at least"
         f" {_span(backoff.least)} and at most {_span(most)}. Other jobs are offered meanwhile."
     )
+
+
+def _queues(queues: policy_pb.QueuePolicy) -> str:
+    """What a courier keeps and loses in the queue of a zone."""
+    text = "In a queue zone, a job goes to the first in line who can take it, and whom it passes over keeps the place."
+    declines = (
+        f"Declining {queues.declines} offers of the zone's jobs costs the place"
+        if queues.declines
+        else "Declining an offer never costs the place"
+    )
+    silence = f" Leaving {queues.no_shows} offers in a row without an answer costs it." if queues.no_shows else ""
+    return f"{text} {declines}.{silence}"
 
 
 def _weights(policy: policy_pb.Policy) -> list[str]:

@@ -15,5 +15,6 @@ def queue_place(zone: str, courier_id: str, queue: ZoneQueue) -> courier_pb.Queu
         courier_id=courier_id,
         join_time=timestamp(place.joined_us),
         no_shows=place.no_shows,
+        declines=place.declines,
         ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in queue.ranks(courier_id)],
     )

@@ -19,6 +19,7 @@ def save_members(zone: str, queue: ZoneQueue) -> list[pb.QueueMember]:
             no_shows=place.no_shows,
             ranks=[courier_pb.QueueRank(time=timestamp(at), ahead=ahead) for at, ahead in place.ranks],
             departures_before=place.since,
+            declines=place.declines,
         )
         for courier_id, place in queue.saved_places().items()
     ]
@@ -38,7 +39,12 @@ def restore(members: Iterable[pb.QueueMember], departures: Iterable[pb.QueueDepa
         queue = places.setdefault(member.zone, {})
         ranks = tuple((micros(rank.time), rank.ahead) for rank in member.ranks)
         place = QueuePlace(
-            micros(member.join_time), member.no_shows, ranks, ticket=len(queue), since=member.departures_before
+            micros(member.join_time),
+            member.no_shows,
+            ranks,
+            ticket=len(queue),
+            since=member.departures_before,
+            declines=member.declines,
         )
         queue[member.courier_id] = place
     left: dict[str, list[Departure]] = {}

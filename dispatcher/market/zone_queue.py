@@ -23,6 +23,7 @@ FEWEST = 64
 class QueuePlace:
     """A courier's place: since when, offers in a row without an answer, the ranks up to ``since``.
 
+    ``declines``: offers of the zone's jobs that were declined since joining.
     ``ticket``: grows from place to place; ``since``: number of the first departure that the ranks do not hold yet.
     """
 
@@ -31,6 +32,7 @@ class QueuePlace:
     ranks: tuple[Rank, ...]
     ticket: int
     since: int
+    declines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,11 @@ class ZoneQueue:
             self._departures = self._needed()
             self._tidy_at = max(FEWEST, 2 * len(self._departures))
 
-    def note_answer(self, courier_id: str, *, silent: bool) -> None:
-        """Count an offer without an answer against the place; an answer clears the count."""
+    def note_answer(self, courier_id: str, *, silent: bool = False, declined: bool = False) -> None:
+        """Count an offer without an answer against the place, or a declined one; an answer clears the first count."""
         place = self._places[courier_id]
-        self._places[courier_id] = replace(place, no_shows=place.no_shows + 1 if silent else 0)
+        no_shows = place.no_shows + 1 if silent else 0
+        self._places[courier_id] = replace(place, no_shows=no_shows, declines=place.declines + declined)
 
     def rename(self, erased: Erased) -> None:
         """Put the pseudonym in the place of an erased courier's id."""

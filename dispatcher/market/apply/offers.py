@@ -52,7 +52,7 @@ def offer_answered(state: MarketState, event: Event) -> None:
     state.closed_offers[body.offer_id] = ClosedOffer(body.courier_id, body.outcome, state.time_us, tuple(body.job_ids))
     courier = state.couriers[body.courier_id]
     courier.offer_id = ""
-    _note_answer(state, body)
+    _note_answer(state, body, offer)
     if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED:
         open_period(state, body.courier_id)
         _accept(state, courier, offer, event)
@@ -85,12 +85,23 @@ def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Off
     replan(state, courier)
 
 
-def _note_answer(state: MarketState, body: events_pb.OfferAnswered) -> None:
-    """Silence counts against the place in a queue; an answer clears it."""
+def _note_answer(state: MarketState, body: events_pb.OfferAnswered, offer: offer_pb.Offer) -> None:
+    """Count silence, and declined jobs of the zone, against the courier's place in a queue."""
     zone = state.queue_zone_of.get(body.courier_id)
-    if zone is not None:
-        silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
-        state.zone_queues[zone].note_answer(body.courier_id, silent=silent)
+    if zone is None:
+        return
+    silent = body.outcome == courier_pb.OFFER_OUTCOME_TIMED_OUT
+    declined = body.outcome == courier_pb.OFFER_OUTCOME_DECLINED and _starts_in(state, offer, zone)
+    state.zone_queues[zone].note_answer(body.courier_id, silent=silent, declined=declined)
+
+
+def _starts_in(state: MarketState, offer: offer_pb.Offer, zone: str) -> bool:
+    """Return whether a job of the offer is served by the queue of the zone."""
+    number = state.zones.queue_numbers.get(zone)
+    starts = (offered.pickup.position for offered in offer.jobs)
+    return number is not None and any(
+        state.zones.queue_index(start.latitude, start.longitude) == number for start in starts
+    )
 
 
 def _count_answer(state: MarketState, body: events_pb.OfferAnswered, jobs: int) -> None:
