@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from services.cli import options
 from services.cli.failures import FAILED, fail, reported
 from services.cli.token import issuer_of
 from services.observe import prometheus
+from services.observe.child import EndedWithUs
 from services.settings import resolve
 
 Binary = Annotated[
@@ -41,7 +42,7 @@ def observe(
     tls_key: options.TlsKey = None,
     token: Token = "",
 ) -> None:
-    """Start Prometheus against the suite that runs on this machine, until Ctrl-C.
+    """Start Prometheus against the suite that runs on this machine, until Ctrl-C or SIGTERM.
 
     It comes with recording rules and alerts; Grafana's dashboards are JSON files in services/observe/dashboards.
     """
@@ -56,16 +57,16 @@ def observe(
     except prometheus.PrometheusMissing as fault:
         fail(str(fault), FAILED)
     folder = settings.data_dir / "prometheus"
-    child = prometheus.start(found, folder, settings.http_address, port, interval, token, settings.tls_certificate)
+
+    def start() -> subprocess.Popen[bytes]:
+        target, certificate = settings.http_address, settings.tls_certificate
+        return prometheus.start(found, folder, target, port, interval, token, certificate)
+
     out = Console(stderr=True)
     where = f"http://127.0.0.1:{port}/alerts"
     out.print(f"Prometheus: {where}   asks the suite at {settings.http_address} every {interval}")
-    out.print(f"[dim]its data and log are in {folder}; Ctrl-C ends it[/dim]")
-    try:
-        code = child.wait()
-    except KeyboardInterrupt:
-        child.send_signal(signal.SIGTERM)
-        code = child.wait()
-    if code not in (0, -signal.SIGTERM):
-        text = (folder / "prometheus.log").read_text("utf-8", "replace").strip().splitlines()
-        fail(f"Prometheus ended with code {code}: {text[-1] if text else 'it says nothing'}", FAILED)
+    out.print(f"[dim]its data and log are in {folder}; Ctrl-C or SIGTERM ends it[/dim]")
+    with EndedWithUs() as ending:
+        code = ending.run(start)
+    if not ending.asked:
+        fail(prometheus.failure(folder, port, code), FAILED)

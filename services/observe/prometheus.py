@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from dispatcher.log.child_servers import ending_with_parent
+
+LOG = "prometheus.log"
 
 
 class PrometheusMissing(RuntimeError):
@@ -69,5 +74,21 @@ def start(
         f"--web.listen-address=127.0.0.1:{port}",
         "--enable-feature=exemplar-storage",
     ]
-    with (folder / "prometheus.log").open("ab") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output)
+    with (folder / LOG).open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            # Out of the terminal's process group: we pass on when to end. Should we be killed, it ends too.
+            process_group=0,
+            preexec_fn=ending_with_parent(signal.SIGTERM),
+        )
+
+
+def failure(folder: Path, port: int, code: int) -> str:
+    """Return why a Prometheus ended by itself, from the end of its log, and what to do."""
+    lines = (folder / LOG).read_text("utf-8", "replace").strip().splitlines()
+    last = lines[-1] if lines else "it says nothing"
+    if "address already in use" in last:
+        return f"cannot listen on 127.0.0.1:{port} for Prometheus: choose another with --port"
+    return f"Prometheus ended with code {code}: {last}"
