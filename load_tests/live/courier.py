@@ -25,6 +25,7 @@ from load_tests.live.timing import Timing
 from load_tests.live.wallet import Wallet
 
 RECONNECT_S = 0.5
+CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 # Market seconds after which somebody whose account a human has restricted tries again.
 RETRY_S = (300.0, 900.0)
 
@@ -150,6 +151,8 @@ class CourierApp:
                 try:
                     await self._connection(stub, wallet)
                 except grpc.aio.AioRpcError as fault:
+                    if self._timing is not None:
+                        self._timing.failed("Connect", fault.code().name)
                     if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                         raise
                 self._call, self._online = None, False
@@ -196,7 +199,7 @@ class CourierApp:
                 self._note_answers(response.ack.number)
             case "refusal":
                 self._unacknowledged.pop(response.refusal.number, None)
-                self._sent_at.pop(response.refusal.number, None)
+                self._note_refusal(response.refusal)
                 self._tally.refuse(response.refusal)
             case "offer":
                 self._offered(response.offer)
@@ -235,6 +238,11 @@ class CourierApp:
             late = 0.0 if due_s is None else max(self._clock.seconds() - due_s, 0.0) / self._clock.speed
             self._sent_at[self._number] = (f"Connect/{next(iter(message))}", now - late, now)
         await self._flush()
+
+    def _note_refusal(self, refusal: pb.Refusal) -> None:
+        sent = self._sent_at.pop(refusal.number, None)
+        if self._timing is not None and sent is not None:
+            self._timing.failed(sent[0], CODE_NAMES[refusal.status.code])
 
     def _note_answers(self, acknowledged: int) -> None:
         if self._timing is not None:

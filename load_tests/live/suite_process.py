@@ -18,6 +18,8 @@ from services.auth.issuing import development_issuer
 
 METRICS_LIMIT_S = 10.0
 READY_LIMIT_S = 90.0
+# How the last line of a command begins that cannot go on.
+SAID = "gig: "
 STOP_LIMIT_S = 60.0
 
 
@@ -102,9 +104,18 @@ class SuiteProcess:
             if ready.exists():
                 return
             if self._process.returncode is not None:
-                raise SuiteFailed(f"the suite ended with code {self._process.returncode}:\n{self.tail()}")
+                raise SuiteFailed(self._why_it_ended())
             await asyncio.sleep(0.02)
         raise SuiteFailed(f"the suite did not serve within {READY_LIMIT_S:g} s:\n{self.tail()}")
+
+    def _why_it_ended(self) -> str:
+        """Return its own sentence, or the end of its output where it has none."""
+        tail = self.tail()
+        sentence = tail.rpartition("\n")[2]
+        if sentence.startswith(SAID):
+            return sentence.removeprefix(SAID)
+        assert self._process is not None, "started above"
+        return f"the server ended with code {self._process.returncode}:\n{tail}"
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the drain. Raises SuiteFailed on any other end than 0."""

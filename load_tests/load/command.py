@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from load_tests.bench.running import running_suite
 from load_tests.experiments.options import AsJson
 from load_tests.live.suite_process import SuiteFailed
 from load_tests.live.wallet import Wallet
+from load_tests.load.ids import with_allowed_ids
 from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
 from load_tests.replay.day import Day, prepare
 from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, progress
@@ -54,7 +55,7 @@ def load(
     ] = None,
     ping_every: Annotated[float, typer.Option(min=0.05, help="Seconds between a courier's pings.")] = 5.0,
     error_budget: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of calls that may fail by the service's fault.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of calls that may fail or be refused.")
     ] = ERROR_BUDGET,
     behaviour: Annotated[str, typer.Option(help="How people act: a preset or a TOML file.")] = "lively",
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
@@ -86,7 +87,7 @@ def load(
             found = read_trace(trace, choices_of(zones, 0, since, until), format_name, told)
         if found.about.plane is not None:
             fail("a trace in a plane cannot be played live: positions must lie on the globe", USAGE)
-        day = prepare(found, acts, seed)
+        day, mapped = with_allowed_ids(prepare(found, acts, seed))
         flags = {"database_url": database_url, "data_dir": data_dir, "market": market}
         reachable = any(value is not None for value in (database_url, data_dir))
         given = resolve(flags, file=config).values
@@ -103,6 +104,7 @@ def load(
             fail(f"{target}: {fault.code().name}: {fault.details()}; is a suite serving there?", FAILED)
         except SuiteFailed as fault:
             fail(str(fault), FAILED)
+    result["ids_mapped"] = asdict(mapped) if mapped else None
     result["error_budget"] = error_budget
     result["wrong"] = wrong_with(result)
     if out is not None:
@@ -122,9 +124,10 @@ def load(
 def wrong_with(result: dict[str, Any]) -> list[str]:
     """What the run found, each in a sentence; empty if all is well."""
     found = []
-    if result["calls"] and result["faults"] / result["calls"] > result["error_budget"]:
-        share = result["faults"] / result["calls"]
-        found.append(f"{share:.3%} of calls failed, more than the budget of {result['error_budget']:.3%}")
+    failed = result["faults"] + result["refused_calls"]
+    if failed and failed > result["error_budget"] * result["calls"]:
+        share, budget = failed / result["calls"], result["error_budget"]
+        found.append(f"{share:.3%} of calls failed or were refused, more than the budget of {budget:.3%}")
     found += [f"{result[name]} jobs {name}" for name in ("lost", "doubled") if result[name]]
     found += [f"the log: {sentence}" for sentence in result["violations"] or []]
     return found
@@ -163,6 +166,8 @@ def _result(plan: LoadPlan, account: LoadAccount, violations: list[str] | None) 
         "calls": latencies.calls,
         "calls_per_s": round(latencies.calls / max(account.wall_s, 1e-9), 1),
         "faults": latencies.faults,
+        # Calls that were refused because of their caller or their content; they count against the error budget too.
+        "refused_calls": latencies.refused,
         "refused": account.journal.refused,
         "unanswered": account.journal.unanswered,
         "lost": account.states.pop("lost", 0),
@@ -206,7 +211,15 @@ def _print(result: dict[str, Any], out: Path | None) -> None:
             f"the suite's clock runs at {result['clock_speed']:g}, the trace at {result['speed']:g}: to the market"
             f" couriers drive {result['speed'] / result['clock_speed']:g} times as fast as it expects"
         )
-    budget = f"{result['faults']} of {result['calls']} calls failed; the budget is {result['error_budget']:.3%}"
+    budget = (
+        f"{result['faults']} of {result['calls']} calls failed and {result['refused_calls']} were refused; the budget"
+        f" for both is {result['error_budget']:.3%}"
+    )
+    if mapped := result["ids_mapped"]:
+        console.print(
+            f"{mapped['clients']} clients and {mapped['couriers']} couriers of the trace have ids that the contract"
+            " does not allow: they played under other ids, such as client-1"
+        )
     checked = result["violations"]
     log = "not checked: give --database-url or --data-dir" if checked is None else f"{len(checked)} violations"
     console.print(f"{budget}. Lost {result['lost']}, doubled {result['doubled']}. The log: {log}")

@@ -16,7 +16,9 @@ from hdrh.histogram import HdrHistogram
 # Microseconds, to three significant digits.
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-# What is the service's fault; all else is an answer that somebody does not like.
+# Answers that are right although somebody does not like them: an offer that is gone, a job that is over.
+EXPECTED = frozenset({"FAILED_PRECONDITION"})
+# Failures by the service's fault. All other codes are refusals: of who calls, or of what they ask for.
 FAULTS = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "RESOURCE_EXHAUSTED", "ABORTED"}
 )
@@ -60,6 +62,12 @@ class Latencies:
     def faults(self) -> int:
         """Calls that failed by the service's fault."""
         return sum(count for tally in self.methods.values() for code, count in tally.errors.items() if code in FAULTS)
+
+    @property
+    def refused(self) -> int:
+        """Calls that were refused, because of their caller or their content."""
+        fine = FAULTS | EXPECTED
+        return sum(count for tally in self.methods.values() for code, count in tally.errors.items() if code not in fine)
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """By method, milliseconds."""

@@ -8,14 +8,22 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from load_tests.behaviour import settings
 from load_tests.load.command import wrong_with
+from load_tests.load.ids import LONGEST, mapping
 from load_tests.load.latency import Latencies
 from load_tests.load.trace_city import TraceCity
 from load_tests.replay.day import prepare
 from load_tests.traces.reading import Trace
+from load_tests.traces.source import Source
+from load_tests.traces.writing import write_trace
+from services.auth.caller import PERSON_ID
 
 GIG = str(Path(sys.executable).with_name("gig"))
 
@@ -29,24 +37,38 @@ def test_latency_counts_from_when_a_call_was_due() -> None:
     assert found["late_p99_ms"] == pytest.approx(1500, rel=0.01)
 
 
-def test_an_answer_that_somebody_does_not_like_is_no_fault_of_the_service() -> None:
+@pytest.mark.parametrize("code", [code.name for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_a_call_that_ends_with_an_error_is_a_fault_or_a_refusal_or_came_too_late(code: str) -> None:
     latencies = Latencies()
-    for code in ("UNAVAILABLE", "FAILED_PRECONDITION", "INVALID_ARGUMENT"):
-        latencies.failed("PlaceJob", code)
-    assert (latencies.calls, latencies.faults) == (3, 1)
+    latencies.failed("PlaceJob", code)
+    assert latencies.calls == 1
+    assert latencies.faults + latencies.refused == (code != "FAILED_PRECONDITION")
+    of_the_caller = ("UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS")
+    of_the_caller += ("OUT_OF_RANGE", "UNIMPLEMENTED", "CANCELLED")
+    assert latencies.refused == (code in of_the_caller)
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"faults": 2}, "more than the budget"),
+        ({"faults": 2}, "0.200% of calls failed or were refused, more than the budget"),
+        ({"refused_calls": 1}, "0.200% of calls failed or were refused"),
+        ({"calls": 60, "faults": 0, "refused_calls": 60}, "100.000% of calls failed or were refused"),
         ({"lost": 1}, "1 jobs lost"),
         ({"doubled": 3}, "3 jobs doubled"),
         ({"violations": ["event 7: twice"]}, "event 7"),
     ],
 )
 def test_whatever_is_wrong_is_said(change: dict, told: str) -> None:
-    good = {"calls": 1000, "faults": 1, "error_budget": 0.001, "lost": 0, "doubled": 0, "violations": []}
+    good = {
+        "calls": 1000,
+        "faults": 1,
+        "refused_calls": 0,
+        "error_budget": 0.001,
+        "lost": 0,
+        "doubled": 0,
+        "violations": [],
+    }
     assert wrong_with(good) == []
     assert wrong_with(good | {"violations": None}) == []
     (sentence,) = wrong_with(good | change)
@@ -87,6 +109,58 @@ def test_a_trace_is_played_against_a_real_suite_whose_log_is_then_proved(day_fol
     assert {"PlaceJob", "Connect/go_online", "Connect/answer", "Connect/progress"} <= found["methods"].keys()
     kept = json.loads((tmp_path / "load.json").read_text("utf-8"))
     assert kept["histograms"]["PlaceJob"].startswith("HIST")
+
+
+STRANGE = (
+    "Anne Müller",
+    "a/b",
+    "",
+    "x" * 129,
+    "tab\there",
+    "ok-1",
+    "client-1",
+    "client-2",
+    "a b",
+    "a b",
+    "日本",
+    "a,b\n",
+)
+
+
+def test_each_person_gets_one_allowed_id_that_nobody_else_has() -> None:
+    found = mapping(STRANGE, "client")
+    played = [found.get(one, one) for one in STRANGE]
+    assert all(PERSON_ID.fullmatch(f"{one}.1234567") for one in played)
+    assert len(set(played)) == len(set(STRANGE))
+    assert [one for one in STRANGE if one not in found] == ["ok-1", "client-1", "client-2"]
+
+
+@given(st.lists(st.text(max_size=140) | st.from_regex(r"client-[1-9]", fullmatch=True), max_size=20))
+def test_any_ids_are_mapped_one_to_one_and_allowed_ones_stay(ids: list[str]) -> None:
+    found = mapping(ids, "client")
+    played = [found.get(one, one) for one in ids]
+    assert all(PERSON_ID.fullmatch(one) for one in played)
+    assert len(set(played)) == len(set(ids))
+    assert all(len(one) > LONGEST or not PERSON_ID.fullmatch(one) for one in found)
+
+
+def renamed(table: pa.Table, column: str, pattern: str) -> tuple[pa.Table, int]:
+    """Return the table with other ids in a column, and how many different ones there are."""
+    names, place = [pattern.format(one) for one in table[column].to_pylist()], table.schema.get_field_index(column)
+    return table.set_column(place, table.schema.field(place), pa.array(names)), len(set(names))
+
+
+def test_a_trace_whose_ids_the_contract_does_not_allow_is_played_under_other_ids(day: Trace, tmp_path: Path) -> None:
+    requests, clients = renamed(day.requests, "client_id", "Client № {}")
+    shifts, couriers = renamed(day.shifts, "courier_id", "{} / car")
+    write_trace(Source(day.about, iter([requests]), day.tally, lambda: shifts, lambda: day.offers), tmp_path / "day")
+    arguments = ["load", "--trace", str(tmp_path / "day"), "--speed", "3600", "--seconds", "2", "--json"]
+    done = subprocess.run([GIG, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ids_mapped"] == {"clients": clients, "couriers": couriers}
+    assert (found["faults"], found["refused_calls"]) == (0, 0)
+    assert found["states"]
 
 
 def test_a_target_that_is_not_there_is_told_in_a_line(day_folder: Path) -> None:
