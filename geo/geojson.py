@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import reprlib
-import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import shapely
 
+from geo.characters import text_fault
 from geo.faults import Faults
 from geo.features import Feature, read_features
 from geo.repairs import Geometries
@@ -146,8 +146,8 @@ def _name(feature: Feature, faults: Faults, checked: bool) -> str:
         faults.add(feature.index, f"the name must be a text, not {_shown(given)}")
     elif len(name) > LONGEST_NAME:
         faults.add(feature.index, f"the name has {len(name)} characters; at most {LONGEST_NAME} are possible")
-    elif not name.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name):
-        faults.add(feature.index, f"the name {_shown(name)} holds control characters or half characters")
+    elif fault := text_fault(name):
+        faults.add(feature.index, f"the name {_shown(name)} {fault}")
     return name
 
 

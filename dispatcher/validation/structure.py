@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dispatcher.times import EARLIEST_S, LATEST_S, LONGEST_S
-from dispatcher.validation.text import MULTILINE, is_clean, is_clean_multiline, text_fault
+from geo.characters import is_clean, is_clean_multiline, text_fault
 
 # (path of the field, what is wrong with it)
 Fault = tuple[str, str]
@@ -31,6 +31,8 @@ PATTERNS = {
     "^[A-Z]{3}$": "must be an ISO 4217 code of three capital letters, for example USD",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "must be a date such as 2026-11-25",
 }
+# Fields in which people write sentences, or a document: these may hold line breaks and tabs.
+MULTILINE = frozenset({"comment", "description", "geojson", "reason", "statement"})
 # Of lists to which the contract gives no bound.
 MOST_ITEMS = 1000
 

@@ -16,8 +16,8 @@ from hdrh.histogram import HdrHistogram
 # Microseconds, to three significant digits.
 LOWEST_US, HIGHEST_US, DIGITS = 1, 120_000_000, 3
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-# Answers that are right although somebody does not like them: an offer that is gone, a job that is over.
-EXPECTED = frozenset({"FAILED_PRECONDITION"})
+# What happens to people who are too late, and is no failure: a job is over, or the offer that they answer is gone.
+TOO_LATE, OFFER_GONE = "FAILED_PRECONDITION", ("Connect/answer", "NOT_FOUND")
 # Failures by the service's fault. All other codes are refusals: of who calls, or of what they ask for.
 FAULTS = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "RESOURCE_EXHAUSTED", "ABORTED"}
@@ -66,8 +66,12 @@ class Latencies:
     @property
     def refused(self) -> int:
         """Calls that were refused, because of their caller or their content."""
-        fine = FAULTS | EXPECTED
-        return sum(count for tally in self.methods.values() for code, count in tally.errors.items() if code not in fine)
+        return sum(
+            count
+            for method, tally in self.methods.items()
+            for code, count in tally.errors.items()
+            if code not in FAULTS and code != TOO_LATE and (method, code) != OFFER_GONE
+        )
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """By method, milliseconds."""

@@ -12,8 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from dispatcher.validation.structure import PATTERNS, item_rules, rules_of
-from dispatcher.validation.text import MULTILINE
+from dispatcher.validation.structure import MULTILINE, PATTERNS, item_rules, rules_of
 from services.rpc.services import SERVICERS
 
 _TIMES = (Timestamp.DESCRIPTOR.full_name, Duration.DESCRIPTOR.full_name)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from dispatcher import policy
 from dispatcher.validation import faults_of, rules
-from dispatcher.validation.structure import PATTERNS, checker, item_rules, rules_of
-from dispatcher.validation.text import MULTILINE, is_clean, is_clean_multiline, text_fault
+from dispatcher.validation.structure import MULTILINE, PATTERNS, checker, item_rules, rules_of
+from geo.characters import is_clean, is_clean_multiline, text_fault
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb

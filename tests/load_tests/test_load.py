@@ -48,6 +48,12 @@ def test_a_call_that_ends_with_an_error_is_a_fault_or_a_refusal_or_came_too_late
     assert latencies.refused == (code in of_the_caller)
 
 
+def test_an_answer_to_an_offer_that_is_gone_came_too_late() -> None:
+    latencies = Latencies()
+    latencies.failed("Connect/answer", "NOT_FOUND")
+    assert (latencies.calls, latencies.faults, latencies.refused) == (1, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

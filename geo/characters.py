@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-# Fields in which people write sentences, or a document: these may hold line breaks and tabs.
-MULTILINE = frozenset({"comment", "description", "geojson", "reason", "statement"})
-
 # C0 and C1 controls, DEL, and surrogates, which are no characters on their own.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
 _LAYOUT = r"\t\n\r"
