@@ -16,7 +16,7 @@ BEFORE = "396f656"
 # How much longer a round may take than before.
 LARGEST_RATIO = 1.5
 # Rounds that are not measured, while the processes warm up.
-WARM_UP = 10
+WARM_UP = 3
 
 
 def bench_stranded(rounds: int, runs: int, before: str | None, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -27,12 +27,13 @@ def bench_stranded(rounds: int, runs: int, before: str | None, progress: Callabl
     Raises VersionMissing.
     """
     with ExitStack() as stack:
-        solvers = [stack.enter_context(this_version())]
+        solvers: list[Solver] = []
         try:
             solvers.append(stack.enter_context(other_version(before or BEFORE)))
         except VersionMissing:
             if before is not None:
                 raise
+        solvers.insert(0, stack.enter_context(this_version()))
         for solver in solvers:
             for seed in range(WARM_UP):
                 solver.solve(seed)
