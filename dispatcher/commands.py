@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from geo.sightings import Sightings
 from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
@@ -96,11 +97,13 @@ class SeenAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportProgress(Command):
-    """``seen``: the courier's newest position, where one is known besides that on the log."""
+    """``seen``: the courier's newest position, where one is known besides that on the log. ``sightings``: where the
+    courier was lately, where the report says when the step happened."""
 
     courier_id: str
     progress: courier_pb.Progress
     seen: SeenAt | None = None
+    sightings: Sightings = field(default_factory=Sightings.none)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

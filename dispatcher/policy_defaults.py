@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dispatcher.late_reports import late_reports
+from dispatcher.lost_contact import lost_contact
+from dispatcher.times import set_span
 from geo.plausible_trips import DEFAULT_BOUNDS
 from gig.v1 import policy_pb2 as policy_pb
 
@@ -9,8 +12,7 @@ HOUR_S, DAY_S = 3_600, 86_400
 
 
 def fill_in(policy: policy_pb.Policy) -> None:
-    """Set what is absent: time limits of reviews and contests, the longest trip, a back-off after declined offers, and
-    the bounds of learned travel times.
+    """Set what is absent, in the order of the contract: what every policy must have and a file may leave out.
 
     Reviews are answered within two weeks, as Directive (EU) 2024/2831, article 11, has it.
     """
@@ -23,6 +25,8 @@ def fill_in(policy: policy_pb.Policy) -> None:
     if not policy.jobs.HasField("longest_trip"):
         policy.jobs.longest_trip.seconds = DAY_S
     _fill_in_backoff(policy.offers)
+    _fill_in_lost_contact(policy)
+    _fill_in_late_reports(policy)
     if policy.travel.HasField("learned"):
         _fill_in_bounds(policy.travel.learned)
 
@@ -35,6 +39,19 @@ def _fill_in_backoff(offers: policy_pb.OfferPolicy) -> None:
         backoff.least.seconds = 10
     if not backoff.HasField("most"):
         backoff.most.seconds = HOUR_S
+
+
+def _fill_in_lost_contact(policy: policy_pb.Policy) -> None:
+    in_force, rule = lost_contact(policy), policy.jobs.lost_contact
+    set_span(rule.task_after, in_force.task_after_us)
+    set_span(rule.end_after, in_force.end_after_us)
+    rule.fault, rule.pay_basis_points = in_force.fault, in_force.pay_basis_points
+
+
+def _fill_in_late_reports(policy: policy_pb.Policy) -> None:
+    in_force, rule = late_reports(policy), policy.couriers.late_reports
+    set_span(rule.within, in_force.within_us)
+    rule.fastest_mps, rule.position_error_metres = in_force.reach.fastest_mps, int(in_force.reach.error_m)
 
 
 def _fill_in_bounds(learned: policy_pb.LearnedTravel) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
+from dispatcher.occurred import STEPS
 from dispatcher.pay.ledger import balance
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -40,7 +41,7 @@ class LogChecker:
     A job is placed once, has one courier at a time and ends once; a courier has one offer at a time, and no more jobs
     than the policy lets one courier hold; an offer is answered once, for all of its jobs; a side rates a job once; no
     account is restricted or ended without a named human and their reason; postings sum to zero; sequences have no gap
-    and times do not run backwards.
+    times do not run backwards, and no step happens after its report.
     """
 
     jobs: dict[str, str] = field(default_factory=dict)
@@ -80,6 +81,11 @@ class LogChecker:
         if time < self.time:
             yield "happens before the event that it follows"
         self.sequence, self.time = event.sequence, time
+        kind = event.WhichOneof("body")
+        if kind in STEPS and getattr(event, kind).HasField("occurred"):
+            occurred = getattr(event, kind).occurred.time
+            if (occurred.seconds, occurred.nanos) > time:
+                yield "reports a step that happens after the report"
 
     def _job(self, name: str, body: object) -> Iterator[str]:
         if isinstance(body, events_pb.OfferAnswered):

@@ -12,8 +12,9 @@ import asyncpg
 from dispatcher.decisions.index import decisions_of
 from dispatcher.event_subjects import jobs_of
 from dispatcher.log.sql import query
+from dispatcher.occurred import event_occurred_us
 from dispatcher.pay.ledger import WORKERS
-from dispatcher.times import micros, span
+from dispatcher.times import span
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import transparency_service_pb2 as pb
@@ -35,7 +36,10 @@ _BOOKING = frozenset(
 
 @dataclass(slots=True)
 class Rows:
-    """Rows to be written for events up to ``sequence``. Times are microseconds since the Unix epoch."""
+    """Rows to be written for events up to ``sequence``.
+
+    Times are microseconds since the Unix epoch, and of a step that was reported late when it happened.
+    """
 
     sequence: int = 0
     jobs: dict[str, job_pb.Job] = field(default_factory=dict)
@@ -63,7 +67,7 @@ class Rows:
     ) -> None:
         """``jobs``: records of the event's jobs right after it; ``phases``: (courier, what their time goes into)."""
         self.sequence = event.sequence
-        at_us = micros(event.time)
+        at_us = event_occurred_us(event, kind)
         for job_id in jobs_of(event):
             self.history.append((job_id, event.sequence, at_us, kind))
         for job in jobs:
@@ -71,7 +75,7 @@ class Rows:
             self.entered.setdefault(job.job_id, event.sequence)
         self.phases += [(courier_id, event.sequence, at_us, phase) for courier_id, phase in phases]
         if kind in _BOOKING:
-            self._book(event, getattr(event, kind))
+            self._book(event, getattr(event, kind), at_us)
         if kind in ("job_rated", "rating_revised"):
             rating = getattr(event, kind).rating
             row = rating.rater_id, rating.rated_id, event.sequence, rating.SerializeToString()
@@ -91,7 +95,7 @@ class Rows:
         for key in decisions_of(event):
             self.decisions.append((event.sequence, key.person_id, key.decision_id, key.kind, key.job_id))
 
-    def _book(self, event: events_pb.Event, body: Any) -> None:
+    def _book(self, event: events_pb.Event, body: Any, at_us: int) -> None:
         """The lines of those who work."""
         job_id = body.job.job_id if isinstance(body, events_pb.TipAdded) else getattr(body, "job_id", "")
         review_id = getattr(body, "review_id", "")
@@ -103,7 +107,7 @@ class Rows:
                 (
                     event.sequence,
                     number,
-                    micros(event.time),
+                    at_us,
                     leg.holder_id,
                     job_id,
                     review_id,

@@ -30,15 +30,15 @@ class Clock:
     engaged_metres: int = 0
     earned: int = 0
 
-    def advance(self, state: courier_pb.CourierState, now_us: int) -> None:
-        """Time up to now was spent in ``state``."""
+    def advance(self, state: courier_pb.CourierState, at_us: int) -> None:
+        """Count the time up to ``at_us`` as spent in ``state``. What is counted already stays as it is."""
+        passed = max(at_us - self.since_us, 0)
         phase = PHASE_OF.get(state)
         if phase is not None:
-            passed = now_us - self.since_us
             self.shift_us[phase] += passed
             if phase != P1:
                 self.engaged_us += passed
-        self.since_us = now_us
+        self.since_us += passed
 
     def engaged_until(self, state: courier_pb.CourierState, now_us: int) -> int:
         """Engaged time of the period, the running phase included."""

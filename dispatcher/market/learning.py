@@ -51,7 +51,7 @@ def learn(state: MarketState, job: job_pb.Job, use: events_pb.TripUse) -> None:
         direct &= use == LEARNED
     if not direct or not isinstance(travel, LearnedTravel | SummedTravel):
         return
-    trip, trips = _trip(travel.straight, job, state.time_us), travel.trips
+    trip, trips = _trip(travel.straight, job, micros(job.end_time)), travel.trips
     start, end = job.spec.pickup.position, job.spec.dropoff.position
     cells = trips.cell_at(start.latitude, start.longitude), trips.cell_at(end.latitude, end.longitude)
     trips.add(*cells, int(trip.left_s // 3600) % HOURS, 1, trip.taken_us // 1000, rounded_us(trip.straight_s * 1000))

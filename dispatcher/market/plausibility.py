@@ -42,9 +42,12 @@ _DONE = {
 
 
 def facts(
-    state: MarketState, job: job_pb.Job, step: courier_pb.ProgressStep, seen: SeenAt | None, now_us: int
+    state: MarketState, job: job_pb.Job, step: courier_pb.ProgressStep, seen: SeenAt | None, at_us: int
 ) -> Iterator[pb.ImplausibleFact]:
-    """Yield each bound of the policy that a report does not fit. ``job``: as it was before the report."""
+    """Yield each bound of the policy that a report does not fit.
+
+    ``job``: as it was before the report; ``at_us``: when the step happened. A late report may follow a newer position.
+    """
     policy = state.policy
     if step not in STOPS or not policy.HasField("plausibility") or policy.travel.HasField("planar"):
         return
@@ -53,12 +56,12 @@ def facts(
     last = _newest(seen, _on_the_log(state, job.courier_id))
     if last is not None:
         metres = _apart(last, stop)
-        elapsed_us = max(now_us - last.time_us, 0)
+        elapsed_us = abs(at_us - last.time_us)
         yield from _fact(STOP_DISTANCE, metres, elapsed_us, _reach(bounds, elapsed_us, 1))
     if step == COMPLETED and job.state == lifecycle.PICKED_UP:
         start = job.spec.pickup.position
         metres = _apart(start, stop)
-        elapsed_us = max(now_us - micros(job.pickup_time), 0)
+        elapsed_us = max(at_us - micros(job.pickup_time), 0)
         # Both steps may have been reported away from their stops.
         yield from _fact(SPEED, metres, elapsed_us, _reach(bounds, elapsed_us, 2))
 

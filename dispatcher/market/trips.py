@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from dispatcher.market.market import Market
+from dispatcher.occurred import event_occurred_us
 from dispatcher.times import SECOND, micros
 from geo.travel import StraightLine, TravelTime
 from geo.travel_error import Trips
@@ -36,7 +37,7 @@ def trips_of_log(events: Iterable[events_pb.Event]) -> tuple[Trips, Market]:
         if event.HasField("job_completed") and event.job_completed.job_id in market.state.direct:
             job = market.state.job(event.job_completed.job_id)
             start, end = job.spec.pickup.position, job.spec.dropoff.position
-            left, taken = micros(job.pickup_time), micros(event.time) - micros(job.pickup_time)
+            left, taken = micros(job.pickup_time), event_occurred_us(event, "job_completed") - micros(job.pickup_time)
             if taken > 0:
                 rows.append((start.latitude, start.longitude, end.latitude, end.longitude, left, taken))
         market.apply([event])

@@ -30,7 +30,8 @@ from dispatcher.measures.review_work import ReviewWork
 from dispatcher.measures.terms import Terms, terms_of
 from dispatcher.measures.weeks import Weeks
 from dispatcher.measures.whereabouts import BUSY, FREE, FREE_AT, Whereabouts
-from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, WorkTime, advance, move_to
+from dispatcher.measures.work_time import HOUR_US, LONG_DAYS_H, WorkTime, advance, leave, move_to, step
+from dispatcher.occurred import occurred_us
 from dispatcher.pay.floor import FIRST_MONDAY_US
 from dispatcher.times import SECOND, check_event_time, span
 from gig.v1 import events_pb2 as events_pb
@@ -191,7 +192,7 @@ class Measures:
             job = self.jobs.get(one.job_id)
             if job is None:
                 continue
-            self._leave(job, one.job_id, 0)
+            self._leave(job, one.job_id, 0, self.time_us)
             job.courier_id, job.to_pickup_us, job.at_pickup_us = "", 0, 0
             if not one.ended:
                 job.state = "queued"
@@ -266,32 +267,32 @@ class Measures:
             return
         self.areas.of(job.area).cancelled += 1
         _, pay = self._settle(job, body.postings)
-        self._leave(job, body.job_id, pay)
+        self._leave(job, body.job_id, pay, occurred_us(body, self.time_us))
         self._end(body.job_id, "cancelled")
 
     def _job_released(self, body: events_pb.JobReleased) -> None:
         job = self.jobs[body.job_id]
-        self._leave(job, body.job_id, 0)
+        self._leave(job, body.job_id, 0, occurred_us(body, self.time_us))
         job.state, job.courier_id = "queued", ""
         job.to_pickup_us = job.at_pickup_us = 0
 
     def _job_failed(self, body: events_pb.JobFailed) -> None:
         job = self.jobs[body.job_id]
         _, pay = self._settle(job, body.postings)
-        self._leave(job, body.job_id, pay)
+        self._leave(job, body.job_id, pay, occurred_us(body, self.time_us))
         self._end(body.job_id, "failed")
 
     def _courier_arrived(self, body: events_pb.CourierArrived) -> None:
         self.jobs[body.job_id].state = "at_pickup"
-        self._move(body.courier_id, body.job_id, P2W)
+        self._move(body.courier_id, body.job_id, P2W, occurred_us(body, self.time_us))
 
     def _job_picked_up(self, body: events_pb.JobPickedUp) -> None:
         job = self.jobs[body.job_id]
         job.state = "picked_up"
-        job.picked_up_us = now = self.time_us
-        waited_s = (now - job.placed_us) / SECOND
+        job.picked_up_us = at_us = occurred_us(body, self.time_us)
+        waited_s = (at_us - job.placed_us) / SECOND
         self.wait_for_pickup.add(waited_s, job.offer_id)
-        courier = self._move(body.courier_id, body.job_id, P3)
+        courier = self._move(body.courier_id, body.job_id, P3, at_us)
         self.time.metres[P2] += job.pickup_metres
         courier.metres += job.pickup_metres
         free_us = job.free_waiting_us
@@ -303,20 +304,20 @@ class Measures:
         area.note_courier(body.courier_id)
 
     def _job_completed(self, body: events_pb.JobCompleted) -> None:
-        job_id, courier_id, now = body.job_id, body.courier_id, self.time_us
+        job_id, courier_id, at_us = body.job_id, body.courier_id, occurred_us(body, self.time_us)
         job = self.jobs[job_id]
         net, pay = self._settle(job, body.postings)
-        self.money.completed(job, net, pay, now)
-        self.areas.settled(job, job_id, pay, now)
+        self.money.completed(job, net, pay, at_us)
+        self.areas.settled(job, job_id, pay, at_us)
         self.time.metres[P3] += job.metres
-        courier = self._move(courier_id, job_id, P1)
+        courier = self._move(courier_id, job_id, P1, at_us)
         courier.metres += job.metres
         courier.jobs_done += 1
         if body.trip_use:
             self.trip_uses[TRIP_USES[body.trip_use]] += 1
         if courier.phase == P1:
             self.whereabouts.note(courier.number, FREE_AT, *job.dropoff)
-            self._await(courier, "completed", *job.dropoff)
+            self._await(courier, "completed", at_us, *job.dropoff)
         self._end(job_id, "completed")
 
     def _courier_online(self, body: events_pb.CourierOnline) -> None:
@@ -325,16 +326,17 @@ class Measures:
         if courier is None:
             courier = self.couriers[courier_id] = CourierRecord(number)
         courier.vehicle, courier.phase = body.profile.vehicle_type, P1
-        courier.since_us = courier.free_us = courier.spell_us = courier.last_us = now
+        courier.since_us = courier.free_us = courier.spell_us = courier.last_us = courier.moved_us = now
         courier.after, courier.open_offers, courier.queues = "", 0, 0
         self.online[courier_id] = now
         self.whereabouts.enter(number, body.latitude_e7, body.longitude_e7)
 
     def _courier_offline(self, body: events_pb.CourierOffline) -> None:
         courier_id = body.courier_id
-        courier = self.couriers[courier_id]
+        courier, at_us = self.couriers[courier_id], occurred_us(body, self.time_us)
         advance(courier, self.jobs, self.time_us)
-        self._end_spell(courier)
+        leave(courier, self.jobs, at_us, self.time)
+        self._end_spell(courier, at_us)
         self.whereabouts.fold()
         courier.metres += self.whereabouts.collect(courier.number)
         courier.last_us = self.time_us
@@ -342,11 +344,11 @@ class Measures:
         del self.online[courier_id]
         self._book(body.postings)
 
-    def _end_spell(self, courier: CourierRecord) -> None:
-        if courier.phase == P1 and self.time_us > courier.free_us:
-            self.time.spells.add((self.time_us - courier.free_us) / SECOND)
+    def _end_spell(self, courier: CourierRecord, at_us: int) -> None:
+        if courier.phase == P1 and at_us > courier.free_us:
+            self.time.spells.add((at_us - courier.free_us) / SECOND)
         for long in LONG_DAYS_H:
-            self.time.long_days[f"{long}h"] += self.time_us - courier.spell_us >= long * HOUR_US
+            self.time.long_days[f"{long}h"] += at_us - courier.spell_us >= long * HOUR_US
 
     def _queue_joined(self, body: events_pb.QueueJoined) -> None:
         courier = self.couriers[body.courier_id]
@@ -413,11 +415,12 @@ class Measures:
                 job.state, job.courier_id = "assigned", courier_id
                 self.wait_for_accept.add((now - job.placed_us) / SECOND, job.offer_id)
                 move_to(courier, job_id, P2, now, self.time.spells)
+            courier.moved_us = now
             return
         for job_id in body.job_ids:
             self.jobs[job_id].state = "queued"
         if body.outcome == DECLINED and courier.phase == P1:
-            self._await(courier, "declined", *self.jobs[body.job_ids[0]].pickup)
+            self._await(courier, "declined", now, *self.jobs[body.job_ids[0]].pickup)
 
     def _job_rated(self, body: events_pb.JobRated) -> None:
         rating = body.rating
@@ -491,19 +494,19 @@ class Measures:
 
     # --- what handlers share
 
-    def _move(self, courier_id: str, job_id: str, phase: int) -> CourierRecord:
-        """A job in a courier's hands has come to ``phase`` (P1: it is theirs no more)."""
+    def _move(self, courier_id: str, job_id: str, phase: int, at_us: int) -> CourierRecord:
+        """Bring a job of a courier's to ``phase`` as of ``at_us``; P1: the courier does not hold it any more."""
         courier = self.couriers[courier_id]
         advance(courier, self.jobs, self.time_us)
-        move_to(courier, job_id, phase, self.time_us, self.time.spells)
+        step(courier, self.jobs, job_id, phase, at_us, self.time)
         return courier
 
-    def _leave(self, job: LiveJob, job_id: str, pay: int) -> None:
+    def _leave(self, job: LiveJob, job_id: str, pay: int, at_us: int) -> None:
         """A job ends early, or goes to somebody else. What its courier gave to it before the pickup is unpaid, unless
         it brings something."""
         if not job.courier_id:
             return
-        courier = self._move(job.courier_id, job_id, P1)
+        courier = self._move(job.courier_id, job_id, P1, at_us)
         if courier.phase == P1:
             self.whereabouts.note(courier.number, FREE)
         if job.picked_up_us or pay > 0:
@@ -511,10 +514,10 @@ class Measures:
         courier.cancelled_us += job.to_pickup_us
         courier.waiting_us += job.at_pickup_us
 
-    def _await(self, courier: CourierRecord, after: str, latitude: float, longitude: float) -> None:
-        """From now on the courier, who is thereabouts, waits for the next offer."""
-        courier.after, courier.after_us = after, self.time_us
-        courier.after_place = (self.atlas.cell(latitude, longitude, self.terms.planar), self.time_us // HOUR_US % 24)
+    def _await(self, courier: CourierRecord, after: str, at_us: int, latitude: float, longitude: float) -> None:
+        """Note that the courier waits near a place for the next offer, from ``at_us`` on."""
+        courier.after, courier.after_us = after, at_us
+        courier.after_place = (self.atlas.cell(latitude, longitude, self.terms.planar), at_us // HOUR_US % 24)
 
     def _settle(self, job: LiveJob, postings: types_pb.Postings) -> tuple[int, int]:
         """Net fare and pay of a job that ends, booked."""

@@ -63,6 +63,8 @@ class CourierRecord:
     last_us: int = 0
     phase: int = P1
     since_us: int = 0
+    # Of the last step of a job, or the start of the shift.
+    moved_us: int = 0
     jobs: dict[str, int] = field(default_factory=dict)
     lead: str = ""
     spell_us: int = 0

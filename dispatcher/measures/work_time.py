@@ -76,25 +76,68 @@ class WorkTime:
             self.by_hour_us[hour % HOURS * 4 + phase] += phases[phase] - self.hour_us[phase]
         self.hour_us = phases
 
+    def recount(self, before: int, after: int | None, from_us: int, until_us: int) -> None:
+        """Move time of hours that are over from one phase to another; None: to none."""
+        until_us = min(until_us, self.hour_end_us - HOUR_US)
+        while from_us < until_us:
+            hour = from_us // HOUR_US
+            spent = min((hour + 1) * HOUR_US, until_us) - from_us
+            for phase, change in ((before, -spent), (after, spent)):
+                if phase is not None:
+                    self.by_hour_us[hour % HOURS * 4 + phase] += change
+                    self.hour_us[phase] += change
+            from_us += spent
+
 
 def advance(courier: CourierRecord, jobs: dict[str, LiveJob], now_us: int) -> None:
     """Time since the courier's last change goes where they were then."""
     spent = now_us - courier.since_us
     if spent <= 0:
         return
-    phase = courier.phase
     courier.since_us = now_us
-    courier.phases_us[phase] += spent
-    offered = courier.open_offers
-    if offered:
+    if courier.open_offers:
         courier.with_offer_us += spent
+    _spend(courier, jobs, spent)
+
+
+def _spend(courier: CourierRecord, jobs: dict[str, LiveJob], spent: int) -> None:
+    """Count time in the courier's present phase; negative: take it back."""
+    phase = courier.phase
+    courier.phases_us[phase] += spent
     if phase == P1:
-        if offered or courier.queues:
+        if courier.open_offers or courier.queues:
             courier.commanded_us += spent
     elif phase == P2:
         jobs[courier.lead].to_pickup_us += spent
     elif phase != P3:
         jobs[courier.lead].at_pickup_us += spent
+
+
+def step(courier: CourierRecord, jobs: dict[str, LiveJob], job_id: str, phase: int, at_us: int, time: WorkTime) -> int:
+    """Bring a job of the courier's to ``phase``, as of ``at_us``. Call ``advance`` first, with the time of the report.
+
+    A step that is reported late divides the time since the courier's last step: what was counted after ``at_us`` moves
+    to the phase that the step begins. Return the time that counts, which is not before the courier's last step.
+    """
+    at_us = max(at_us, courier.moved_us)
+    late_us, before = courier.since_us - at_us, courier.phase
+    if late_us > 0:
+        _spend(courier, jobs, -late_us)
+    move_to(courier, job_id, phase, at_us, time.spells)
+    if late_us > 0:
+        _spend(courier, jobs, late_us)
+        time.recount(before, courier.phase, at_us, courier.since_us)
+    courier.moved_us = at_us
+    return at_us
+
+
+def leave(courier: CourierRecord, jobs: dict[str, LiveJob], at_us: int, time: WorkTime) -> None:
+    """End the shift as of ``at_us``: what was counted after it was no work. Call ``advance`` first."""
+    at_us = max(at_us, courier.moved_us)
+    late_us = courier.since_us - at_us
+    if late_us > 0:
+        _spend(courier, jobs, -late_us)
+        time.recount(courier.phase, None, at_us, courier.since_us)
 
 
 def move_to(courier: CourierRecord, job_id: str, phase: int, now_us: int, spells: Histogram) -> None:

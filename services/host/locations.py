@@ -15,6 +15,7 @@ from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
 from services.host.device_clocks import DeviceClocks
 from services.host.position_faults import REASONS, Refused, faults_of, refused, shape_fault
+from services.host.position_trail import PositionTrail
 
 # Drain at once when this many batches wait; else on the next tick.
 DRAIN_AT = 4096
@@ -68,9 +69,11 @@ class LocationIntake:
         clocks: DeviceClocks,
         report: Report = lambda _number, _fault: None,
         outcomes: Outcomes | None = None,
+        trail: PositionTrail | None = None,
     ) -> None:
         self._index, self._clocks = index, clocks
         self._report, self._outcomes = report, outcomes
+        self._trail = trail
         self._waiting: list[Waiting] = []
         self.accepted = self.refused = self.unordered = 0
         self.reasons: Counter[str] = Counter(dict.fromkeys([*REASONS.values(), SHAPE, FAILED, STALE, JUMP], 0))
@@ -120,6 +123,8 @@ class LocationIntake:
         flagged = self._index.update(Pings(pings.numbers[at], pings.latitudes[at], pings.longitudes[at], times))
         self.reasons[STALE] += flagged.stale.size
         self.reasons[JUMP] += flagged.jumps.size
+        if self._trail is not None:
+            self._trail.note(_part(taken, faults == 0))
         self._report_outcomes(taken, faults, set(flagged.stale.tolist()))
 
     def _corrected(self, taken: _Columns) -> _Columns:
@@ -211,6 +216,14 @@ def _columns(shaped: list[Waiting]) -> _Columns:
         np.repeat(begins, lengths) + offsets,
     )
     return _Columns(shaped, pings, offsets, np.repeat(received, lengths), lengths, np.cumsum(lengths) - lengths)
+
+
+def _part(taken: _Columns, rows: Bools) -> Pings:
+    """Some of the pings; a time that is a little ahead means now."""
+    pings, times = taken.pings, np.minimum(taken.pings.times_ms, taken.received_ms)
+    if rows.all():
+        return Pings(pings.numbers, pings.latitudes, pings.longitudes, times)
+    return Pings(pings.numbers[rows], pings.latitudes[rows], pings.longitudes[rows], times[rows])
 
 
 def _joined(code: str, columns: Iterable[Any]) -> np.ndarray:

@@ -13,6 +13,7 @@ from dispatcher.market.limits import position_limit_us
 from dispatcher.market.state import MarketState
 from dispatcher.times import duration, micros, span, timestamp
 from geo.live_index import LiveIndex
+from geo.sightings import Sightings
 from geo.units import E7, Ints, from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -20,6 +21,7 @@ from gig.v1 import types_pb2 as types_pb
 from services.clock import MarketClock
 from services.host.device_clocks import DeviceClocks
 from services.host.locations import LocationIntake
+from services.host.position_trail import PositionTrail
 from services.host.quarantine import Item, Kind, Loop, Quarantine
 from services.host.refusal_notices import RefusalNotices
 
@@ -56,11 +58,12 @@ class Positions:
         self._heard_ms: dict[int, int] = {}
         self._loaded_ms = 0
         self.index = LiveIndex()
+        self.trail = PositionTrail()
         self.clocks = DeviceClocks(self._logged_offset_ms)
         self._notices = RefusalNotices(
             lambda number, notice: notify(self._name(number), notice), self.clocks.estimate_ms
         )
-        self.intake = LocationIntake(self.index, self.clocks, self._refused, self._notices)
+        self.intake = LocationIntake(self.index, self.clocks, self._refused, self._notices, self.trail)
 
     def place(self, courier_ids: Iterable[str]) -> None:
         """After a load, place couriers where the log saw them last, until they report their positions.
@@ -148,6 +151,14 @@ class Positions:
         differs = (latitude != columns.latitude_e7[numbers]) | (longitude != columns.longitude_e7[numbers])
         found = np.flatnonzero(self.index.known(numbers) & differs)
         return MovedCouriers(numbers[found], latitude[found], longitude[found])
+
+    def sightings(self, courier_id: str) -> Sightings:
+        """Return where a courier was lately, with the positions that wait for the intake."""
+        number = self._state().numbers.get(courier_id)
+        if number is None:
+            return Sightings.none()
+        self.intake.drain()
+        return self.trail.of(number)
 
     def clocks_to_log(self) -> list[commands.NoteClock]:
         """Return the estimates of devices' clocks that the log does not hold yet."""

@@ -18,6 +18,7 @@ from services.host.market_host import MarketHost
 from services.host.position_faults import Refused, positions
 from services.host.positions import Reading
 from services.rpc.courier_stream import CourierStream
+from services.rpc.progress import progress_command
 from services.rpc.requests import request_of
 
 
@@ -67,10 +68,7 @@ class CourierService:
     async def report_progress(self, call: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
         self._hear(call.courier_id)
         request = request_of(call)
-        seen = self._host.positions.seen(call.courier_id)
-        command = commands.ReportProgress(
-            request=request, courier_id=call.courier_id, progress=call.progress, seen=seen
-        )
+        command = progress_command(self._host, request, call.courier_id, call.progress)
 
         def view(market: Market) -> pb.ReportProgressResponse:
             job = market.state.jobs.get(call.progress.job_id)

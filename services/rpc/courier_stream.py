@@ -23,6 +23,7 @@ from services.host.sessions import SPREAD, CourierSession, Stream
 from services.rpc import errors
 from services.rpc.currency_digits import add_digits
 from services.rpc.decoding import Malformed, decoder
+from services.rpc.progress import progress_command
 from services.rpc.requests import named_request
 
 # Locations are acknowledged together, this often.
@@ -281,8 +282,7 @@ class CourierStream:
                 destination = wanted.destination if wanted.HasField("destination") else None
                 return commands.SetDestination(request=key, courier_id=courier_id, destination=destination)
             case _:
-                seen = self._host.positions.seen(courier_id)
-                return commands.ReportProgress(request=key, courier_id=courier_id, progress=request.progress, seen=seen)
+                return progress_command(self._host, key, courier_id, request.progress)
 
     def _refuse(self, number: int, failure: status_pb2.Status) -> None:
         self._stream.send(pb.ConnectResponse(refusal=pb.Refusal(number=number, status=failure)))

@@ -7,6 +7,7 @@ from dispatcher.market.apply.records import heard, pay, push_period, refresh
 from dispatcher.market.clocks import Clock
 from dispatcher.market.state import MarketState
 from dispatcher.market.zone_queue import ZoneQueue
+from dispatcher.occurred import occurred_us
 from dispatcher.times import span
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -55,7 +56,7 @@ def courier_offline(state: MarketState, event: Event) -> None:
     courier = state.couriers[body.courier_id]
     courier.closing = False
     courier.ClearField("free_time")
-    state.clocks[body.courier_id].advance(courier.state, state.time_us)
+    state.clocks[body.courier_id].advance(courier.state, occurred_us(body, state.time_us))
     courier.state = courier_pb.COURIER_STATE_OFFLINE
     refresh(state, courier)
 

@@ -7,6 +7,7 @@ from dispatcher.market.apply.people import note_conduct
 from dispatcher.market.apply.records import advance, changed, end_job, enqueue, exclude, hand_back, pay
 from dispatcher.market.state import Due, MarketState
 from dispatcher.messages import copied
+from dispatcher.occurred import occurred_time, occurred_us
 from dispatcher.pay import ledger
 from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, rounded_us
@@ -47,19 +48,19 @@ def job_expired(state: MarketState, event: Event) -> None:
 
 def job_cancelled(state: MarketState, event: Event) -> None:
     body = event.job_cancelled
-    job = end_job(state, event, body.job_id, lifecycle.CANCELLED, body.by, body.reason)
+    job = end_job(state, event, body.job_id, lifecycle.CANCELLED, body.by, body.reason, body)
     job.fault, job.fault_reason = body.fault, body.fault_reason
     courier_id = job.courier_id
     if courier_id and job.job_id in state.couriers[courier_id].job_ids:
         settle(state, job, courier_id, body.postings)
-        hand_back(state, courier_id, job.job_id, event)
+        hand_back(state, courier_id, job.job_id, event, body)
 
 
 def job_released(state: MarketState, event: Event) -> None:
     body = event.job_released
     enqueue(state, changed(state, body.job_id, event), event)
     exclude(state, body.job_id, body.courier_id)
-    hand_back(state, body.courier_id, body.job_id, event)
+    hand_back(state, body.courier_id, body.job_id, event, body)
     if body.fault == job_pb.FAULT_COURIER:
         note_conduct(state, body.courier_id, released=1.0)
 
@@ -67,38 +68,41 @@ def job_released(state: MarketState, event: Event) -> None:
 def job_failed(state: MarketState, event: Event) -> None:
     body = event.job_failed
     by = body.by or job_pb.ACTOR_COURIER
-    job = end_job(state, event, body.job_id, lifecycle.FAILED, by, body.reason)
+    job = end_job(state, event, body.job_id, lifecycle.FAILED, by, body.reason, body)
     job.fault, job.fault_reason = body.fault, body.fault_reason
     settle(state, job, body.courier_id, body.postings)
-    hand_back(state, body.courier_id, body.job_id, event)
+    hand_back(state, body.courier_id, body.job_id, event, body)
 
 
 def courier_arrived(state: MarketState, event: Event) -> None:
-    job = changed(state, event.courier_arrived.job_id, event)
+    body = event.courier_arrived
+    job = changed(state, body.job_id, event)
     job.state = lifecycle.AT_PICKUP
-    job.arrive_time.CopyFrom(event.time)
-    advance(state, job, job.spec.pickup.position, state.time_us)
+    job.arrive_time.CopyFrom(occurred_time(body, event.time))
+    at_us = occurred_us(body, state.time_us)
+    advance(state, job, job.spec.pickup.position, at_us, at_us)
 
 
 def job_picked_up(state: MarketState, event: Event) -> None:
     job = changed(state, event.job_picked_up.job_id, event)
     job.state = lifecycle.PICKED_UP
-    job.pickup_time.CopyFrom(event.time)
     body = event.job_picked_up
+    job.pickup_time.CopyFrom(occurred_time(body, event.time))
     for price, line in ((job.fare, body.fare_waiting), (job.pay, body.pay_waiting)):
         if line.minor_units:
             price.lines.append(line)
             price.total.minor_units = saturated(price.total.minor_units + line.minor_units)
     assert state.travel is not None, "a market is opened with its policy"
     service_us = rounded_us(state.travel.half_pickup_service_s * SECOND)
-    advance(state, job, job.spec.pickup.position, state.time_us + service_us)
+    at_us = occurred_us(body, state.time_us)
+    advance(state, job, job.spec.pickup.position, at_us, at_us + service_us)
     if len(state.couriers[job.courier_id].job_ids) == 1:
         state.direct.add(job.job_id)
 
 
 def job_completed(state: MarketState, event: Event) -> None:
     body = event.job_completed
-    job = end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "")
+    job = end_job(state, event, body.job_id, lifecycle.COMPLETED, job_pb.ACTOR_COURIER, "", body)
     if body.HasField("top_up"):
         job.pay.lines.append(body.top_up)
         job.pay.total.minor_units = saturated(job.pay.total.minor_units + body.top_up.minor_units)
@@ -108,7 +112,7 @@ def job_completed(state: MarketState, event: Event) -> None:
     metres = job.pickup_distance_metres + job.trip_distance_metres
     clock = state.clocks[body.courier_id]
     clock.engaged_metres = saturated(clock.engaged_metres + metres)
-    hand_back(state, body.courier_id, body.job_id, event, state.jobs[body.job_id].spec.dropoff.position)
+    hand_back(state, body.courier_id, body.job_id, event, body, state.jobs[body.job_id].spec.dropoff.position)
 
 
 def settle(state: MarketState, job: job_pb.Job, courier_id: str, postings: types_pb.Postings) -> None:

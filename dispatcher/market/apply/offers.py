@@ -63,7 +63,7 @@ def offer_answered(state: MarketState, event: Event) -> None:
                 exclude(state, offered.job_id, body.courier_id)
     _count_answer(state, body, len(offer.jobs))
     # A courier who declines goes on waiting: the wait is not counted anew.
-    refresh(state, courier)
+    refresh(state, courier, state.time_us if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED else None)
 
 
 def _accept(state: MarketState, courier: courier_pb.Courier, offer: offer_pb.Offer, event: Event) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dispatcher.market import lifecycle, plans
 from dispatcher.market.backoff import again
+from dispatcher.market.clocks import PHASE_OF
 from dispatcher.market.queue import queued
 from dispatcher.market.state import Due, MarketState
+from dispatcher.occurred import occurred_time, occurred_us
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.pricing.amounts import saturated
 from geo.cells import cell_at
@@ -15,6 +17,8 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import types_pb2 as types_pb
 
 Event = events_pb.Event
+# Bodies of events that take a job from its courier.
+Step = events_pb.JobCompleted | events_pb.JobFailed | events_pb.JobReleased | events_pb.JobCancelled
 
 
 def changed(state: MarketState, job_id: str, event: Event) -> job_pb.Job:
@@ -44,12 +48,21 @@ def back_in_queue(state: MarketState, job: job_pb.Job) -> None:
 
 
 def end_job(
-    state: MarketState, event: Event, job_id: str, end: job_pb.JobState, by: job_pb.Actor, reason: str
+    state: MarketState,
+    event: Event,
+    job_id: str,
+    end: job_pb.JobState,
+    by: job_pb.Actor,
+    reason: str,
+    body: Step | None = None,
 ) -> job_pb.Job:
+    """``body``: of an event that a courier may have reported late."""
     job = changed(state, job_id, event)
     job.state = end
     job.ended_by, job.end_reason = by, reason
-    job.end_time.CopyFrom(event.time)
+    job.end_time.CopyFrom(event.time if body is None else occurred_time(body, event.time))
+    if job.end_time != event.time:
+        job.end_report_time.CopyFrom(event.time)
     state.queue.pop(job_id, None)
     state.exclusions.pop(job_id, None)
     if end != lifecycle.COMPLETED:
@@ -58,11 +71,17 @@ def end_job(
     return job
 
 
-def refresh(state: MarketState, courier: courier_pb.Courier) -> None:
-    """The courier's state and columns follow from what is in hand and what is offered."""
+def refresh(state: MarketState, courier: courier_pb.Courier, at_us: int | None = None) -> None:
+    """Let the courier's state and columns follow from the jobs in progress and the open offer.
+
+    ``at_us``: when a job of the courier's took a step, which ends a stretch of work. Other changes end one only where
+    the phase changes, so that a step that is reported late can still divide the time before it.
+    """
     if courier.state != courier_pb.COURIER_STATE_OFFLINE:
-        state.clocks[courier.courier_id].advance(courier.state, state.time_us)
-        courier.state = working_state(state, courier)
+        after = working_state(state, courier)
+        if at_us is not None or PHASE_OF.get(after) != PHASE_OF.get(courier.state):
+            state.clocks[courier.courier_id].advance(courier.state, state.time_us if at_us is None else at_us)
+        courier.state = after
     if courier.HasField("silent_since") and courier.state != courier_pb.COURIER_STATE_WITH_JOB:
         heard(state, courier)
     state.columns.refresh(state.numbers[courier.courier_id], courier)
@@ -85,13 +104,13 @@ def working_state(state: MarketState, courier: courier_pb.Courier) -> courier_pb
     return courier_pb.COURIER_STATE_OFFERED if courier.offer_id else courier_pb.COURIER_STATE_FREE
 
 
-def advance(state: MarketState, job: job_pb.Job, position: types_pb.Position, leaves_us: int) -> None:
-    """The courier has come as far as ``position``, and goes on from there."""
+def advance(state: MarketState, job: job_pb.Job, position: types_pb.Position, at_us: int, leaves_us: int) -> None:
+    """Move the courier on to ``position``, reached at ``at_us`` and left at ``leaves_us``."""
     courier = state.couriers[job.courier_id]
     plans.drop_what_is_done(state, courier)
     plans.expect_from(state, courier, position, leaves_us)
     replan(state, courier)
-    refresh(state, courier)
+    refresh(state, courier, at_us)
 
 
 def replan(state: MarketState, courier: courier_pb.Courier) -> None:
@@ -104,18 +123,19 @@ def replan(state: MarketState, courier: courier_pb.Courier) -> None:
 
 
 def hand_back(
-    state: MarketState, courier_id: str, job_id: str, event: Event, at: types_pb.Position | None = None
+    state: MarketState, courier_id: str, job_id: str, event: Event, body: Step, at: types_pb.Position | None = None
 ) -> None:
-    """The courier does not hold the job any more; ``at``: where it was delivered."""
+    """Take the job from the courier. ``body``: of the event; ``at``: where the job was delivered."""
+    at_us = occurred_us(body, state.time_us)
     courier = state.couriers[courier_id]
     courier.job_ids.remove(job_id)
     plans.drop_what_is_done(state, courier)
     if at is not None:
-        plans.expect_from(state, courier, at, state.time_us)
+        plans.expect_from(state, courier, at, at_us)
     if not courier.job_ids:
-        courier.free_time.CopyFrom(event.time)
+        courier.free_time.CopyFrom(occurred_time(body, event.time))
     replan(state, courier)
-    refresh(state, courier)
+    refresh(state, courier, at_us)
 
 
 def pay(state: MarketState, courier_id: str, postings: types_pb.Postings) -> None:

@@ -9,12 +9,14 @@ from dispatcher.market.contact import aboard
 from dispatcher.market.decide.barred import check_barred
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.flags import flag_progress
+from dispatcher.market.decide.occurred import occurred
 from dispatcher.market.decide.shift import end_shift, ends_shift, put_down_work
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.limits import check_at_most, longest_shift_us
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
+from dispatcher.occurred import STEPS
 from dispatcher.pay import floor, ledger
 from dispatcher.pay.cancellation import consequence
 from dispatcher.pricing.job_price import client_waits_from, waiting
@@ -149,66 +151,72 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
                 state=lifecycle.state_name(job.state),
             )
         raise NotYours("NOT_YOUR_JOB", f"job {job.job_id!r} is not in this courier's hands", job_id=job.job_id)
-    _advance(state, job, progress, now_us, drafts)
+    when = occurred(state, job, command, now_us)
+    at_us = now_us if when is None else micros(when.time)
+    _advance(state, job, progress, at_us, drafts)
     courier = state.courier(command.courier_id)
     last = drafts.events[-1]
     if ends_shift(courier) and last.WhichOneof("body") in ("job_completed", "job_failed", "job_cancelled"):
         postings = getattr(last, last.WhichOneof("body")).postings
-        end_shift(state, courier.courier_id, "closed after the job", postings, now_us, drafts)
+        end_shift(state, courier.courier_id, "closed after the job", postings, at_us, drafts)
     elif courier.HasField("silent_since"):
         drafts.add(contact_regained=events_pb.ContactRegained(courier_id=courier.courier_id))
-    flag_progress(state, command, now_us, drafts)
+    flag_progress(state, command, at_us, now_us, drafts)
+    if when is not None:
+        for event in drafts.events:
+            if (body := event.WhichOneof("body")) in STEPS:
+                getattr(event, body).occurred.CopyFrom(when)
     return job.job_id
 
 
-def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, now_us: int, drafts: Drafts) -> None:
-    ids = {"job_id": job.job_id, "courier_id": job.courier_id}
+def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, at_us: int, drafts: Drafts) -> None:
+    """Draft the step's event. ``at_us``: when the step happened, which waiting, floors and fault are counted by."""
     step = PROGRESS_STEPS.get(progress.step)
     if step is None:
-        _give_up(job, progress.reason, ids, drafts)
+        _give_up(job, progress.reason, drafts)
         return
     next_state(job, step)
     if step is Step.ARRIVE:
-        drafts.add(courier_arrived=events_pb.CourierArrived(**ids))
+        drafts.add(courier_arrived=events_pb.CourierArrived(job_id=job.job_id, courier_id=job.courier_id))
     elif step is Step.PICK_UP:
-        _fill_picked_up(drafts.add().job_picked_up, state, job, now_us)
+        _fill_picked_up(drafts.add().job_picked_up, state, job, at_us)
     elif step is Step.NO_SHOW:
-        cancelled = drafts.add(job_cancelled=_no_show(state, job, progress.reason, now_us))
+        cancelled = drafts.add(job_cancelled=_no_show(state, job, progress.reason, at_us))
         cancelled.job_cancelled.decision_id = drafts.new_id("cancellation", cancelled)
     else:
         completed = drafts.add().job_completed
         completed.job_id, completed.courier_id = job.job_id, job.courier_id
-        completed.trip_use = learning.use_of(state, job, now_us)
-        top_up = _job_floor(state, job, now_us)
+        completed.trip_use = learning.use_of(state, job, at_us)
+        top_up = _job_floor(state, job, at_us)
         if top_up is not None:
             completed.top_up.CopyFrom(top_up)
         ledger.fill_completion(completed.postings, job, job.courier_id, state.policy.tax_basis_points, top_up)
 
 
-def _fill_picked_up(event: events_pb.JobPickedUp, state: MarketState, job: job_pb.Job, now_us: int) -> None:
+def _fill_picked_up(event: events_pb.JobPickedUp, state: MarketState, job: job_pb.Job, at_us: int) -> None:
     """With what waiting at the pickup costs the client, and brings the courier."""
     event.job_id, event.courier_id = job.job_id, job.courier_id
     if job.HasField("arrive_time"):
         fare, pay = state.fares.get(job.spec.kind), state.pays.get(job.spec.kind)
-        charged = waiting(fare, client_waits_from(job), now_us)
-        paid = waiting(pay, micros(job.arrive_time), now_us)
+        charged = waiting(fare, client_waits_from(job), at_us)
+        paid = waiting(pay, micros(job.arrive_time), at_us)
         if charged is not None:
             event.fare_waiting.CopyFrom(charged)
         if paid is not None:
             event.pay_waiting.CopyFrom(paid)
 
 
-def _no_show(state: MarketState, job: job_pb.Job, reason: str, now_us: int) -> events_pb.JobCancelled:
+def _no_show(state: MarketState, job: job_pb.Job, reason: str, at_us: int) -> events_pb.JobCancelled:
     """The courier has waited long enough for a client who did not come."""
     policy = state.policy.jobs
     if not policy.HasField("no_show_after"):
         raise WrongState(
             "NO_SHOW_UNKNOWN", "this market has no wait after which a courier may leave", job_id=job.job_id
         )
-    left_us = client_waits_from(job) + span(policy.no_show_after) - now_us
+    left_us = client_waits_from(job) + span(policy.no_show_after) - at_us
     if left_us > 0:
         raise WrongState("TOO_EARLY", f"wait {left_us // SECOND + 1} s more for the client", job_id=job.job_id)
-    waited = (now_us - client_waits_from(job)) // SECOND
+    waited = (at_us - client_waits_from(job)) // SECOND
     row = consequence(state.policy.cancellations, job, job_pb.ACTOR_COURIER, job_pb.FAULT_CLIENT)
     return events_pb.JobCancelled(
         job_id=job.job_id,
@@ -222,14 +230,14 @@ def _no_show(state: MarketState, job: job_pb.Job, reason: str, now_us: int) -> e
     )
 
 
-def _job_floor(state: MarketState, job: job_pb.Job, now_us: int) -> types_pb.PriceLine | None:
+def _job_floor(state: MarketState, job: job_pb.Job, at_us: int) -> types_pb.PriceLine | None:
     rule = next((row for row in state.policy.floor.per_job if row.kind == job.spec.kind), None)
     if rule is None:
         return None
-    return floor.job(rule, job.trip_distance_metres, now_us - micros(job.pickup_time), job.pay.total.minor_units)
+    return floor.job(rule, job.trip_distance_metres, at_us - micros(job.pickup_time), job.pay.total.minor_units)
 
 
-def _give_up(job: job_pb.Job, reason: str, ids: dict[str, str], drafts: Drafts) -> None:
+def _give_up(job: job_pb.Job, reason: str, drafts: Drafts) -> None:
     """Before the pickup the job goes back to the queue; with the job on board it ends as failed."""
     if job.state == lifecycle.PICKED_UP:
         postings = ledger.failure_after_pickup(job, job.courier_id)
@@ -246,7 +254,8 @@ def _give_up(job: job_pb.Job, reason: str, ids: dict[str, str], drafts: Drafts) 
     else:
         drafts.add(
             job_released=events_pb.JobReleased(
-                **ids,
+                job_id=job.job_id,
+                courier_id=job.courier_id,
                 reason=reason or "the courier gave the job up",
                 fault=job_pb.FAULT_COURIER,
                 fault_reason="the courier gave the job up after accepting it",

@@ -11,13 +11,16 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import transparency_service_pb2 as pb
 
 
-def flag_progress(state: MarketState, command: commands.ReportProgress, now_us: int, drafts: Drafts) -> None:
+def flag_progress(
+    state: MarketState, command: commands.ReportProgress, at_us: int, now_us: int, drafts: Drafts
+) -> None:
     """Flag a report that the policy's plausibility bounds do not fit.
 
-    A courier has one review of flags at a time: the flags that come while it waits belong to it, and open no other.
+    ``at_us``: when the step happened, which may be before the report at ``now_us``. A courier has one review of flags
+    at a time: the flags that come while it waits belong to it, and open no other.
     """
     progress, job = command.progress, state.job(command.progress.job_id)
-    found = list(facts(state, job, progress.step, command.seen, now_us))
+    found = list(facts(state, job, progress.step, command.seen, at_us))
     if not found:
         return
     flag = pb.ProgressFlag(

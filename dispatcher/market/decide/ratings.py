@@ -10,6 +10,7 @@ from dispatcher.market.decide.reviews import open_review
 from dispatcher.market.queue import wanted_us
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
+from dispatcher.occurred import known_end_us
 from dispatcher.times import SECOND, micros, span, timestamp
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -32,7 +33,7 @@ def rate(state: MarketState, command: commands.RateJob, now_us: int, drafts: Dra
         raise NotYours("NOT_YOUR_JOB", "only the client and the courier of a job can rate it", job_id=job.job_id)
     if job.state != lifecycle.COMPLETED:
         raise WrongState("JOB_STATE", "a job can be rated when it is completed", job_id=job.job_id)
-    if now_us > micros(job.end_time) + span(state.policy.ratings.window):
+    if now_us > known_end_us(job) + span(state.policy.ratings.window):
         raise WrongState("RATING_WINDOW_CLOSED", "the time to rate this job is over", job_id=job.job_id)
     if _stars_given(state, job.job_id, rating.rater, command.past) is not None:
         raise WrongState("ALREADY_RATED", "this side has rated the job already", job_id=job.job_id)

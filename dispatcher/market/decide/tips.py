@@ -8,9 +8,10 @@ from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.decide.ratings import ended_job
 from dispatcher.market.state import MarketState
+from dispatcher.occurred import known_end_us
 from dispatcher.pay import ledger
 from dispatcher.pricing.amounts import MOST
-from dispatcher.times import micros, span
+from dispatcher.times import span
 
 
 def add_tip(state: MarketState, command: commands.AddTip, now_us: int, drafts: Drafts) -> str:
@@ -22,7 +23,7 @@ def add_tip(state: MarketState, command: commands.AddTip, now_us: int, drafts: D
     policy = state.policy.jobs
     if not policy.HasField("tip_window"):
         raise WrongState("NO_TIPS", "this market takes no tips", job_id=job.job_id)
-    if now_us > micros(job.end_time) + span(policy.tip_window):
+    if now_us > known_end_us(job) + span(policy.tip_window):
         raise WrongState("TIP_WINDOW_CLOSED", "the time to tip for this job is over", job_id=job.job_id)
     if job.money.tip_minor_units + command.minor_units > MOST:
         raise InvalidField("minor_units", f"the tips of a job may come to {MOST} minor units", "TIP_TOO_HIGH")

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dispatcher.log.files import LogFileError, read_log
+from dispatcher.occurred import event_occurred_us
 from dispatcher.times import SECOND, micros, set_time
 from geo.units import from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -122,8 +123,8 @@ class _Log:
             "subject_quarantined": self._subject_quarantined,
         }
         for count, event in enumerate(self._events()):
-            self.now_us = micros(event.time)
             name = event.WhichOneof("body")
+            self.now_us = event_occurred_us(event, name)
             if name in handlers:
                 try:
                     handlers[name](getattr(event, name))
