@@ -109,7 +109,9 @@ def _reason(fact: pb.ImplausibleFact) -> str:
     ago = _span(span(fact.elapsed))
     if fact.check == SPEED:
         return f"the drop-off is {far} from the pickup, which was reported {ago} before (the policy allows {most})"
-    return f"the courier's last position, {ago} before, was {far} from the stop (the policy allows {most})"
+    return (
+        f"the courier's newest position, taken within {ago} of it, was {far} from the stop (the policy allows {most})"
+    )
 
 
 def _distance(metres: float) -> str:
