@@ -35,11 +35,6 @@ class PositionTrail:
         self._places[numbers, slots, 0] = pings.latitudes[order]
         self._places[numbers, slots, 1] = pings.longitudes[order]
 
-    def forget(self, number: int) -> None:
-        """Begin anew with a courier, as a new shift does."""
-        self._grow(number)
-        self._times_ms[number] = -1
-
     def of(self, number: int) -> Sightings:
         """Return a courier's kept positions in order of time."""
         if number >= len(self._times_ms):

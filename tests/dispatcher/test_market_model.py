@@ -117,12 +117,15 @@ class MarketModel(RuleBasedStateMachine):
             answer = courier_pb.OfferAnswer(offer_id=offer.offer_id, answer=1 if accept else 2)
             self._try(commands.AnswerOffer(courier_id=courier, answer=answer))
 
-    @rule(courier=COURIERS, step=STEPS)
-    def progress(self, courier, step):
+    @rule(courier=COURIERS, step=STEPS, late_s=st.sampled_from([None, None, -100, 0, 7, 300, 5000, 90_000]))
+    def progress(self, courier, step, late_s):
+        """``late_s``: how long ago the step happened, by the device; None: it does not say."""
         held = self.bench.market.state.couriers.get(courier)
         if held is not None and held.plan:
-            with contextlib.suppress(DispatchError):
-                self.bench.progress(step, held.plan[0].job_id, courier)
+            progress = courier_pb.Progress(job_id=held.plan[0].job_id, step=f"PROGRESS_STEP_{step}")
+            if late_s is not None:
+                progress.occurred_time.CopyFrom(timestamp(self.bench.now - late_s * SECOND))
+            self._try(commands.ReportProgress(courier_id=courier, progress=progress))
 
     @rule(courier=COURIERS, what=st.sampled_from([commands.EndLostJobs, commands.RegainContact]))
     def contact(self, courier, what):

@@ -12,7 +12,7 @@ from dispatcher.decisions.index import decisions_of
 from dispatcher.errors import DispatchError
 from dispatcher.market import Market
 from dispatcher.measures import Measures
-from dispatcher.times import SECOND
+from dispatcher.times import SECOND, timestamp
 from geo.travel import great_circle_m
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -63,6 +63,21 @@ def test_a_far_trip_completed_at_once_without_moving_is_paid_and_flagged() -> No
     completed = next(event for event in bench.log if event.HasField("job_completed"))
     paid = sum(leg.minor_units for leg in completed.job_completed.postings.legs if leg.holder_id == "bo")
     assert paid == bench.job().pay.total.minor_units > 0
+
+
+def test_a_late_report_is_compared_with_the_time_of_its_step_and_not_of_the_report() -> None:
+    """Delivered far away, and back at the pickup when the phone is: honest, where the time between allows the way."""
+    bench = with_job()
+    for step in ("ARRIVED", "PICKED_UP"):
+        report(bench, step, at=HERE)
+    bench.wait(1_800)
+    for seconds, expected in ((900, []), (10, [{"stop_distance"}])):
+        progress = courier_pb.Progress(job_id="job", step=courier_pb.PROGRESS_STEP_COMPLETED)
+        progress.occurred_time.CopyFrom(timestamp(bench.now - seconds * SECOND))
+        seen = commands.SeenAt(*HERE, bench.now)
+        events = bench.market.decide(commands.ReportProgress(courier_id="bo", progress=progress, seen=seen), bench.now)
+        found = [event.progress_flagged.flag for event in events if event.HasField("progress_flagged")]
+        assert [{CHECKS[fact.check] for fact in flag.facts} for flag in found] == expected
 
 
 def test_honest_work_is_not_flagged() -> None:

@@ -44,5 +44,3 @@ def test_a_courier_beyond_the_first_thousand_has_a_trail_too_and_an_unknown_one_
     assert trail.of(70_000).times_us.size == 0
     trail.note(pings([(5_000, 0, 1.5)]))
     assert trail.of(5_000).latitudes.tolist() == [1.5]
-    trail.forget(5_000)
-    assert trail.of(5_000).times_us.size == 0
