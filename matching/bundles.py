@@ -79,7 +79,11 @@ def _price(problem: Problem, edges: Edges, families: list[Family]) -> None:
 
 
 class Singles:
-    """Single jobs that couriers without a plan could take, and at what cost."""
+    """Single jobs that couriers without a plan could take, and at what cost.
+
+    Without jobs of the queue in which a courier stands: these are offered one by one, so that nobody in line is passed
+    over because somebody behind takes two.
+    """
 
     def __init__(self, problem: Problem, edges: Edges) -> None:
         idle = problem.couriers.plans.lengths == 0
@@ -88,7 +92,9 @@ class Singles:
         job = np.concatenate([nothing, *(jobs[:, 0] for jobs, _, _ in edges.parts)])
         courier = np.concatenate([nothing, *(couriers for _, couriers, _ in edges.parts)])
         cost = np.concatenate([nothing, *(routes.terms.sum(axis=1) for _, _, routes in edges.parts)])
-        keep = idle[courier]
+        zone = problem.jobs.queue_zone[job]
+        in_line = (zone != NOBODY) & (problem.couriers.queue_zone[courier] == zone)
+        keep = idle[courier] & ~in_line
         job, courier, cost = job[keep], courier[keep], cost[keep]
         order = np.lexsort((courier, job))
         self._keys = job[order] * self._shape[1] + courier[order]

@@ -138,7 +138,6 @@ def test_as_many_in_line_are_asked_as_there_are_jobs_whatever_the_weights(handic
         setattr(chosen.matching.weights, weight, value)
     if name == "shared":
         chosen.matching.sharing.CopyFrom(policy.load("shared").matching.sharing)
-        chosen.matching.sharing.jobs_per_offer = 1
     bench, names = line_of(handicaps, policy.checked(chosen))
     for number in range(jobs):
         bench.place(
@@ -148,6 +147,21 @@ def test_as_many_in_line_are_asked_as_there_are_jobs_whatever_the_weights(handic
     asked = {offer.courier_id for offer in bench.market.state.offers.values()}
     able = [name for name, handicap in zip(names, handicaps, strict=True) if handicap in ("none", "declines")]
     assert asked == set(able[:jobs])
+
+
+def test_nobody_in_line_is_passed_over_because_somebody_behind_could_take_two_jobs_together() -> None:
+    chosen = patient()
+    chosen.matching.sharing.CopyFrom(policy.load("shared").matching.sharing)
+    chosen.matching.weights.deadhead = 10.0
+    bench = Airport()
+    bench.do(commands.SetPolicy(policy=chosen, operator_id="op"))
+    for name, at in (("first", CAR_PARK), ("second", TERMINAL)):
+        bench.online(name, at)
+        bench.seen(**{name: 0})
+    for number in range(2):
+        bench.place(f"ride-{number}", pickup=TERMINAL, dropoff=NORTH)
+    bench.round()
+    assert {offer.courier_id for offer in bench.market.state.offers.values()} == {"first", "second"}
 
 
 @pytest.mark.parametrize(("limit", "line"), [(0, ["first", "second"]), (2, ["second", "first"])])
