@@ -21,7 +21,8 @@ from matching.problem import Gate, Problem
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
 
-_SENTENCES = {
+# What each gate did to the couriers that it removed, as a sentence goes on after their number.
+WORDS = {
     offer_pb.GATE_POSITION: "have sent no position for too long",
     offer_pb.GATE_VEHICLE: "drive another vehicle than the job asks for",
     offer_pb.GATE_ZONE: "may not enter a zone with their vehicle",
@@ -37,6 +38,8 @@ _SENTENCES = {
     offer_pb.GATE_PROMISE: "could not keep what was promised to this client or to those aboard",
     offer_pb.GATE_TRUNCATED: "were not looked at in the time that a round has",
 }
+if missing := set(offer_pb.Gate.values()) - {offer_pb.GATE_UNSPECIFIED} - WORDS.keys():
+    raise LookupError(f"no words for {sorted(map(offer_pb.Gate.Name, missing))}")
 
 
 def explain_wait(
@@ -77,7 +80,7 @@ def problem_of_pair(state: MarketState, job_id: str, courier_id: str, moved: Mov
 def _sentence(considered: int, eligible: int, removed: Mapping[offer_pb.Gate, int]) -> str:
     if not considered:
         return "No courier is free or has room."
-    reasons = "; ".join(f"{count} {_SENTENCES[gate]}" for gate, count in removed.items())
+    reasons = "; ".join(f"{count} {WORDS[gate]}" for gate, count in removed.items())
     rest = (
         f"{eligible} could take the job and are compared with others' jobs in each round"
         if eligible

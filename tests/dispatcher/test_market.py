@@ -320,12 +320,24 @@ def test_a_solution_that_the_market_has_overtaken_makes_no_offer() -> None:
     assert events[0].round_settled.overtaken == 1
 
 
-def test_the_courier_contract_has_a_step_for_each_progress() -> None:
-    assert set(courier_pb.ProgressStep.keys()) == {
-        "PROGRESS_STEP_UNSPECIFIED",
-        "PROGRESS_STEP_ARRIVED",
-        "PROGRESS_STEP_PICKED_UP",
-        "PROGRESS_STEP_COMPLETED",
-        "PROGRESS_STEP_FAILED",
-        "PROGRESS_STEP_NO_SHOW",
-    }
+# Of each step that a courier can report: the steps before it, and the state of the job after it.
+REPORTED = {
+    "ARRIVED": ((), "AT_PICKUP"),
+    "PICKED_UP": (("ARRIVED",), "PICKED_UP"),
+    "COMPLETED": (("ARRIVED", "PICKED_UP"), "COMPLETED"),
+    "FAILED": (("ARRIVED", "PICKED_UP"), "FAILED"),
+    "NO_SHOW": (("ARRIVED",), "CANCELLED"),
+}
+
+
+def test_each_step_of_the_contract_that_a_courier_reports_moves_the_job() -> None:
+    names = {name.removeprefix("PROGRESS_STEP_") for name in courier_pb.ProgressStep.keys()}  # noqa: SIM118 - an enum
+    assert names - {"UNSPECIFIED"} == REPORTED.keys()
+    for step, (before, after) in REPORTED.items():
+        bench = Bench()
+        bench.assign()
+        for earlier in before:
+            bench.progress(earlier)
+        bench.wait(900)
+        bench.progress(step)
+        assert bench.state() == after, step

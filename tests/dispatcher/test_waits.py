@@ -8,6 +8,7 @@ from dispatcher import policy
 from dispatcher.errors import WrongState
 from dispatcher.market import MovedCouriers
 from dispatcher.market.rounds import stranded
+from dispatcher.market.waits import WORDS
 from gig.v1 import offer_pb2, types_pb2
 from matching.solve import solve
 from tests.kit import HERE, Bench
@@ -54,7 +55,13 @@ def test_the_operator_sees_the_same_of_the_round() -> None:
     assert {(g.gate, g.removed) for g in found.gates} == {(g.gate, g.removed) for g in explained(bench).gates}
 
 
-def test_every_gate_has_its_words() -> None:
+def test_every_gate_has_words_of_its_own() -> None:
+    assert WORDS.keys() == set(offer_pb2.Gate.values()) - {offer_pb2.GATE_UNSPECIFIED}
+    assert all(WORDS.values())
+    assert len(set(WORDS.values())) == len(WORDS)
+
+
+def test_a_job_says_that_there_is_nobody_and_how_many_could_take_it() -> None:
     bench = Bench(policy.load("shared"))
     bench.place("job")
     assert explained(bench).sentence == "No courier is free or has room."

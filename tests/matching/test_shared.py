@@ -14,11 +14,12 @@ from matching import set_partition
 from matching.assignment import NOBODY
 from matching.candidates import eligible_pairs
 from matching.components import components, portions
-from matching.costs import unmatched_cost
+from matching.costs import route_terms, unmatched_cost
 from matching.orders import orders
 from matching.plan_check import check_plan
 from matching.problem import Insertion, Problem, Sharing
 from matching.relaxation import Relaxation, columns_of
+from matching.routes import gather, play
 from matching.solve import choose, fall_back, solve
 from tests.matching.problems import SHARED, random_problem, under_way
 
@@ -55,15 +56,41 @@ def test_no_allowed_order_is_cheaper_than_the_route_that_was_chosen(seed, insert
     assume(len(problem.couriers.plans) > 0)
     candidates = eligible_pairs(problem)
     for edge in range(len(candidates)):
-        courier = int(candidates.courier[edge])
+        courier, job = int(candidates.courier[edge]), int(candidates.job[edge])
         old = int(problem.couriers.plans.lengths[courier])
         stop, _ = candidates.routes.of(edge)
-        mine = np.where(stop < 0, -1 - stop, old + stop).tolist()
-        kept = [point for point in mine if point < old]
-        if insertion is not Insertion.REORDER or not problem.couriers.plans.reorder[courier]:
-            assert kept == sorted(kept)
-        if insertion is Insertion.APPEND:
-            assert mine[:old] == list(range(old))
+        mine = tuple(np.where(stop < 0, -1 - stop, old + stop).tolist())
+        reorders = insertion is Insertion.REORDER and bool(problem.couriers.plans.reorder[courier])
+        rows = [row for row in permutations(range(old + 2)) if is_allowed(row, old, insertion, reorders)]
+        feasible = [row for row in rows if is_feasible(problem, courier, job, row)]
+        assert mine in feasible
+        costs = order_costs(problem, courier, job, feasible)
+        assert candidates.cost[edge] == costs[feasible.index(mine)] == min(costs)
+
+
+def is_allowed(row: tuple[int, ...], old: int, insertion: Insertion, reorders: bool) -> bool:
+    """Return whether the policy allows an order of a courier's accepted stops and of one new job's two."""
+    accepted = [point for point in row if point < old]
+    if row.index(old) > row.index(old + 1):
+        return False
+    if insertion is Insertion.APPEND and list(row[:old]) != accepted:
+        return False
+    return reorders or accepted == sorted(accepted)
+
+
+def is_feasible(problem: Problem, courier: int, job: int, row: tuple[int, ...]) -> bool:
+    """A promise that only costs may be broken."""
+    found = check_plan(problem, courier, np.array([job]), np.array(row)).violations
+    return {violation.constraint for violation in found} <= {"promise"}
+
+
+def order_costs(problem: Problem, courier: int, job: int, rows: list[tuple[int, ...]]) -> list[int]:
+    """Return the cost of each order, in thousandths of a second."""
+    who, jobs, old = np.array([courier]), np.array([[job]]), int(problem.couriers.plans.lengths[courier])
+    points = gather(problem, who, jobs, old)
+    schedule, unchanged = (play(problem, who, points, np.array(some)) for some in (rows, [range(old)]))
+    costs: list[int] = route_terms(problem, who, jobs, points, schedule, unchanged)[0].sum(axis=-1).tolist()
+    return costs
 
 
 def test_orders_are_all_orders_for_small_sets_and_insertions_beyond() -> None:

@@ -185,6 +185,7 @@ def test_every_alert_says_what_it_means_for_people_and_what_to_do() -> None:
     assert {rule["alert"] for rule in ALERTS} == set(FIRES)
     for rule in ALERTS:
         assert set(rule["annotations"]) == {"summary", "people", "action"}
+        assert all(len(text.split()) >= 3 for text in rule["annotations"].values()), rule["alert"]
         assert rule["labels"]["severity"] in ("warning", "critical")
 
 

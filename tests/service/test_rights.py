@@ -19,6 +19,7 @@ from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as pb
+from services.auth.caller import ROLES
 from services.auth.gate import bearer
 from services.rpc.services import SERVICERS
 from tests.kit import spec
@@ -197,9 +198,11 @@ async def test_the_reviews_queue_is_for_reviewers_and_operators(oversight, name)
     asked = oversight_pb.ListReviewsRequest()
     await oversight.ListReviews(asked, metadata=caller("reviewer", "ria"))
     await oversight.ListReviews(asked, metadata=caller("operator", "olu"))
-    await refused(oversight.ListReviews(asked, metadata=caller("courier", name)), grpc.StatusCode.PERMISSION_DENIED)
     claim = oversight_pb.ClaimReviewRequest(request_id="c", reviewer_id=name)
-    await refused(oversight.ClaimReview(claim, metadata=caller("courier", name)), grpc.StatusCode.PERMISSION_DENIED)
+    for role in set(ROLES) - {"reviewer", "operator"}:
+        denied, metadata = grpc.StatusCode.PERMISSION_DENIED, caller(role, name)
+        await refused(oversight.ListReviews(asked, metadata=metadata), denied)
+        await refused(oversight.ClaimReview(claim, metadata=metadata), denied)
 
 
 async def test_a_contest_is_answered_by_a_human_in_writing_made_good_and_told_on_the_stream(
