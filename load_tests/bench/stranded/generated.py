@@ -64,7 +64,7 @@ def generated_round(seed: int, largest: int = 60, sharing: Sharing | None = None
         at_s=0.0,
         sharing=sharing,
         keep_promises=bool(rng.random() < 0.5),
-        budget_s=2.5,
+        budget_s=10.0,
     )
 
 
