@@ -34,7 +34,8 @@ NAMES_NO_ONE = {
     *("reason", "end_reason", "fault_reason", "statement", "answer", "comment", "label", "rule", "excluded_because"),
     *("currency_code", "geojson", "zones_geojson", "destination_area", "description", "parameter", "source", "tag"),
     *("role", "method", "kind"),
-    *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids", "set_aside_job_ids"),
+    *("tags", "skills", "network", "pseudonym", "job_ids", "queued_job_ids", "direct_job_ids"),
+    *("set_aside_job_ids", "truncated_job_ids"),
 }
 
 

@@ -181,15 +181,17 @@ async def read_to_end(stream: Any) -> None:
         pass
 
 
-async def test_streams_end_when_their_token_expires_and_go_on_with_a_new_one(suite, dealings, name) -> None:
+async def test_streams_end_when_their_token_expires_and_go_on_with_a_new_one(suite, name) -> None:
+    async with signed_channel(suite.target) as channel:
+        placed = await job_rpc.JobServiceStub(channel).PlaceJob(place_request(name, (-30.0, -30.0)))
     about_to_expire = 2 - LEEWAY_S  # seconds: it has expired, but for what clocks may differ by
     async with grpc.aio.insecure_channel(suite.target) as opened:
         couriers, jobs = courier_rpc.CourierServiceStub(opened), job_rpc.JobServiceStub(opened)
         courier = couriers.Connect(metadata=bearer(WALLET.issuer.token("courier", name, about_to_expire)))
         await courier.write(courier_pb.ConnectRequest(hello=courier_pb.Hello(courier_id=name)))
         token = (await courier.read()).welcome.resume_token
-        old = bearer(WALLET.issuer.token("client", "theirs", about_to_expire))
-        watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=dealings["job"]), metadata=old)
+        old = bearer(WALLET.issuer.token("client", name, about_to_expire))
+        watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=placed.job.job_id), metadata=old)
         await watch.read()
         for stream in (courier, watch):
             with pytest.raises(grpc.aio.AioRpcError) as ended:

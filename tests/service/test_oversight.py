@@ -60,7 +60,9 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
             await jobs.PlaceJob(place_request("ann", (-5.0, -5.0), 2))
         # A long document is read by a process of its own.
         long = collection(CITY, *grid(200, rule="queue"))
-        with pytest.raises(grpc.aio.AioRpcError, match=r"geojson: feature 200 .*: the name .* half characters"):
+        with pytest.raises(
+            grpc.aio.AioRpcError, match=r"geojson: feature 200 .*: the name .* must not hold the character U\+D800"
+        ):
             await oversight.SetZones(
                 pb.SetZonesRequest(request_id="y", operator_id="op", geojson=long.replace("z199", r"z\ud800"))
             )

@@ -19,7 +19,7 @@ from services.auth.bulkheads import BULKHEADS, WIDTHS, Bulkhead, Width
 from services.auth.caller import Caller
 from services.auth.limits import UNDER_WAY, Limits, Quotas
 from services.host.child import in_child
-from services.host.locations import LARGEST_BATCH, positions
+from services.host.position_faults import LARGEST_BATCH, positions
 
 EVE, ANN = Caller("courier", "eve"), Caller("client", "ann")
 
