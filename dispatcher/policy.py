@@ -33,7 +33,7 @@ def load(name_or_path: str) -> policy_pb.Policy:
         text = _preset(name_or_path)
     else:
         try:
-            text = Path(name_or_path).read_text("utf-8")
+            text = Path(name_or_path).read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as fault:
             raise PolicyError(
                 f"cannot read the policy {name_or_path!r} ({fault}); presets are: {', '.join(presets())}"
@@ -73,7 +73,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _preset(name: str) -> str:
-    return resources.files("dispatcher.policies").joinpath(f"{name}.toml").read_text("utf-8")
+    return resources.files("dispatcher.policies").joinpath(f"{name}.toml").read_text("utf-8-sig")
 
 
 def checked(policy: policy_pb.Policy, origin: str = "policy") -> policy_pb.Policy:

@@ -214,6 +214,6 @@ def _cell(text: str) -> str:
 @cache
 def _comments() -> dict[str, str]:
     """What the contract says of each field, as the build took it from there."""
-    text = resources.files("gig.v1").joinpath("policy_comments.json").read_text("utf-8")
+    text = resources.files("gig.v1").joinpath("policy_comments.json").read_text("utf-8-sig")
     found: dict[str, str] = json.loads(text)
     return found

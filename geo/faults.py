@@ -43,8 +43,9 @@ class Faults:
         self._found: dict[int, list[str]] = {}
 
     def add(self, index: int, fault: str) -> None:
-        """Note a fault of feature ``index``."""
-        self._found.setdefault(index, []).append(f"{self._where(index)}: {fault}")
+        """Note a fault of feature ``index``. One that begins with "has" is the rest of a sentence about it."""
+        joint = " " if fault.startswith("has ") else ": "
+        self._found.setdefault(index, []).append(f"{self._where(index)}{joint}{fault}")
 
     def add_all(self, faults: Mapping[int, str]) -> None:
         for index, fault in faults.items():

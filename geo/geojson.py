@@ -120,7 +120,7 @@ def _read(text: str, checked: bool, repair: bool = True) -> ZoneSet:
 def _check_whole(read: list[Zone], drawn: Drawn, placed: list[int]) -> None:
     """Check what no single feature is at fault for. Raises ZoneError."""
     if read and not placed:
-        raise ZoneError("feature 0: has no geometry, and no other feature has one: draw at least one polygon")
+        raise ZoneError("feature 0 has no geometry, and no other feature has one: draw at least one polygon")
     _check_meetings(drawn.polygons[placed])
     classes = len({zone.kind for zone in read} - {""})
     if classes > MOST_CLASSES:

@@ -39,7 +39,7 @@ class Repairs:
         structure = shapely.make_valid(polygon, method="structure", keep_collapsed=False)
         even_odd = shapely.make_valid(polygon)
         if shapely.is_empty(structure) or structure.geom_type not in ("Polygon", "MultiPolygon"):
-            return None, "the geometry has no area"
+            return None, "has no area"
         change = max(abs(float(shapely.area(made)) - area) for made in (structure, even_odd))
         if not change < LARGEST_CHANGE * area or not shapely.is_valid(structure):
             share = f"{100 * change / area:.2g} %" if area > 0 else "more than 100 %"

@@ -171,7 +171,7 @@ def _parts(geometry: object) -> list[list[list[Any]]]:
             look = [*within, *look]
             continue
         if kind not in ("Polygon", "MultiPolygon"):
-            raise ValueError(f"the geometry must be a Polygon or MultiPolygon: a {kind[:20]} has no area")
+            raise ValueError(f"has no area: the geometry must be a Polygon or MultiPolygon, not a {_short_name(kind)}")
         given = one.get("coordinates")
         parts: Any = given if kind == "MultiPolygon" else [given]
         if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
@@ -181,6 +181,10 @@ def _parts(geometry: object) -> list[list[list[Any]]]:
         # Empty holes and empty parts draw nothing; an empty outer ring with holes in it is caught as too short.
         found += [part[:1] + [ring for ring in part[1:] if ring] for part in parts if any(part)]
     return found
+
+
+def _short_name(kind: str) -> str:
+    return kind[:20].encode("ascii", "backslashreplace").decode()
 
 
 def without_short_rings(parts: list[list[list[Any]]]) -> tuple[list[list[list[Any]]], int]:
@@ -203,7 +207,7 @@ def without_short_rings(parts: list[list[list[Any]]]) -> tuple[list[list[list[An
         else:
             dropped += 1
     if not kept:
-        raise ValueError("the geometry has no area: no ring has three positions")
+        raise ValueError("has no area: no ring has three positions")
     return kept, dropped
 
 

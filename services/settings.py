@@ -197,7 +197,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as fault:  # ValueError: no UTF-8, no TOML, a number too long to read
         raise SettingsError(f"cannot read the settings file {file}: {fault}") from fault
 

@@ -31,7 +31,7 @@ def show(
                 typer.echo(f"{found.name}: {found.description}")
                 continue
             known = resources.files("load_tests.behaviour.presets").joinpath(f"{name}.toml")
-            typer.echo(known.read_text("utf-8") if known.is_file() else Path(name).read_text("utf-8"), nl=False)
+            typer.echo(known.read_text("utf-8-sig") if known.is_file() else Path(name).read_text("utf-8-sig"), nl=False)
 
 
 @behaviour.command()

@@ -129,9 +129,11 @@ def load(name_or_path: str) -> Behaviour:
     """A preset by name, or a TOML file by path. Raises TraceError that names the field and the fault."""
     try:
         if name_or_path in presets():
-            text = resources.files("load_tests.behaviour.presets").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+            text = (
+                resources.files("load_tests.behaviour.presets").joinpath(f"{name_or_path}.toml").read_text("utf-8-sig")
+            )
         else:
-            text = Path(name_or_path).read_text("utf-8")
+            text = Path(name_or_path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         known = ", ".join(presets())
         raise TraceError(f"cannot read the behaviour {name_or_path!r} ({fault}); presets are: {known}") from fault

@@ -52,7 +52,7 @@ def _peers(path: Path) -> dict[str, dict[str, dict[str, float]]]:
     if not path.exists():
         return {}
     found: dict[str, dict[str, dict[str, float]]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             found.setdefault(row["inst"], {})[row["alg"]] = {
                 "undelivered_pct": float(row["undeliv_pct"]),

@@ -17,6 +17,6 @@ def machine() -> dict[str, str | int]:
 
 def _cpuinfo() -> str:
     try:
-        return Path("/proc/cpuinfo").read_text("utf-8")
+        return Path("/proc/cpuinfo").read_text("utf-8-sig")
     except OSError:
         return ""

@@ -51,7 +51,7 @@ class Manhattan:
     length_s = None
 
     def __init__(self, folder: Path, rng: np.random.Generator) -> None:
-        features = json.loads((folder / "taxizones.geojson").read_text("utf-8"))["features"]
+        features = json.loads((folder / "taxizones.geojson").read_text("utf-8-sig"))["features"]
         to_degrees = Transformer.from_crs(UTM_18N_KM, 4326, always_xy=True)
         self._zones = [int(feature["properties"]["zone_id"]) for feature in features]
         self._row = {zone: row for row, zone in enumerate(self._zones)}

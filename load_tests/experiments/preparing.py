@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -19,6 +20,7 @@ from load_tests.experiments.design import Experiment, Variant
 from load_tests.experiments.running import Told
 from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
+from load_tests.replay.seats import day_warnings
 from load_tests.traces.command import progress
 from load_tests.traces.reading import Trace, open_trace, read_trace
 from load_tests.traces.source import About, Choices
@@ -65,10 +67,14 @@ def behaviour_for(trace: Trace, name: str | None) -> Behaviour:
 
 
 def check(experiment: Experiment, trace: Trace) -> None:
-    """Before hours of work: that every policy can govern the trace."""
+    """Check that every policy can govern the trace, before hours of work; print warnings on standard error."""
     day = prepare(trace, experiment.behaviour, experiment.seeds[0])
+    warnings: dict[str, None] = {}
     for variant in experiment.variants:
         under_trace(variant.policy, day, experiment.own_travel)
+        warnings |= dict.fromkeys(day_warnings(day, variant.policy))
+    for warning in warnings:
+        typer.secho(f"warning: {warning}", err=True, fg=typer.colors.YELLOW)
 
 
 def processes_or_cores(processes: int | None) -> int:

@@ -37,7 +37,7 @@ _shares: Any = None
 def is_done(cell: Cell) -> bool:
     """Whether its outcome is there, of these very inputs."""
     try:
-        found = json.loads((cell.folder / DONE).read_text("utf-8"))
+        found = json.loads((cell.folder / DONE).read_text("utf-8-sig"))
     except (OSError, json.JSONDecodeError):
         return False
     return found.get("digest") == cell.digest and (not cell.keeps_log or (cell.folder / "events.log.gz").exists())
@@ -116,7 +116,7 @@ def _trace(folder: str) -> Trace:
 
 
 def outcome_of(cell: Cell) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((cell.folder / DONE).read_text("utf-8"))
+    found: dict[str, Any] = json.loads((cell.folder / DONE).read_text("utf-8-sig"))
     return found
 
 

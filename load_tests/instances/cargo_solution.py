@@ -28,7 +28,7 @@ def write_routes(waypoints: Iterable[Waypoint], folder: Path) -> None:
 def read_routes(folder: Path) -> list[Waypoint]:
     path = folder / ROUTES
     try:
-        lines = path.read_text("utf-8").splitlines()[1:]
+        lines = path.read_text("utf-8-sig").splitlines()[1:]
     except (OSError, UnicodeDecodeError) as fault:
         raise TraceError(f"{path}: cannot be read: {fault}") from fault
     points = []

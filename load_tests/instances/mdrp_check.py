@@ -5,13 +5,14 @@ Stricter than the official evaluator, which does not check that a drop-off leave
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from load_tests.instances.mdrp_solution import ASSIGNMENTS, COURIERS, ORDERS
 from load_tests.traces.errors import TraceError
-from load_tests.traces.mdrp import Instance
+from load_tests.traces.mdrp import LARGEST, Instance
 
 # Times are whole or half minutes; this only covers their decimal form.
 TOLERANCE = 1e-6
@@ -47,16 +48,42 @@ class Solution:
 
 
 def read_solution(folder: Path) -> Solution:
+    """Read the three files of a solution. Raises TraceError with the file and the line."""
     assignments = [
-        Assignment(float(row[0]), float(row[1]), row[2], tuple(row[3:])) for row in _lines(folder / ASSIGNMENTS)
+        Assignment(row.number(0), row.number(1), row.text(2), tuple(row.fields[3:]))
+        for row in _lines(folder / ASSIGNMENTS)
     ]
     orders = {
-        row[0]: Served(float(row[3]), float(row[4]), row[5]) for row in _lines(folder / ORDERS) if row[5] != "nan"
+        row.text(0): Served(row.number(3), row.number(4), row.text(5))
+        for row in _lines(folder / ORDERS)
+        if row.text(5) != "nan"
     }
     moves: dict[str, list[Move]] = defaultdict(list)
     for row in _lines(folder / COURIERS):
-        moves[row[0]].append(Move(float(row[1]), row[2], row[3]))
+        moves[row.text(0)].append(Move(row.number(1), row.text(2), row.text(3)))
     return Solution(assignments, orders, dict(moves))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of a file, split at spaces."""
+
+    where: str
+    fields: list[str]
+
+    def text(self, column: int) -> str:
+        if column >= len(self.fields):
+            raise TraceError(f"{self.where}: has {len(self.fields)} columns, not more than {column}")
+        return self.fields[column]
+
+    def number(self, column: int) -> float:
+        try:
+            value = float(self.text(column))
+        except ValueError:
+            value = math.nan
+        if not abs(value) <= LARGEST:
+            raise TraceError(f"{self.where}: column {column + 1} must be a number, not {self.text(column)[:40]!r}")
+        return value
 
 
 def violations(instance: Instance, solution: Solution) -> list[str]:
@@ -164,9 +191,10 @@ def _check_route(
     return found
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _lines(path: Path) -> list[_Line]:
     try:
-        with path.open(encoding="utf-8") as file:
-            return [line.split() for line in list(file)[1:] if line.strip()]
-    except OSError as fault:
+        with path.open(encoding="utf-8-sig") as file:
+            rows = enumerate(list(file)[1:], start=2)
+            return [_Line(f"{path}, line {number}", line.split()) for number, line in rows if line.strip()]
+    except (OSError, UnicodeDecodeError) as fault:
         raise TraceError(f"{path}: cannot be read: {fault}") from fault

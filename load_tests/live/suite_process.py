@@ -95,7 +95,7 @@ class SuiteProcess:
                     env=_clean_environment(),
                 )
             await self._wait_until(ready)
-            ports = json.loads(ready.read_text("utf-8"))
+            ports = json.loads(ready.read_text("utf-8-sig"))
         self.grpc_port, self.http_port = ports["grpc"], ports["http"]
 
     async def _wait_until(self, ready: Path) -> None:
@@ -142,7 +142,7 @@ class SuiteProcess:
 
     def said(self, text: str) -> list[str]:
         """Return the lines of its output that hold this text."""
-        with self._output.open(encoding="utf-8", errors="replace") as output:
+        with self._output.open(encoding="utf-8-sig", errors="replace") as output:
             return [line.strip() for line in output if text in line]
 
     def tail(self) -> str:

@@ -45,7 +45,8 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """``travel``: how far and how long ways are, whatever a policy thinks."""
+    """``travel``: how far and how long ways are, whatever a policy thinks. ``seats``: of every courier at least, where
+    shifts are drawn: the largest party that asks for a ride."""
 
     trace: Trace
     requests: Requests
@@ -53,20 +54,32 @@ class Day:
     travel: TravelTime
     start_us: int
     end_us: int
+    seats: int = 0
 
 
 def prepare(trace: Trace, behaviour: Behaviour, seed: int) -> Day:
-    """Raises TraceError where there is nothing to replay."""
+    """Raises TraceError where there is nothing to replay.
+
+    Where the trace records shifts, those people work, and nobody else; shifts are drawn for other traces.
+    """
     if not trace.requests.num_rows:
-        raise TraceError(f"{trace.about.name}: no requests to replay")
+        raise TraceError(f"{trace.about.name}: no requests to replay{_dropped(trace)}")
     travel = travel_of(trace)
     requests = _requests(trace)
-    if trace.shifts.num_rows:
+    seats = 0
+    if trace.shifts.num_rows or trace.about.shifts_recorded:
         roster = recorded_roster(trace.shifts)
     else:
         roster = drawn_roster(behaviour.couriers.shifts, seed, demand_columns(trace, travel))
-    start = min(requests.at_us[0], min(roster.online_us))
-    return Day(trace, requests, roster, travel, start, max(requests.at_us[-1], max(roster.offline_us)))
+        seats = max(requests.persons)
+    start = min([requests.at_us[0], *roster.online_us])
+    return Day(trace, requests, roster, travel, start, max([requests.at_us[-1], *roster.offline_us]), seats)
+
+
+def _dropped(trace: Trace) -> str:
+    """Return why rows were dropped, for a message."""
+    reasons = [f"{count:,} rows: {why}" for why, count in trace.tally.dropped.most_common(5)]
+    return f"; dropped {'; '.join(reasons)}" if reasons else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from load_tests.behaviour.settings import Behaviour
 from load_tests.replay.day import Day
 from load_tests.replay.driving import Driver, Stop
 from load_tests.replay.idling import Idling
+from load_tests.replay.seats import seats_of, usual_capacity
 from load_tests.replay.simulation import Act, Keep, Progress, Simulation, Turn
 
 ARRIVED, PICKED_UP, COMPLETED = (
@@ -147,6 +148,10 @@ class TraceReplay(Simulation):
         if self.day.trace.about.plane is not None:
             # Instances limit neither vehicle nor load.
             profile.capacity.parcels, profile.capacity.weight_grams = 100, 1
+        elif self.day.seats > seats_of(self.policy, driver.vehicle):
+            profile.capacity.CopyFrom(usual_capacity(self.policy, driver.vehicle))
+            # A party may ask for more than the policy lets a car hold.
+            profile.capacity.persons = self.day.seats
         online = courier_pb.GoOnline(
             profile=profile,
             position=types_pb.Position(latitude=latitude, longitude=longitude),

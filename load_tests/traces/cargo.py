@@ -167,6 +167,6 @@ class CargoCity:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines()]
+        return [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as fault:
         raise TraceError(f"{path}: cannot be read: {fault}") from fault

@@ -1,4 +1,4 @@
-"""What readers of tables share: batches of a Parquet or CSV file with the columns that are needed, or a plain fault."""
+"""What readers of tables share: batches of a Parquet file with the columns that are needed, and their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from dispatcher.times import SECOND
@@ -22,15 +21,29 @@ BATCH_ROWS = 65_536
 MISSING_US = np.iinfo(np.int64).min
 LONGEST_US = 12 * 3600 * SECOND
 METRES_A_MILE = 1609.344
+# What a job may ask for.
+MOST_PERSONS = 100
+# Of an amount: more than any trip costs.
+LARGEST_MINOR = 2**31 - 1
+NUMBER = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
+NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
 PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 
 
 def parquet_batches(path: Path, wanted: Sequence[str], told: Told) -> Iterator[pa.Table]:
-    """The columns in ``wanted`` that the file has, whatever the case of their names, under the names as wanted."""
+    """Yield the columns in ``wanted`` that the file has, in any case of letters, under the names as wanted.
+
+    A column without a type, in which a writer found nothing but nulls, is as if it were absent.
+    """
     try:
         with pq.ParquetFile(path) as file:
-            names = {name.lower(): name for name in file.schema_arrow.names}
-            read = [names[name.lower()] for name in wanted if name.lower() in names]
+            fields = [field.name for field in file.schema_arrow if not pa.types.is_null(field.type)]
+            present = {name.lower(): name for name in fields}
+            read = [present[name.lower()] for name in wanted if name.lower() in present]
+            folded = [name.lower() for name in fields]
+            twice = [name for name in read if folded.count(name.lower()) > 1]
+            if twice:
+                raise TraceError(f"{path}: columns are there twice: {', '.join(twice)}")
             total, seen = file.metadata.num_rows, 0
             for batch in file.iter_batches(BATCH_ROWS, columns=read):
                 seen += batch.num_rows
@@ -49,58 +62,12 @@ def parquet_names(path: Path) -> set[str]:
         return set()
 
 
-def csv_names(path: Path) -> list[str]:
-    """Of a CSV file's header, as ``csv_batches`` gives them; empty where there is none."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return [_plain(name) for name in file.readline().rstrip("\r\n").split(",")]
-    except (OSError, UnicodeDecodeError):
-        return []
-
-
-def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
-    """All columns as text, named in lower case with underscores for spaces. A row of another width ends the reading."""
-    names = csv_names(path)
-    if not any(names):
-        raise TraceError(f"{path}: has no header of names in UTF-8")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TraceError(f"{path}: columns are there twice: {', '.join(twice)}")
-    types = {name: pa.string() for name in names}
-    seen = 0
-    try:
-        with pa_csv.open_csv(
-            path,
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=1 << 22),
-            convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""]),
-        ) as file:
-            for batch in file:
-                seen += batch.num_rows
-                told(seen, 0)
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
-        raise TraceError(f"{path}: cannot be read as CSV, after row {seen}: {fault}") from fault
-
-
-def _plain(name: str) -> str:
-    return name.strip().strip('"').strip().lower().replace(" ", "_")
-
-
 def need(path: Path, table: pa.Table, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in table.column_names]
     if missing:
-        raise TraceError(f"{path}: no column {', '.join(missing)}; found: {', '.join(table.column_names)}")
-
-
-def local_us(column: pa.ChunkedArray, zone: str) -> Ints:
-    """UTC microseconds of wall-clock times in a time zone, MISSING_US where there is none. Of an hour that occurs twice
-    the first is meant; one that does not occur is moved past the gap."""
-    if not pa.types.is_timestamp(column.type):
-        raise TraceError(f"a column of times holds {column.type}")
-    aware = column.cast(pa.timestamp("us", column.type.tz))
-    if column.type.tz is None:
-        aware = pc.assume_timezone(aware, zone, ambiguous="earliest", nonexistent="latest")
-    return utc_us(aware)
+        raise TraceError(
+            f"{path}: no column {', '.join(missing)}, or nothing in it; found: {', '.join(table.column_names)}"
+        )
 
 
 def utc_us(column: pa.ChunkedArray) -> Ints:
@@ -111,11 +78,30 @@ def utc_us(column: pa.ChunkedArray) -> Ints:
 
 def floats(column: pa.ChunkedArray) -> Floats:
     """NaN where there is none, or no number."""
-    if pa.types.is_string(column.type):
-        column = pc.if_else(pc.match_substring_regex(column, r"^\s*-?\d+(\.\d*)?([eE]-?\d+)?\s*$"), column, None)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column)
-    found: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
+        column = pc.if_else(pc.match_substring_regex(column, NUMBER), column, None)
+    elif not any(kind(column.type) for kind in NUMBERS):
+        raise TraceError(f"a column of numbers holds {column.type}")
+    found: Floats = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
     return found
+
+
+def whole(column: pa.ChunkedArray, least: int, most: int) -> Ints:
+    """Whole numbers from ``least`` to ``most``, and one less than ``least`` for anything else."""
+    numbers = floats(column)
+    inside = np.where((numbers >= least) & (numbers <= most), numbers, least - 1)
+    return np.where(inside % 1 == 0, inside, least - 1).astype(np.int64)
+
+
+def persons_of(column: pa.ChunkedArray, tally: Tally) -> Ints:
+    """Persons of requests, 0 (as many as usual) and noted where the source has no number from 0 to MOST_PERSONS."""
+    found = whole(column, 0, MOST_PERSONS)
+    given = column.is_valid().to_numpy(zero_copy_only=False)
+    tally.note("persons: no number of persons, read as unknown", int((given & (found < 0)).sum()))
+    return np.maximum(found, 0).astype(np.int32)
 
 
 def places_of(requests: pa.Table) -> Floats:
@@ -132,10 +118,14 @@ def kept(rows: int, reasons: Iterable[tuple[str, Any]], tally: Tally) -> np.ndar
     return keep
 
 
-def minor(amounts: Floats) -> pa.Array:
-    """Minor units of amounts in hundreds of them; null for NaN."""
-    known = np.isfinite(amounts)
-    return pa.array(np.rint(np.where(known, amounts, 0.0) * 100).astype(np.int64), mask=~known)
+def minor(amounts: Floats, name: str, tally: Tally) -> pa.Array:
+    """Minor units of amounts in hundreds of them; null for NaN, and noted for what no amount can be."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        units = np.rint(amounts * 100)
+    known = (units >= 0) & (units <= LARGEST_MINOR)
+    tally.note(f"{name}: negative amounts left out", int((units < 0).sum()))
+    tally.note(f"{name}: amounts above {LARGEST_MINOR // 100:,} left out", int((units > LARGEST_MINOR).sum()))
+    return pa.array(np.where(known, units, 0.0).astype(np.int64), mask=~known)
 
 
 def times(us: Ints) -> pa.Array:

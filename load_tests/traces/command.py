@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -21,6 +22,7 @@ from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import open_trace
 from load_tests.traces.source import Choices, Source, Told
 from load_tests.traces.writing import sampled, whole, write_trace
+from load_tests.traces.zones import read_zones
 from services.cli.failures import USAGE, fail, reported
 
 trace = typer.Typer(
@@ -64,7 +66,9 @@ def describe(
 ) -> None:
     """What a trace holds: rows kept and dropped, its span, places, and what was recorded of waits, pay and offers."""
     with faults_told(), progress(f"reading {path.name}") as told:
-        found = described(open_trace(path, choices_of(zones, seed, since, until), format_name, told))
+        choices = choices_of(zones, seed, since, until)
+        box = read_zones(zones, seed).box() if zones is not None else None
+        found = described(open_trace(path, choices, format_name, told), box)
     if as_json:
         print(json.dumps(found))
     else:
@@ -160,6 +164,8 @@ def _told(source: Source, written: int, out: Path) -> None:
     typer.echo(f"{written} requests of {source.tally.rows} rows: {out}")
     for why, count in source.tally.dropped.most_common():
         typer.echo(f"dropped {count}: {why}")
+    for what, count in source.tally.noted.most_common():
+        typer.echo(f"noted {count}: {what}")
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -169,6 +175,10 @@ def _print(found: dict[str, Any]) -> None:
         table.add_row("dropped", f"{count:,}: {why}")
     for why, count in found["implausible"].items():
         table.add_row("implausible", f"{count:,} trips {why}: not used to estimate travel times")
+    for what, count in found["noted"].items():
+        table.add_row("noted", f"{count:,}: {what}")
+    for warning in found["warnings"]:
+        table.add_row("[yellow]warning[/yellow]", escape(warning))
     table.add_row("from, until", f"{found['from']}, {found['until']} ({found['days']} days)")
     for name in ("kinds", "recorded_states", "offers"):
         if found[name]:

@@ -14,13 +14,15 @@ from geo.plausible_trips import faults
 from geo.travel import great_circle_m
 from geo.units import Floats
 from load_tests.traces.columns import floats, places_of
+from load_tests.traces.location_checks import Box, location_warnings
 from load_tests.traces.source import Source
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
 
-def describe(source: Source) -> dict[str, Any]:
-    """Reads the stream to its end. Seconds, metres, and units of the currency."""
+def describe(source: Source, zones: Box | None = None) -> dict[str, Any]:
+    """Reads the stream to its end. Seconds, metres, and units of the currency. ``zones``: the box of the zones that the
+    requests should lie in."""
     kinds, hours, days = Counter[str](), np.zeros(24, np.int64), Counter[str]()
     first = last = None
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
@@ -44,6 +46,8 @@ def describe(source: Source) -> dict[str, Any]:
         for name, values in _recorded(table, source.about.currency).items():
             recorded.setdefault(name, []).append(values.astype(np.float32))
     shifts, offers = source.shifts(), source.offers()
+    found: Box | None = tuple(box.tolist()) if source.tally.kept else None
+    planar = source.about.plane is not None
     return {
         "name": source.about.name,
         "format": source.about.format,
@@ -51,6 +55,8 @@ def describe(source: Source) -> dict[str, Any]:
         "rows": source.tally.rows,
         "requests": source.tally.kept,
         "dropped": dict(source.tally.dropped.most_common()),
+        "noted": dict(source.tally.noted.most_common()),
+        "warnings": [] if planar else list(location_warnings(found, shifts, zones)),
         "from": first.isoformat() if first else None,
         "until": last.isoformat() if last else None,
         "days": len(days),

@@ -136,7 +136,7 @@ class _Row:
 
 def _rows(path: Path) -> list[_Row]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise TraceError(f"{path}: cannot be read: {fault}") from fault

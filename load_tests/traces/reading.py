@@ -39,9 +39,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
         raise TraceError(f"{path}: there is no such file or folder")
     found = next((known for known in FORMATS if known.recognises(path)), None)
     if found is None:
-        raise TraceError(
-            f"{path}: looks like none of the formats {_names()}; name one with --format to hear what is missing"
-        )
+        raise TraceError(f"{path}: is in none of the formats {_names()}{_nearest(path)}")
     return found
 
 
@@ -85,6 +83,21 @@ def _between(batches: Iterator[pa.Table], choices: Choices, tally: Tally) -> Ite
         tally.drop("outside the span of time", table.num_rows - kept.num_rows)
         if kept.num_rows:
             yield kept
+
+
+def _nearest(path: Path) -> str:
+    """Return which format a table is nearest to, and the columns that it lacks; nothing for other files."""
+    lacking = {}
+    for known in FORMATS:
+        names = known.names_in(path)
+        missing = [name for name in known.needed if name.lower() not in names]
+        if names and missing and len(missing) < len(known.needed):
+            lacking[known.name] = (len(missing) / len(known.needed), missing, names)
+    if not lacking:
+        return "; name one with --format to see what is missing"
+    nearest = min(lacking, key=lambda name: lacking[name][0])
+    _, missing, names = lacking[nearest]
+    return f"; {nearest} is nearest, but there is no column {', '.join(missing)}; found: {', '.join(sorted(names))}"
 
 
 def _names() -> str:

@@ -79,14 +79,19 @@ OFFERS = pa.schema(
 
 @dataclass(slots=True)
 class Tally:
-    """Rows of the source, and why which were dropped."""
+    """Rows of the source, why rows were dropped, and what was noted: values left out, read otherwise, or estimated."""
 
     rows: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
 
     def drop(self, why: str, count: int) -> None:
         if count:
             self.dropped[why] += int(count)
+
+    def note(self, what: str, count: int) -> None:
+        if count:
+            self.noted[what] += int(count)
 
     @property
     def kept(self) -> int:

@@ -34,7 +34,8 @@ class Plane:
 class About:
     """``source``: one sentence on where the trace is from. ``instance_set``: made to compare solvers by, so couriers do
     as they are told. ``plane``: None on the globe. ``waits_recorded``: the request is apart from the pickup; where
-    it is not, nobody noted when clients began to wait."""
+    it is not, nobody noted when clients began to wait. ``shifts_recorded``: where shifts are recorded and there are
+    none, nobody works."""
 
     name: str
     format: str
@@ -43,6 +44,7 @@ class About:
     instance_set: bool = False
     plane: Plane | None = None
     waits_recorded: bool = True
+    shifts_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,15 @@ class Format(Protocol):
 
     @property
     def mapping(self) -> str: ...
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Columns without which a table is not of this format; empty where it is no table."""
+        ...
+
+    def names_in(self, path: Path) -> set[str]:
+        """Return the names of a file's columns in lower case; empty where it is no table."""
+        ...
 
     def recognises(self, path: Path) -> bool: ...
 

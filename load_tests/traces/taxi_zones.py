@@ -25,7 +25,7 @@ def zone_points(choices: Choices) -> ZonePoints:
             "this trace names taxi zones: give their outlines with --zones (taxi_zones.shp as TLC publishes it,"
             " GeoJSON, or a CSV of LocationID, latitude, longitude)"
         )
-    features = json.loads((folder / "taxizones.geojson").read_text("utf-8"))["features"]
+    features = json.loads((folder / "taxizones.geojson").read_text("utf-8-sig"))["features"]
     to_degrees = Transformer.from_crs(UTM_18N_KM, 4326, always_xy=True)
     outlines = {
         int(feature["properties"]["zone_id"]): shapely.transform(

@@ -77,7 +77,7 @@ class KeyFile:
 def read_keys(path: Path) -> Mapping[str, VerifyingKey]:
     """Keys by id; the one of a PEM file has none. Raises KeysError."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise KeysError(f"cannot read the keys for tokens: {fault}") from fault
     if text.lstrip().startswith("-----BEGIN"):

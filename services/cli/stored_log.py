@@ -57,7 +57,7 @@ async def _running(file: Path) -> str:
     """The address in the file, if a database answers there: a server that was killed leaves the file behind."""
     if not file.exists():
         return ""
-    dsn = file.read_text("utf-8")
+    dsn = file.read_text("utf-8-sig")
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_LIMIT_S)
     except OSError:

@@ -35,7 +35,7 @@ def binary(given: Path | None) -> str:
 def configuration(target: str, interval: str, labels: dict[str, str]) -> dict[str, Any]:
     """That of prometheus.yml beside this file, for a suite elsewhere; rules by their full paths."""
     here = Path(str(resources.files("services.observe")))
-    config: dict[str, Any] = yaml.safe_load((here / "prometheus.yml").read_text("utf-8"))
+    config: dict[str, Any] = yaml.safe_load((here / "prometheus.yml").read_text("utf-8-sig"))
     config["rule_files"] = [str(here / name) for name in config["rule_files"]]
     config["global"] = {"scrape_interval": interval, "evaluation_interval": interval}
     config["scrape_configs"][0]["static_configs"] = [{"targets": [target], "labels": labels}]

@@ -47,7 +47,7 @@ def test_a_feature_without_a_place_is_skipped_and_the_others_keep_their_names(ge
     zones = zones_from_geojson(collection(nowhere, unnamed))
     assert [zone.name for zone in zones.zones] == ["feature 1"]
     assert [zone.name for zone in zones_of_log(zones.document).zones] == ["feature 1"]
-    with pytest.raises(ZoneError, match="feature 0: has no geometry"):
+    with pytest.raises(ZoneError, match="feature 0 has no geometry"):
         zones_from_geojson(collection(nowhere))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -12,19 +13,58 @@ import protovalidate
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-from load_tests.fuzz.readers import READERS, fuzz_reader
+from load_tests.fuzz import files
+from load_tests.fuzz.files import LEAST_READ, fuzz_reader
+from load_tests.fuzz.readers import READERS, Reader
 from load_tests.fuzz.services import Plan, fuzz_services, wrong_with
 from load_tests.fuzz.sound import Sound, fuzzed_policy
 from load_tests.fuzz.world import World
+from load_tests.traces.formats import FORMATS
 from services.rpc.services import SERVICERS
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_reads_a_mutated_file_or_says_what_is_wrong_with_it(name) -> None:
-    found = fuzz_reader(name, 300, seed=7)
+    found = fuzz_reader(name, 150, seed=7)
     assert found["unclear"] == []
-    assert found["read"] + found["refused"] == 300
+    assert found["read"] + found["refused"] == 150
     assert found["refused"] > 0
+    # Of so few files, the share may lie three deviations lower.
+    assert found["read_share"] >= LEAST_READ - 3 * (0.2 * 0.8 / 150) ** 0.5
+
+
+def test_every_trace_format_and_every_kind_of_zone_file_has_a_reader() -> None:
+    assert {f"trace-{known.name}" for known in FORMATS} <= READERS.keys()
+    assert {f"zones-{kind}" for kind in ("csv", "geojson", "shp", "zip")} <= READERS.keys()
+
+
+@pytest.mark.parametrize("planted", [ZeroDivisionError, RecursionError, MemoryError])
+def test_a_reader_that_fails_otherwise_is_found(planted: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = iter(range(100))
+
+    def read(_folder: Path) -> None:
+        if next(tries) > 3:
+            raise planted("planted")
+
+    sound = READERS["settings"]
+    monkeypatch.setitem(files.READERS, "settings", Reader(sound.samples, read, sound.change, sound.errors))
+    found = fuzz_reader("settings", 10, seed=7)
+    assert (found["read"], len(found["unclear"])) == (3, 7)
+    assert f"{planted.__name__} at " in found["unclear"][0]
+
+
+def test_a_reader_that_does_not_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = iter(range(100))
+
+    def read(_folder: Path) -> None:
+        if next(tries) == 1:
+            signal.raise_signal(signal.SIGALRM)
+
+    sound = READERS["settings"]
+    monkeypatch.setitem(files.READERS, "settings", Reader(sound.samples, read, sound.change, sound.errors))
+    found = fuzz_reader("settings", 4, seed=7)
+    assert (found["read"], len(found["unclear"])) == (3, 1)
+    assert "not read within" in found["unclear"][0]
 
 
 async def test_services_answer_fuzzed_messages_while_the_market_serves_and_restarts() -> None:

@@ -56,7 +56,7 @@ def write_page(
     sections: Sequence[Section],
 ) -> None:
     """One file: scripts and styles are in it."""
-    template = resources.files("load_tests.experiments.report").joinpath("page.html.j2").read_text("utf-8")
+    template = resources.files("load_tests.experiments.report").joinpath("page.html.j2").read_text("utf-8-sig")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = environment.from_string(template).render(
         title=title,

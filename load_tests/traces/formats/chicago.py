@@ -1,7 +1,7 @@
-"""Chicago's transportation network providers' trips, CSV as the city's data portal exports them.
+"""Trips of Chicago, CSV as the city's data portal exports them, or with the names that BigQuery gives them.
 
-City of Chicago, "Transportation Network Providers - Trips": times rounded to the quarter hour, places to the census
-tract or community area.
+City of Chicago, "Transportation Network Providers - Trips" and "Taxi Trips": times rounded to the quarter hour, places
+to the census tract or community area.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dispatcher.times import SECOND
 from geo.units import Floats, Ints
@@ -20,26 +19,25 @@ from load_tests.traces.columns import (
     LONGEST_US,
     METRES_A_MILE,
     MISSING_US,
-    csv_batches,
-    csv_names,
+    PLACES,
     floats,
     kept,
-    local_us,
     minor,
     need,
-    nullable,
     times,
 )
+from load_tests.traces.csv_tables import csv_batches, csv_names
 from load_tests.traces.errors import TraceError
+from load_tests.traces.plausible import FASTEST_MPS, distances, impossible
 from load_tests.traces.schema import Tally, requests_table
 from load_tests.traces.source import About, Choices, Source, Told
+from load_tests.traces.wall_clock import moments
 from load_tests.traces.zones import METRES_A_DEGREE
 
 CHICAGO = "America/Chicago"
 QUARTER_US = 900 * SECOND
-# A tract's size: where in it, nobody is told.
+# The size of a tract: nothing says where in it a trip began.
 SPREAD_M = 400.0
-FORMATS = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S.000", "%Y-%m-%dT%H:%M:%S")
 NEEDED = (
     "trip_start_timestamp",
     "trip_seconds",
@@ -48,29 +46,40 @@ NEEDED = (
     "dropoff_centroid_latitude",
     "dropoff_centroid_longitude",
 )
+# Names in other exports of the same data.
+OTHER_NAMES = {name.replace("centroid_", ""): name for name in NEEDED[2:]} | {"tips": "tip"}
 
 
 class ChicagoFormat:
     name = "chicago-tnp"
-    title = "transportation network providers' trips of Chicago"
+    title = "trips of transportation network providers and taxis of Chicago"
+    needed = NEEDED
     mapping = """\
-request_time and recorded_pickup_time: Trip Start Timestamp (Chicago wall-clock, rounded by the city), moved by up to
-a quarter hour, drawn from the seed; recorded_dropoff_time: that plus Trip Seconds. Pickup and drop-off: the centroids,
-moved by up to 400 m. recorded_distance_m: Trip Miles. recorded_fare_minor: Fare; recorded_tip_minor: Tip. Drivers and
-their pay are not published."""
+request_time and recorded_pickup_time: Trip Start Timestamp (Chicago wall-clock, rounded by the city; also as seconds
+since the epoch by that clock, as BigQuery has it), moved by up to a quarter hour, drawn from the seed;
+recorded_dropoff_time: that plus Trip Seconds. Pickup and drop-off: the centroids, moved by up to 400 m.
+recorded_distance_m: Trip Miles. recorded_fare_minor: Fare; recorded_tip_minor: Tip or Tips. Drivers and their pay are
+not published."""
+
+    def names_in(self, path: Path) -> set[str]:
+        return {OTHER_NAMES.get(name, name) for name in csv_names(path)} if path.suffix.lower() == ".csv" else set()
 
     def recognises(self, path: Path) -> bool:
-        return path.suffix.lower() == ".csv" and set(NEEDED) <= set(csv_names(path))
+        return set(NEEDED) <= self.names_in(path)
 
     def open(self, path: Path, choices: Choices, told: Told) -> Source:
         tally = Tally()
-        source = "City of Chicago, Transportation Network Providers - Trips"
+        source = "City of Chicago, Transportation Network Providers - Trips, or Taxi Trips"
         about = About(path.stem, self.name, source, waits_recorded=False)
         return Source(about, self._batches(path, choices, tally, told), tally)
 
     def _batches(self, path: Path, choices: Choices, tally: Tally, told: Told) -> Iterator[pa.Table]:
         rng = np.random.default_rng(choices.seed)
-        for table in csv_batches(path, told):
+        for given in csv_batches(path, told):
+            names = [OTHER_NAMES.get(name, name) for name in given.column_names]
+            if len(set(names)) < len(names):
+                raise TraceError(f"{path}: has columns by two names of the same thing")
+            table = given.rename_columns(names)
             need(path, table, NEEDED)
             first = tally.rows
             tally.rows += table.num_rows
@@ -80,12 +89,15 @@ their pay are not published."""
                 raise TraceError(f"{path}, rows from {first + 1}: {fault}") from fault
 
     def _mapped(self, table: pa.Table, first: int, tally: Tally, rng: np.random.Generator) -> pa.Table:
-        start, taken = local_us(_parsed(table["trip_start_timestamp"]), CHICAGO), floats(table["trip_seconds"])
+        start, taken = moments(table["trip_start_timestamp"], CHICAGO).first, floats(table["trip_seconds"])
         ends = np.column_stack([floats(table[name]) for name in NEEDED[2:]])
-        keep = kept(start.size, _wrong(start, taken, ends), tally)
+        metres = np.full(start.size, np.nan)
+        if "trip_miles" in table.column_names:
+            metres = floats(table["trip_miles"]) * METRES_A_MILE
+        keep = kept(start.size, _wrong(start, taken, ends, metres), tally)
         count = int(keep.sum())
         begins = start[keep] + rng.integers(0, QUARTER_US, count)
-        over = begins + np.rint(taken[keep] * SECOND).astype(np.int64)
+        taken_us = np.rint(taken[keep] * SECOND).astype(np.int64)
         points = ends[keep] + _spread(rng, ends[keep])
         number = (first + np.flatnonzero(keep)).tolist()
         columns = {
@@ -93,38 +105,31 @@ their pay are not published."""
             "kind": ["ride"] * count,
             "client_id": [f"client-{row}" for row in number],
             "request_time": begins,
-            "pickup_latitude": points[:, 0],
-            "pickup_longitude": points[:, 1],
-            "dropoff_latitude": points[:, 2],
-            "dropoff_longitude": points[:, 3],
             "recorded_state": ["completed"] * count,
             "recorded_pickup_time": times(begins),
-            "recorded_dropoff_time": times(over),
-            "recorded_end_time": times(over),
+            "recorded_dropoff_time": times(begins + taken_us),
+            "recorded_end_time": times(begins + taken_us),
+            "recorded_distance_m": distances(metres[keep], taken_us, tally),
         }
-        for column, name in (("fare", "fare"), ("tip", "tip")):
+        columns |= {name: points[:, at] for at, name in enumerate(PLACES)}
+        for name in ("fare", "tip"):
             if name in table.column_names:
-                columns[f"recorded_{column}_minor"] = minor(floats(table[name])[keep])
-        if "trip_miles" in table.column_names:
-            columns["recorded_distance_m"] = nullable(floats(table["trip_miles"])[keep] * METRES_A_MILE)
+                columns[f"recorded_{name}_minor"] = minor(floats(table[name])[keep], f"recorded_{name}_minor", tally)
         return requests_table(columns)
 
 
-def _parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times in the first of the portal's notations that fits each."""
-    found = None
-    for notation in FORMATS:
-        parsed = pc.strptime(column, format=notation, unit="us", error_is_null=True)
-        found = parsed if found is None else pc.coalesce(found, parsed)
-    return found
-
-
-def _wrong(start: Ints, taken: Floats, ends: Floats) -> Iterator[tuple[str, Any]]:
+def _wrong(start: Ints, taken: Floats, ends: Floats, metres: Floats) -> Iterator[tuple[str, Any]]:
     """What cannot be replayed, and why."""
     yield "the time is missing or unreadable", start == MISSING_US
     yield "the place is withheld", ~np.isfinite(ends).all(axis=1)
+    yield "a place is outside the globe", ~((abs(ends[:, [0, 2]]) <= 89).all(axis=1) & (abs(ends) <= 180).all(axis=1))
     yield "no duration", ~(taken > 0)
     yield "longer than twelve hours", taken * SECOND > LONGEST_US
+    seconds = np.where((taken > 0) & (taken * SECOND <= LONGEST_US), taken, 1.0)
+    yield (
+        f"faster than {FASTEST_MPS:g} m/s by distance and place",
+        impossible(metres, ends, np.rint(seconds * SECOND).astype(np.int64)),
+    )
 
 
 def _spread(rng: np.random.Generator, ends: Floats) -> Floats:

@@ -44,6 +44,11 @@ dropped, and said so. Each time online is a shift, from the place where it began
 ends with the log. Each offer is kept with its outcome, the pay that it named, and how long the courier had been
 free."""
 
+    needed: tuple[str, ...] = ()
+
+    def names_in(self, path: Path) -> set[str]:  # noqa: ARG002 - it is no table
+        return set()
+
     def recognises(self, path: Path) -> bool:
         return path.is_file() and path.name.endswith((".log", ".log.gz"))
 
@@ -99,7 +104,12 @@ class _Log:
             plane = Plane(planar.metres_per_minute, *(micros(span) / SECOND for span in spans))
         source = f"the event log of market {market_id!r}"
         return About(
-            market_id or self.path.stem, EventLogFormat.name, source, policy.currency_code or "USD", plane=plane
+            market_id or self.path.stem,
+            EventLogFormat.name,
+            source,
+            policy.currency_code or "USD",
+            plane=plane,
+            shifts_recorded=True,
         )
 
     def batches(self) -> Iterator[pa.Table]:

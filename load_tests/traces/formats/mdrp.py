@@ -19,6 +19,11 @@ request_time: placement_time, in minutes from 2018-01-01T00:00Z; pickup_after: r
 name is client_id; drop-off: the order's place; metres in a plane. Shifts: on_time to off_time, from where the courier
 starts. Travel, service times and the guarantee are the instance's own."""
 
+    needed: tuple[str, ...] = ()
+
+    def names_in(self, path: Path) -> set[str]:  # noqa: ARG002 - it is no table
+        return set()
+
     def recognises(self, path: Path) -> bool:
         return (path / "orders.txt").is_file() and (path / "restaurants.txt").is_file()
 
@@ -27,7 +32,7 @@ starts. Travel, service times and the guarantee are the instance's own."""
         rules = instance.parameters
         plane = Plane(rules.metres_per_minute, 60.0, rules.pickup_service * 60, rules.dropoff_service * 60)
         source = "Grubhub's public instances (Reyes et al. 2018)"
-        about = About(instance.name, self.name, source, instance_set=True, plane=plane)
+        about = About(instance.name, self.name, source, instance_set=True, plane=plane, shifts_recorded=True)
         tally = Tally(rows=len(instance.orders))
         told(tally.rows, tally.rows)
         return Source(about, iter([_requests(instance)]), tally, shifts=lambda: _shifts(instance))
