@@ -211,7 +211,7 @@ class EmbeddedPostgres:
     def _postmaster_pid(self) -> int | None:
         """The pid of a server that runs on this cluster."""
         try:
-            pid = int((self._cluster / "postmaster.pid").read_text().splitlines()[0])
+            pid = int((self._cluster / "postmaster.pid").read_text("utf-8-sig").splitlines()[0])
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, IndexError, ValueError):
             return None
@@ -260,7 +260,7 @@ class EmbeddedPostgres:
 
     def _is_ready(self) -> bool:
         try:
-            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
+            lines = (self._cluster / "postmaster.pid").read_text("utf-8-sig").splitlines()
         except OSError:
             return False
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
