@@ -267,7 +267,8 @@ class EmbeddedPostgres:
 
     def _log_tail(self) -> str:
         try:
-            return "\n".join((self.data_dir / "postgres.log").read_text(errors="replace").splitlines()[-12:])
+            text = (self.data_dir / "postgres.log").read_text("utf-8-sig", errors="replace")
+            return "\n".join(text.splitlines()[-12:])
         except OSError:
             return "(no log)"
 

@@ -157,5 +157,5 @@ async def _recovery(client: Caller, calm_p99_ms: float) -> float | None:
 
 
 def _resident_mib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = Path(f"/proc/{pid}/status").read_text("utf-8-sig").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024

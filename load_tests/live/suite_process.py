@@ -147,7 +147,7 @@ class SuiteProcess:
 
     def tail(self) -> str:
         """Return the end of its output."""
-        return "\n".join(self._output.read_text("utf-8", errors="replace").splitlines()[-15:])
+        return "\n".join(self._output.read_text("utf-8-sig", errors="replace").splitlines()[-15:])
 
 
 def descendants(pid: int) -> list[int]:
@@ -155,7 +155,7 @@ def descendants(pid: int) -> list[int]:
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            children = task.read_text().split()
+            children = task.read_text("utf-8-sig").split()
         except OSError:
             continue
         for child in children:

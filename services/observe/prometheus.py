@@ -87,7 +87,7 @@ def start(
 
 def failure(folder: Path, port: int, code: int) -> str:
     """Return why a Prometheus ended by itself, from the end of its log, and what to do."""
-    lines = (folder / LOG).read_text("utf-8", "replace").strip().splitlines()
+    lines = (folder / LOG).read_text("utf-8-sig", "replace").strip().splitlines()
     last = lines[-1] if lines else "it says nothing"
     if "address already in use" in last:
         return f"cannot listen on 127.0.0.1:{port} for Prometheus: choose another with --port"

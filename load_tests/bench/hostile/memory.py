@@ -67,7 +67,7 @@ async def _keep_sampling(pid: int, peak: Peak) -> None:
 def _status_of(pid: int) -> dict[str, float]:
     """The sizes of a process in KiB by the kernel's names; none for a process that has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8-sig").splitlines()
     except OSError:
         return {}
     rows = (line.split() for line in lines if line.endswith(" kB"))
