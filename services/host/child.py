@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from enum import Enum
 from typing import TypeVar
 
 from matching.child_process import settle_in
@@ -20,23 +19,16 @@ T = TypeVar("T")
 NICENESS = 10
 
 
-class Pace(Enum):
-    """How a process takes its turn where cores are short."""
-
-    # A tenth of a share: for work that must come to an end.
-    LOW = "low"
-    # Only what is left over, where the system knows such a thing: for questions, which may be asked again and again.
-    LEFT_OVER = "left over"
-
-
 @contextmanager
-def background_process(pace: Pace = Pace.LOW) -> Iterator[ProcessPoolExecutor]:
+def background_process() -> Iterator[ProcessPoolExecutor]:
     """Start a process that yields the cores from its first import on; kill it at the end."""
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
     pool.submit(os.getpid)
     processes = [*pool._processes.values()]
+    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
     for process in processes:
-        _slow_down(process.pid or 0, pace)
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid or 0, niceness)
     try:
         yield pool
     finally:
@@ -46,14 +38,7 @@ def background_process(pace: Pace = Pace.LOW) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def in_child(work: Callable[..., T], *arguments: object, pace: Pace = Pace.LOW) -> T:
+async def in_child(work: Callable[..., T], *arguments: object) -> T:
     """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
-    with background_process(pace) as process:
+    with background_process() as process:
         return await asyncio.wrap_future(process.submit(work, *arguments))
-
-
-def _slow_down(pid: int, pace: Pace) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, pid, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-        if pace is Pace.LEFT_OVER and hasattr(os, "SCHED_IDLE"):
-            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

@@ -12,7 +12,7 @@ from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from gig.v1 import transparency_service_pb2 as pb
-from services.host.child import Pace, in_child
+from services.host.child import in_child
 
 
 class NoOffers:
@@ -26,7 +26,7 @@ class NoOffers:
         async with self._one:
             asked = self._dsn, market_id, job_id, courier_id, self._networks
             try:
-                answer = await in_child(explain_no_offer, *asked, pace=Pace.LEFT_OVER)
+                answer = await in_child(explain_no_offer, *asked)
             except BrokenExecutor as fault:
                 raise MarketUnavailable("RERUN_FAILED", "the rounds could not be run anew; try again") from fault
         if answer is None:
