@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from multiprocessing.connection import wait
 
 import pytest
 
 from services.host.child import NICENESS, in_child
+
+LIMIT_S = 60.0
 
 
 async def test_it_yields_the_cores_and_its_process_ends_with_it() -> None:
@@ -15,6 +18,6 @@ async def test_it_yields_the_cores_and_its_process_ends_with_it() -> None:
     assert await in_child(os.getpriority, os.PRIO_PROCESS, 0) >= NICENESS
     with pytest.raises(ValueError, match="invalid literal"):
         await in_child(int, "none")
+    # Joining them would race with the thread of their pool, which joins them too.
     for child in set(multiprocessing.active_children()) - before:
-        child.join()
-    assert set(multiprocessing.active_children()) <= before
+        assert wait([child.sentinel], LIMIT_S)
