@@ -1,11 +1,32 @@
-"""What every child process does first. Imports nothing heavy, since all of them import it."""
+"""Child processes: how they start and end, and what each does first. Imports nothing heavy: all of them import it."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
+
+
+def new_pool() -> ProcessPoolExecutor:
+    """Return a pool of one process, which starts with the first work. Spawned: gRPC and fork do not mix."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+
+
+def processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    """Return the processes that have started; none after the pool has been shut down."""
+    return list((pool._processes or {}).values())
+
+
+def end(pool: ProcessPoolExecutor) -> None:
+    """Kill the processes of a pool, busy or dead, and drop its work. Left to themselves they end late."""
+    for process in processes_of(pool):
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def settle_in() -> None:

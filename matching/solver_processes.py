@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from time import monotonic, perf_counter
 
 from matching.assignment import Assignment
-from matching.child_process import settle_in
+from matching.child_process import end, new_pool
 from matching.min_cost_flow import SolverFailed, solver
 from matching.problem import Problem
 from matching.solve import Choice, Prepared, conclude, greedily, improve, merged, prepare
@@ -26,7 +24,7 @@ class SolverProcesses:
     """
 
     def __init__(self, count: int = 1) -> None:
-        self._pools = [_new_pool() for _ in range(count)]
+        self._pools = [new_pool() for _ in range(count)]
         # Waits for the processes, round by round.
         self._rounds = ThreadPoolExecutor(1)
 
@@ -45,7 +43,7 @@ class SolverProcesses:
     def replace(self) -> None:
         """Give up the present processes, busy or dead, and start others."""
         self._kill()
-        self._pools = [_new_pool() for _ in self._pools]
+        self._pools = [new_pool() for _ in self._pools]
 
     def close(self) -> None:
         self._kill()
@@ -69,10 +67,7 @@ class SolverProcesses:
 
     def _kill(self) -> None:
         for pool in self._pools:
-            for process in list((pool._processes or {}).values()):
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
+            end(pool)
 
 
 def _submitted(pool: ProcessPoolExecutor, problem: Problem, begun: Prepared, number: int) -> Future[Choice]:
@@ -93,10 +88,6 @@ def begin(problem: Problem, processes: int) -> Assignment | Prepared:
     if prepared.portions:
         return prepared
     return conclude(problem, prepared, merged(prepared, []))
-
-
-def _new_pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
 
 
 def _ready() -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from matching.child_process import settle_in
+from matching.child_process import end, new_pool, processes_of
 
 T = TypeVar("T")
 
@@ -22,20 +21,16 @@ NICENESS = 10
 @contextmanager
 def background_process() -> Iterator[ProcessPoolExecutor]:
     """Start a process that yields the cores from its first import on; kill it at the end."""
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+    pool = new_pool()
     pool.submit(os.getpid)
-    processes = [*pool._processes.values()]
     niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
-    for process in processes:
+    for process in processes_of(pool):
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid or 0, niceness)
     try:
         yield pool
     finally:
-        # Left to itself the process takes a while to end, and keeps its memory meanwhile.
-        for process in processes:
-            process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+        end(pool)
 
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
