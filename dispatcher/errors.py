@@ -81,6 +81,13 @@ class MarketUnavailable(DispatchError):
     """The market cannot promise durability now; the same request may be sent again."""
 
 
+class TablesBehind(MarketUnavailable):
+    """A crash of the database has taken rows that were written: they must be written again from the log."""
+
+    def __init__(self, market_id: str, sequence: int) -> None:
+        super().__init__("TABLES_BEHIND", f"the tables of market {market_id!r} no longer show event {sequence}")
+
+
 class StaleWriter(MarketUnavailable):
     """Another process has taken over the market; this one must stop writing."""
 

@@ -15,6 +15,8 @@ from dispatcher.log.store import open_pool
 from load_tests.bench.running import data_directory
 from tests.distribution import UnitScheduling, longest_first
 
+# An assertion in a helper of the tests reports its values, as one in a test does.
+pytest.register_assert_rewrite("tests.faults", "tests.service", "tests.services", "tests.load_tests", "tests.pages")
 # Servers, solver processes and commands that tests start would each compile the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from dispatcher.decisions.index import decisions_of
+from dispatcher.errors import TablesBehind
 from dispatcher.event_subjects import jobs_of
 from dispatcher.log.sql import query
 from dispatcher.occurred import event_occurred_us
@@ -133,11 +134,19 @@ class Projections:
         return self.sequence
 
     async def write(self, rows: Rows) -> None:
-        """Once is as good as twice: a write whose connection was cut may have been committed all the same."""
+        """Write rows and their sequence. A second write of the same rows changes nothing: a write whose connection was
+        cut may have been committed.
+
+        Raises TablesBehind where a crash of the database has taken rows that were written before.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             # No wait for the disk: what a crash takes is followed from the log again, together with its sequence.
             await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute(query("advance_projection"), self._market_id, rows.sequence)
+            advanced = await connection.execute(
+                query("advance_projection"), self._market_id, rows.sequence, self.sequence
+            )
+            if advanced != "UPDATE 1":
+                raise TablesBehind(self._market_id, self.sequence)
             await self._insert(connection, "project_jobs", _job_rows(rows))
             await self._insert(connection, "project_history", rows.history)
             await self._insert(connection, "project_pay", rows.pay)

@@ -26,8 +26,8 @@ QUOTE_FIRST_SHARE = 0.25
 # Clients who change their mind a little later, whatever the service.
 REGRET_SHARE, REGRET_S = 0.01, 60.0
 CALL_LIMIT_S = 10.0
-# With the pause between them, about half a minute: longer than any restart.
-ATTEMPTS = 120
+# With the pause between them, at least two minutes: longer than any restart, on a busy machine too.
+ATTEMPTS = 480
 RETRY_S = 0.25
 
 # Of a job: the state that it has from each moment on, the latest first.

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dispatcher.times import SECOND
-from geo.plausible_trips import SHORTEST_M, Bools, plausible
+from geo.plausible_trips import LONGEST_M, SHORTEST_M, Bools, plausible
 from geo.ratios import middle_ratio
 from geo.travel import Planar, StraightLine, TravelTime, great_circle_m
 from geo.trip_times import HOURS
@@ -68,7 +68,8 @@ def fitted(trips: RecordedTrips) -> StraightLine:
     timed = ~np.isnan(trips.seconds)
     # A distance without a time is judged by itself, as if it had taken the usual time.
     usual = np.where(timed, trips.seconds, trips.metres / SPEED_MPS)
-    far = measured & (trips.apart_m >= SHORTEST_M) & plausible(trips.metres, usual)
+    apart = (trips.apart_m >= SHORTEST_M) & (trips.apart_m <= LONGEST_M)
+    far = measured & apart & plausible(trips.metres, usual)
     circuity = CIRCUITY
     if far.sum() >= ENOUGH_TRIPS:
         circuity = min(max(middle_ratio(trips.metres[far], trips.apart_m[far]), 1.0), MOST_CIRCUITY)

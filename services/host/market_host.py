@@ -199,7 +199,7 @@ class MarketHost:
         else:
             self.measures = await measures_of(self._store, saved[1], snapshot, self.quarantine)
         await self._projections.load()
-        self.projector = Projector(self._projections, self.quarantine)
+        self.projector = Projector(self._projections, self.quarantine, behind=lambda fault: self._writer.give_up(fault))
         async for event in self._store.read(self.market.sequence):
             try:
                 self.market.apply([event])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import asyncpg
 
-from dispatcher.errors import MarketUnavailable
+from dispatcher.errors import MarketUnavailable, TablesBehind
 from dispatcher.log.projections import Projections, Rows
 from services.host.applied import Applied
 from services.host.log_writer import STORE_FAULTS
@@ -41,11 +41,20 @@ class Projector:
     """Writes what was published; ``reached`` waits until the tables show a sequence.
 
     Events whose rows the database refuses are set aside and tried again later, one by one. ``patient``: wait for a
-    database that does not answer; otherwise raise its fault.
+    database that does not answer; otherwise raise its fault. ``behind``: called once, at the end of ``run``, where a
+    crash of the database has taken rows, so that the market must follow its log again.
     """
 
-    def __init__(self, projections: Projections, quarantine: Quarantine, *, patient: bool = True) -> None:
+    def __init__(
+        self,
+        projections: Projections,
+        quarantine: Quarantine,
+        *,
+        patient: bool = True,
+        behind: Callable[[TablesBehind], None] | None = None,
+    ) -> None:
         self._patient = patient
+        self._behind = behind
         self._projections = projections
         self._quarantine = quarantine
         self._waiting: list[Applied] = []
@@ -83,8 +92,14 @@ class Projector:
                 await asyncio.wait_for(self._wanted.wait(), RETRY_S if self._refused else None)
             await asyncio.sleep(GATHER_S)
             self._wanted.clear()
-            await self.flush()
-            await self.retry()
+            try:
+                await self.flush()
+                await self.retry()
+            except TablesBehind as fault:
+                if self._behind is None:
+                    raise
+                self._behind(fault)
+                return
 
     async def flush(self) -> None:
         """Write what has gathered. Nothing is dropped."""
@@ -139,6 +154,8 @@ class Projector:
                     rows.add(applied.event, applied.kind, applied.jobs, applied.phases)
                 rows.sequence = sequence
                 await self._projections.write(rows)
+            except TablesBehind:
+                raise
             except Exception as fault:
                 if _is_cancelled():
                     raise asyncio.CancelledError from fault

@@ -80,7 +80,9 @@ async def test_the_tables_find_the_people_of_a_job_that_has_left_memory(pool) ->
     rows = Rows()
     for event in bench.log:
         rows.add(event, event.WhichOneof("body") or "", [bench.job()])
-    await Projections(pool, store.market_id).write(rows)
+    projections = Projections(pool, store.market_id)
+    await projections.load()
+    await projections.write(rows)
     price = bench.job().price_decision_id
     about = [
         pb.Review(review_id="of a job", job_id="job"),

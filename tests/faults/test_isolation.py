@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from dispatcher import commands
 from dispatcher.errors import MarketUnavailable
 from dispatcher.log.projections import Rows
+from dispatcher.log.sql import query
 from dispatcher.log.store import LogStore
 from dispatcher.market import problems, rounds, unfilled
 from dispatcher.market.apply import fold
@@ -277,6 +280,21 @@ async def test_rows_that_the_database_refuses_are_left_out_and_written_once_it_t
         await market.host.projector.retry()
         assert await tabled(market) == ALL_JOBS
         assert not market.set_aside(Loop.TABLES)
+
+
+async def test_rows_that_a_crash_of_the_database_took_are_written_again(pool) -> None:
+    """Rows are committed without waiting for the disk, so a crash may take them after the market has seen them."""
+    async with broken_market(pool) as market:
+        await market.place(JOBS - 1)
+        assert await tabled(market) == ALL_JOBS - {f"j{JOBS - 1}"}
+        generation = market.host.generation
+        await pool.execute(query("reset_tables"), market.host.market_id)
+        with suppress(MarketUnavailable):
+            await market.do(commands.PlaceJob(job_id=f"j{JOBS - 1}", client_id="client", spec=spec()))
+            await market.host.projected()
+        await market.is_back()
+        assert await tabled(market) == ALL_JOBS
+        assert market.host.generation == generation + 1
 
 
 async def test_a_caller_whose_command_cannot_be_applied_reloads_the_market_once(pool) -> None:

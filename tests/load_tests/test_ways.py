@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geo.travel import StraightLine
@@ -60,6 +60,7 @@ def test_a_minority_of_odd_rows_hardly_moves_an_estimate(rows, times) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(rows=st.lists(st.tuples(ODD, ODD, ODD, st.integers(0, 23)), max_size=12), times=st.sampled_from([1, 60, 300]))
+@example(rows=[(np.inf, 1e5, np.nan, 0)], times=60)
 def test_of_odd_rows_alone_the_estimate_is_still_a_policys_travel(rows, times) -> None:
     travel = fitted(joined(city(0), rows * times))
     assert isinstance(travel, StraightLine)
