@@ -84,6 +84,15 @@ class Bench:
         self.round()
         self.answer(self.job(job_id).offer_id, courier_id)
 
+    def hold(self, jobs: list[str], courier_id: str = "bo") -> None:
+        """A courier online with deliveries, placed, offered and accepted: all that the policy lets them hold."""
+        self.online(courier_id, capacity=types_pb2.Load(persons=4, parcels=8, weight_grams=100_000))
+        for job_id in jobs:
+            self.place(job_id, kind=types_pb2.JOB_KIND_DELIVERY)
+        self.round()
+        for offer_id in list(self.market.state.offers):
+            self.answer(offer_id, courier_id)
+
     def serve(self, job_id: str = "job", courier_id: str = "bo", trip_s: float = 600.0, **more: object) -> None:
         """A job from placing to drop-off, by a courier who is online and free."""
         self.place(job_id, **more)

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from dispatcher.log.journal import Line
 from dispatcher.times import timestamp
@@ -167,7 +168,10 @@ class CourierApp:
             return
         latitude, longitude = self._drive.at(now_s)
         batch = pb.LocationBatch(
-            latitudes=[latitude], longitudes=[longitude], start_time=timestamp(self._clock.micros(now_s))
+            latitudes=[latitude],
+            longitudes=[longitude],
+            start_time=timestamp(self._clock.micros(now_s)),
+            client_time=self._client_time(),
         )
         self._tally.pings += 1
         # A ping that is lost with its stream is not sent again: the next one is fresher.
@@ -176,7 +180,12 @@ class CourierApp:
     async def _connection(self, stub: rpc.CourierServiceStub, wallet: Wallet) -> None:
         call = stub.Connect(metadata=wallet.courier(self.courier_id))
         try:
-            hello = pb.Hello(courier_id=self.courier_id, resume_token=self._token, last_received=self._received)
+            hello = pb.Hello(
+                courier_id=self.courier_id,
+                resume_token=self._token,
+                last_received=self._received,
+                client_time=self._client_time(),
+            )
             await call.write(pb.ConnectRequest(hello=hello))
             welcome = await call.read()
             if welcome is grpc.aio.EOF:
@@ -227,7 +236,12 @@ class CourierApp:
     def _shift(self) -> pb.GoOnline:
         latitude, longitude = self._drive.at(self._clock.seconds())
         position = types_pb.Position(latitude=latitude, longitude=longitude)
-        return pb.GoOnline(profile=pb.CourierProfile(vehicle_type=self._vehicle), position=position)
+        profile = pb.CourierProfile(vehicle_type=self._vehicle)
+        return pb.GoOnline(profile=profile, position=position, client_time=self._client_time())
+
+    def _client_time(self) -> Timestamp:
+        """Return what the device's clock shows now."""
+        return timestamp(self._clock.micros(self._clock.seconds()))
 
     async def _send(self, due_s: float | None = None, **message: Any) -> None:
         """Kept until acknowledged, so that it survives a cut. ``due_s``: the market second at which it fell due."""

@@ -73,7 +73,7 @@ def _stale_positions(host: MarketHost) -> Iterator[pb.AttentionItem]:
     """Couriers online who get no offers because their last position is too old, those with the oldest ones."""
     state, now, index = host.market.state, host.clock.now(), host.positions.index
     limit_us = position_limit_us(state.policy)
-    numbers = np.array(sorted(host.positions.stale_online(now)), np.int64)
+    numbers = host.positions.stale(state.columns.online_numbers(), now)
     oldest = numbers[np.argsort(index.times_ms(numbers), kind="stable")][:MOST_STALE]
     for number in oldest.tolist():
         courier_id = state.columns.ids[number]

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 LARGEST_OFFSET_MS = 86_400_000
 # A sample this near to the estimate refines it.
 NEAR_MS = 5_000
-# Samples far from the estimate count once so many in a row agree to within AGREEMENT_MS. Higher ones must also span
-# CONFIRMED_AFTER_MS: messages that were held up arrive in a burst, and each looks like a clock that is behind.
-CONFIRMATIONS, AGREEMENT_MS, CONFIRMED_AFTER_MS = 3, 10_000, 30_000
+# Samples far from the estimate count once so many in a row agree with the first of them to within AGREEMENT_MS. Higher
+# ones must also span CONFIRMED_AFTER_MS: messages that were held up arrive in a burst, and each looks like a clock that
+# is behind. The span is longer than the agreement, so that a position that is sent again and again, which looks older
+# each time by as much as has passed, never counts.
+CONFIRMATIONS, AGREEMENT_MS, CONFIRMED_AFTER_MS = 3, 8_000, 10_000
 # A higher sample moves the estimate by this part of the difference.
 SMOOTHING = 8
 
@@ -71,7 +73,7 @@ class DeviceClock:
 
     def _note_far(self, received_ms: int, sample: int) -> None:
         """Adopt the least of several samples in a row that agree."""
-        if self._far and abs(sample - self._far[-1][1]) > AGREEMENT_MS:
+        if self._far and abs(sample - self._far[0][1]) > AGREEMENT_MS:
             self._far.clear()
         self._far.append((received_ms, sample))
         lasting = sample < self.offset_ms or received_ms - self._far[0][0] >= CONFIRMED_AFTER_MS

@@ -14,7 +14,7 @@ from dispatcher.market.state import MarketState
 from dispatcher.times import duration, micros, span, timestamp
 from geo.live_index import LiveIndex
 from geo.sightings import Sightings
-from geo.units import E7, Ints, from_e7
+from geo.units import Ints, from_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
@@ -108,18 +108,15 @@ class Positions:
     def live(self, courier_id: str) -> courier_pb.LivePosition | None:
         """Return the newest position of a courier with its age; None while the courier is offline."""
         state, now = self._state(), self._clock.now()
-        courier = state.couriers.get(courier_id)
-        if courier is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
+        courier, seen = state.couriers.get(courier_id), self.seen(courier_id)
+        if courier is None or seen is None or courier.state == courier_pb.COURIER_STATE_OFFLINE:
             return None
-        number = state.numbers[courier_id]
-        numbers = np.array([number])
-        latitude, longitude = (float(column[0]) / E7 for column in self.index.positions_e7(numbers))
-        age_us = max(now - self.index.last_ms(number) * 1000, 0)
+        age_us = max(now - seen.time_us, 0)
         return courier_pb.LivePosition(
-            position=types_pb.Position(latitude=latitude, longitude=longitude),
+            position=types_pb.Position(latitude=seen.latitude, longitude=seen.longitude),
             time=timestamp(now - age_us),
             age=duration(age_us),
-            stale=bool(self.stale(numbers, now).size),
+            stale=bool(self.stale(np.array([state.numbers[courier_id]]), now).size),
             limit=duration(position_limit_us(state.policy)),
         )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dispatcher import commands, policy
 from dispatcher.decisions.explain import explain
 from dispatcher.decisions.index import decisions_of
-from dispatcher.errors import DispatchError, PolicyError
+from dispatcher.errors import DispatchError, PolicyError, WrongState
 from dispatcher.log.invariants import violations
 from dispatcher.lost_contact import lost_contact
 from dispatcher.market import Market
@@ -19,10 +19,10 @@ from dispatcher.market.contact import lost_jobs, task_sentence
 from dispatcher.market.stuck import LonelyJobs, stuck_jobs
 from dispatcher.pay.ledger import courier_amount
 from dispatcher.pay.ledger_check import check_ledger
-from dispatcher.times import SECOND, micros
+from dispatcher.times import SECOND, micros, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2, types_pb2
+from gig.v1 import job_pb2
 from gig.v1 import policy_pb2 as policy_pb
 from tests.kit import SECRET, Bench
 
@@ -97,12 +97,7 @@ def test_a_courier_who_is_not_silent_or_carries_nothing_is_left_alone() -> None:
 
 def test_what_is_not_aboard_goes_back_to_the_queue_when_the_last_job_aboard_ends() -> None:
     bench = Bench(policy.load("shared"))
-    bench.online("bo", capacity=types_pb2.Load(persons=4, parcels=8, weight_grams=100_000))
-    for job_id in ("first", "second"):
-        bench.place(job_id, kind=types_pb2.JOB_KIND_DELIVERY)
-    bench.round()
-    for offer in list(bench.market.state.offers):
-        bench.answer(offer)
+    bench.hold(["first", "second"])
     assert set(bench.market.state.couriers["bo"].job_ids) == {"first", "second"}
     bench.progress("PICKED_UP", "first")
     lose(bench)
@@ -121,6 +116,20 @@ def test_the_outage_of_the_market_is_no_silence_of_the_phone() -> None:
     assert end(bench) == []
     (lost,) = lost_jobs(bench.market.state, "bo")
     assert lost.ends_us == bench.now + HOUR * SECOND
+
+
+def test_a_late_report_on_a_job_that_was_ended_says_how_to_contest_that() -> None:
+    bench = Bench()
+    aboard(bench)
+    done_us = bench.now + 300 * SECOND
+    lose(bench)
+    bench.wait(5 * HOUR)
+    end(bench)
+    progress = courier_pb.Progress(job_id="job", step=courier_pb.PROGRESS_STEP_COMPLETED)
+    progress.occurred_time.CopyFrom(timestamp(done_us))
+    with pytest.raises(WrongState, match=r"gave no sign of life.*ContestDecision") as refused:
+        bench.do(commands.ReportProgress(courier_id="bo", progress=progress))
+    assert refused.value.reason == "JOB_ENDED"
 
 
 def test_a_silent_job_is_one_task_and_not_a_stuck_job_too() -> None:
@@ -214,12 +223,7 @@ def test_whatever_happens_a_job_aboard_ends_exactly_when_its_phone_has_been_sile
     actions, jobs, picked
 ) -> None:
     bench = Bench(policy.load("shared"))
-    bench.online("bo", capacity=types_pb2.Load(persons=4, parcels=8, weight_grams=100_000))
-    for number in range(jobs):
-        bench.place(f"job-{number}", kind=types_pb2.JOB_KIND_DELIVERY)
-    bench.round()
-    for offer in list(bench.market.state.offers):
-        bench.answer(offer)
+    bench.hold([f"job-{number}" for number in range(jobs)])
     for job_id in list(bench.market.state.couriers["bo"].job_ids)[:picked]:
         bench.progress("PICKED_UP", job_id)
     phone = _Phone(bench)

@@ -188,12 +188,7 @@ def begun(preset: str, jobs: int) -> Bench:
     chosen.couriers.late_reports.within.seconds = 86_400
     chosen.couriers.late_reports.position_error_metres = 5_000
     bench = Bench(chosen)
-    bench.online("bo", capacity=types_pb2.Load(persons=4, parcels=8, weight_grams=100_000))
-    for number in range(jobs):
-        bench.place(f"job-{number}", kind=types_pb2.JOB_KIND_DELIVERY)
-    bench.round()
-    for offer in list(bench.market.state.offers):
-        bench.answer(offer)
+    bench.hold([f"job-{number}" for number in range(jobs)])
     return bench
 
 

@@ -14,6 +14,7 @@ from dispatcher.market.decide.shift import end_shift, ends_shift, put_down_work
 from dispatcher.market.decide.zone_queues import leave_zone_queues
 from dispatcher.market.lifecycle import PROGRESS_STEPS, Step, next_state
 from dispatcher.market.limits import check_at_most, longest_shift_us
+from dispatcher.market.moments import moment_text
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
 from dispatcher.occurred import STEPS
@@ -144,12 +145,7 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
     job = state.job(progress.job_id)
     if job.courier_id != command.courier_id or job.state not in lifecycle.HELD:
         if job.courier_id == command.courier_id and job.state in lifecycle.TERMINAL:
-            raise WrongState(
-                "JOB_ENDED",
-                f"job {job.job_id!r} is {lifecycle.state_name(job.state)}",
-                job_id=job.job_id,
-                state=lifecycle.state_name(job.state),
-            )
+            raise _job_ended(job)
         raise NotYours("NOT_YOUR_JOB", f"job {job.job_id!r} is not in this courier's hands", job_id=job.job_id)
     when = occurred(state, job, command, now_us)
     at_us = now_us if when is None else micros(when.time)
@@ -167,6 +163,19 @@ def report_progress(state: MarketState, command: commands.ReportProgress, now_us
             if (body := event.WhichOneof("body")) in STEPS:
                 getattr(event, body).occurred.CopyFrom(when)
     return job.job_id
+
+
+def _job_ended(job: job_pb.Job) -> WrongState:
+    """Refuse a report on a job that has ended, and say what a courier can do whose work was ended by the rule on lost
+    contact."""
+    name = lifecycle.state_name(job.state)
+    text = f"job {job.job_id!r} is {name}"
+    if job.state == lifecycle.FAILED and job.ended_by == job_pb.ACTOR_RULE:
+        text += (
+            f": the market ended it at {moment_text(micros(job.end_time))} because the phone gave no sign of life. "
+            "If you did the work, call ContestDecision with the decision of the notice; a human then decides"
+        )
+    return WrongState("JOB_ENDED", text, job_id=job.job_id, state=name)
 
 
 def _advance(state: MarketState, job: job_pb.Job, progress: courier_pb.Progress, at_us: int, drafts: Drafts) -> None:
