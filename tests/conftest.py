@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
@@ -17,6 +18,10 @@ from tests.distribution import UnitScheduling, longest_first
 
 # An assertion in a helper of the tests reports its values, as one in a test does.
 pytest.register_assert_rewrite("tests.faults", "tests.service", "tests.services", "tests.load_tests", "tests.pages")
+# A property is tried with the same examples in every run; --hypothesis-profile=random tries others.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random", derandomize=False)
+settings.load_profile("same")
 # Servers, solver processes and commands that tests start would each compile the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
