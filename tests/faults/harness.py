@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from dispatcher.log.journal import write_journal
 from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
 from load_tests.live.suite_process import SuiteProcess
-from load_tests.live.town import Town
+from load_tests.live.town import LOOK_EVERY_S, Town
 from services.cli.main import app
 
 SPEED, COURIERS, JOBS_PER_MINUTE, LIVE_JOBS = 60.0, 40, 60.0, 60
@@ -47,6 +49,20 @@ class Harmed:
         await self.town.resynchronise()
         await self.town.until_more(jobs)
         await self.town.until_busy(LIVE_JOBS // 2)
+
+    async def kill_postgres(self) -> None:
+        """Kill the suite's own PostgreSQL, and return once the suite has started another."""
+        before = self._postmaster()
+        os.kill(before, signal.SIGKILL)
+        while self._postmaster() in (before, 0):
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _postmaster(self) -> int:
+        """Return the process id of the suite's own PostgreSQL, or 0 while none has written it."""
+        try:
+            return int((self.folder / "postgres/postmaster.pid").read_text("utf-8").splitlines()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return 0
 
     async def proved(self) -> None:
         """Nothing that was acknowledged is lost or doubled, by the service's lists and by its log."""

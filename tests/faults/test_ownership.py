@@ -131,7 +131,8 @@ async def test_a_server_whose_lock_is_cut_takes_it_again_and_serves_on(pool, ope
             assert again["pid"] != holder["pid"]
         assert host.generation == 1
         assert len(host.market.state.jobs) == 3
-    assert await operator.fetch(query("lock_holder"), "cut") == []
+    while await operator.fetch(query("lock_holder"), "cut"):
+        pass  # PostgreSQL releases the lock once it sees the end of the connection.
 
 
 async def test_a_server_whose_lock_another_process_has_taken_stops(pool, operator, postgres) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 
 import grpc
 import pytest
@@ -54,8 +52,7 @@ async def errors_of(town: Harmed) -> list[str]:
 async def test_logs_metrics_and_errors_name_nobody() -> None:
     async with harmed() as town:
         errors = await errors_of(town)
-        pid = int((town.folder / "postgres/postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGKILL)
+        await town.kill_postgres()
         await town.goes_on()
         town.suite.kill()
         await town.suite.wait()
