@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,6 @@ from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import rating_service_pb2 as rating_pb
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import types_pb2
-from load_tests.live.wallet import Metadata
 from services.auth.access import RULES
 from services.auth.caller import ROLES
 from services.auth.gate import bearer
@@ -29,8 +30,8 @@ from services.auth.issuing import Issuer, new_key
 from services.auth.tokens import LEEWAY_S
 from services.rpc.services import SERVICERS
 from tests.kit import spec
+from tests.service.raw_calls import RawCall, outcomes
 from tests.service.stream import go_online, place_request
-from tests.service.test_contract import outcome
 from tests.signing import WALLET, caller, signed_channel
 
 METHODS = {f"{service.name}/{method.name}": method for service, _ in SERVICERS for method in service.methods}
@@ -140,40 +141,61 @@ def request_about(path: str, person: str, dealings: dict[str, str]) -> Any:
     return message
 
 
-@pytest.fixture(scope="session")
-def wire(suite):
-    """Blocking: each call is made and looked at alone."""
-    with grpc.insecure_channel(suite.target) as opened:
-        yield opened
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of a role: about the caller, or about somebody else; or of nobody, with what is no valid token."""
+
+    path: str
+    role: str
+    about_other: bool = False
 
 
-def code(wire: grpc.Channel, path: str, request: Any, metadata: Metadata) -> grpc.StatusCode:
-    return outcome(wire, METHODS[path], request.SerializeToString(), metadata)[0]
-
-
-@pytest.mark.parametrize("path", METHODS)
-def test_each_role_may_do_what_the_page_says_about_whom_it_says_and_nothing_else(wire, dealings, path) -> None:
-    may = PUBLISHED[path]
+def by_each_role(path: str, dealings: dict[str, str]) -> Iterator[tuple[Asked, RawCall]]:
     found = not RULES[path].own
     for role in ROLES:
         me = "theirs" if found else f"me-{role}"
-        about_me, about_other = request_about(path, me, dealings), request_about(path, "somebody-else", dealings)
-        answer = code(wire, path, about_me, caller(role, me))
-        assert (answer in DENIED) == (role not in may), (role, answer)
-        assert answer not in UNPROVED
+        yield Asked(path, role), RawCall.of(METHODS[path], request_about(path, me, dealings), caller(role, me))
+        about_other = request_about(path, "somebody-else", dealings)
         stranger = caller(role, "eve" if found else me)
-        denied = may.get(role) != "all"
-        assert (code(wire, path, about_other, stranger) in DENIED) == denied, role
+        yield Asked(path, role, about_other=True), RawCall.of(METHODS[path], about_other, stranger)
 
 
-@pytest.mark.parametrize("path", METHODS)
-def test_nobody_calls_anything_without_a_valid_token(wire, dealings, path) -> None:
+def without_a_valid_token(path: str, dealings: dict[str, str]) -> Iterator[tuple[Asked, RawCall]]:
     role = min(RULES[path].roles)
     request = request_about(path, "theirs", dealings)
     strange = Issuer(new_key()).token(role, "theirs", 60)
     good = WALLET.token(role, "theirs")
     for metadata in ((), bearer(""), bearer("theirs"), bearer(strange), bearer(good[:-4]), (("authorization", good),)):
-        assert code(wire, path, request, metadata) in UNPROVED
+        yield Asked(path, ""), RawCall.of(METHODS[path], request, metadata)
+
+
+@pytest.fixture(scope="module")
+async def answers(suite, dealings) -> dict[Asked, list[grpc.StatusCode]]:
+    """Make the calls of all methods side by side."""
+    asked = [one for path in METHODS for one in (*by_each_role(path, dealings), *without_a_valid_token(path, dealings))]
+    found = defaultdict(list)
+    async with grpc.aio.insecure_channel(suite.target) as channel:
+        made = await outcomes(channel, [call for _, call in asked])
+    for (what, _), answer in zip(asked, made, strict=True):
+        found[what].append(answer.code)
+    return found
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_each_role_may_do_what_the_page_says_about_whom_it_says_and_nothing_else(answers, path) -> None:
+    may = PUBLISHED[path]
+    for role in ROLES:
+        (answer,) = answers[Asked(path, role)]
+        assert (answer in DENIED) == (role not in may), (role, answer)
+        assert answer not in UNPROVED
+        denied = may.get(role) != "all"
+        (answer,) = answers[Asked(path, role, about_other=True)]
+        assert (answer in DENIED) == denied, (role, answer)
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_nobody_calls_anything_without_a_valid_token(answers, path) -> None:
+    assert answers[Asked(path, "")] == [*UNPROVED] * 6
 
 
 async def read_to_end(stream: Any) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import grpc
 import pytest
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -13,11 +16,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from load_tests.live.wallet import Metadata
 from services.auth.access import RULES
 from services.auth.gate import bearer
 from services.rpc.reflection import SERVICE_NAMES
 from services.rpc.services import SERVICERS
+from tests.service.raw_calls import LIMIT_S, Outcome, RawCall, outcomes, path
 from tests.signing import caller
 
 METHODS = [method for service, _ in SERVICERS for method in service.methods]
@@ -44,12 +47,6 @@ CALLERS = [
     bearer("ann"),
     (("authorization", "Basic YW5uOmFubg=="),),
 ]
-
-LIMIT_S = 20.0
-
-
-def path(method: MethodDescriptor) -> str:
-    return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def scalar(field: FieldDescriptor) -> st.SearchStrategy:
@@ -99,44 +96,74 @@ def messages(draw, descriptor, depth: int = 0):
 
 @pytest.fixture(scope="session")
 def plain_channel(suite):
-    """Blocking, for hypothesis drives plain functions."""
+    """Blocking, for the client of reflection."""
     with grpc.insecure_channel(suite.target) as channel:
         yield channel
 
 
-def outcome(
-    channel: grpc.Channel, method: MethodDescriptor, data: bytes, metadata: Metadata = ()
-) -> tuple[grpc.StatusCode, str]:
-    """Status and text of a call with these bytes."""
-    kind = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
-    call = getattr(channel, "_".join(kind))(path(method), lambda raw: raw, lambda raw: raw)
-    argument = iter([data]) if method.client_streaming else data
-    try:
-        answer = call(argument, timeout=LIMIT_S, metadata=metadata)
-        if method.server_streaming:
-            next(iter(answer), None)
-            answer.cancel()
-    except grpc.RpcError as fault:
-        return fault.code(), fault.details()
-    return grpc.StatusCode.OK, ""
+def drawn(strategy: st.SearchStrategy, count: int) -> list:
+    """Return so many examples of the strategy."""
+    found: list = []
+
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def keep(example: object) -> None:
+        found.append(example)
+
+    keep()
+    return found
+
+
+@pytest.fixture(scope="session")
+async def raw_channel(suite):
+    async with grpc.aio.insecure_channel(suite.target) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+async def answers(raw_channel) -> dict[str, list[tuple[Message, Outcome]]]:
+    """Send messages of all methods by all callers; return those of each method, with what came of them."""
+    sent = [
+        (method, message, metadata)
+        for method in METHODS
+        for message, metadata in drawn(st.tuples(messages(method.input_type), st.sampled_from(CALLERS)), 40)
+    ]
+    found = defaultdict(list)
+    calls = [RawCall.of(*one) for one in sent]
+    for (method, message, _), answer in zip(sent, await outcomes(raw_channel, calls), strict=True):
+        found[path(method)].append((message, answer))
+    return found
 
 
 @pytest.mark.parametrize("method", METHODS, ids=path)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_whatever_message_comes_the_answer_is_one_of_the_contracts(plain_channel, method, data) -> None:
-    message = data.draw(messages(method.input_type))
-    code, text = outcome(plain_channel, method, message.SerializeToString(), data.draw(st.sampled_from(CALLERS)))
-    assert code in EXPECTED, (code, text)
+def test_whatever_message_comes_the_answer_is_one_of_the_contracts(answers, method) -> None:
+    assert answers[path(method)]
+    assert [(message, answer) for message, answer in answers[path(method)] if answer.code not in EXPECTED] == []
+
+
+@pytest.fixture(scope="module")
+async def answers_to_garbage(raw_channel) -> dict[str, list[tuple[bytes, Outcome]]]:
+    """Send bytes that are no message to all methods, each by somebody who may call it."""
+    calls = [
+        RawCall(
+            method,
+            b"\xff" + data,
+            caller(min(RULES[f"{method.containing_service.name}/{method.name}"].roles), f"caller-{number}"),
+        )
+        for method in METHODS
+        for number, data in enumerate(drawn(st.binary(min_size=1, max_size=60), 10))
+    ]
+    found = defaultdict(list)
+    for call, answer in zip(calls, await outcomes(raw_channel, calls), strict=True):
+        found[path(call.method)].append((call.data, answer))
+    return found
 
 
 @pytest.mark.parametrize("method", METHODS, ids=path)
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.binary(min_size=1, max_size=60))
-def test_bytes_that_are_no_message_are_an_invalid_argument(plain_channel, method, data) -> None:
-    metadata = caller(min(RULES[f"{method.containing_service.name}/{method.name}"].roles), "ann")
-    code, text = outcome(plain_channel, method, b"\xff" + data, metadata)
-    assert code is grpc.StatusCode.INVALID_ARGUMENT, (code, text)
+def test_bytes_that_are_no_message_are_an_invalid_argument(answers_to_garbage, method) -> None:
+    found = answers_to_garbage[path(method)]
+    assert found
+    assert [one for one in found if one[1].code is not grpc.StatusCode.INVALID_ARGUMENT] == []
 
 
 class ReflectedDatabase(ProtoReflectionDescriptorDatabase):
