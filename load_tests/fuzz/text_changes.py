@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,8 @@ def members_changed(rng: np.random.Generator, data: bytes) -> bytes:
         elif rng.random() < 0.1 and isinstance(holder, dict):
             del holder[key]
         else:
-            holder[key] = ODD_VALUES[int(rng.integers(len(ODD_VALUES)))]
+            # A copy: the next change may be made inside it.
+            holder[key] = deepcopy(ODD_VALUES[int(rng.integers(len(ODD_VALUES)))])
         if not document:
             break
     return json.dumps(document).encode()
