@@ -22,7 +22,7 @@ from load_tests.fuzz.samples import Files
 # Files that one task reads, with chance of its own: results do not depend on the number of processes.
 CHUNK = 500
 # Of the files, those in which values are changed; in the others, bytes are.
-VALUES_SHARE = 0.6
+VALUES_SHARE = 0.7
 # A file of a few kilobytes is read within.
 LIMIT_S = 20
 KEPT = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -175,12 +176,16 @@ def zones_geojson() -> list[Files]:
 
 
 def trace_zones_geojson() -> list[Files]:
-    features = ",".join(
-        f'{{"type": "Feature", "properties": {{"LocationID": "{number}.0"}}, "geometry": {{"type": "Polygon", '
-        f'"coordinates": [[[8.{number}, 50.0], [8.{number}5, 50.0], [8.{number}5, 50.1], [8.{number}, 50.0]]]}}}}'
-        for number in (1, 2)
-    )
-    return [{"file.geojson": f'{{"type": "FeatureCollection", "features": [{features}]}}'.encode()}]
+    """Return four zones of sixteen corners with the attributes that published zones have."""
+    turn = np.linspace(0, 2 * np.pi, 17)
+    features = []
+    for number in range(1, 5):
+        ring = np.column_stack([8 + number / 10 + 0.04 * np.cos(turn), 50 + 0.04 * np.sin(turn)]).round(6)
+        ring[-1] = ring[0]
+        properties = {"LocationID": f"{number}.0", "zone": f"zone {number}", "borough": "Bornheim", "shape_area": 0.005}
+        geometry = {"type": "Polygon", "coordinates": [ring.tolist()]}
+        features.append({"type": "Feature", "properties": properties, "geometry": geometry})
+    return [{"file.geojson": json.dumps({"type": "FeatureCollection", "features": features}).encode()}]
 
 
 @cache

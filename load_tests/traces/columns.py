@@ -37,10 +37,11 @@ def parquet_batches(path: Path, wanted: Sequence[str], told: Told) -> Iterator[p
     """
     try:
         with pq.ParquetFile(path) as file:
-            fields = [field.name for field in file.schema_arrow if not pa.types.is_null(field.type)]
+            schema = file.schema_arrow
+            fields = [field.name for field in schema if not pa.types.is_null(field.type)]
             present = {name.lower(): name for name in fields}
             read = [present[name.lower()] for name in wanted if name.lower() in present]
-            folded = [name.lower() for name in fields]
+            folded = [name.lower() for name in schema.names]
             twice = [name for name in read if folded.count(name.lower()) > 1]
             if twice:
                 raise TraceError(f"{path}: columns are there twice: {', '.join(twice)}")

@@ -16,6 +16,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 COMMA_NUMBER = r"^\s*[+-]?\d+,\d+\s*$"
 # Of a header line, in characters.
 LONGEST_HEADER = 1 << 16
+# Bytes that are parsed at a time; a smaller file gets a smaller buffer.
+BLOCK_BYTES = 1 << 22
 
 
 def csv_names(path: Path) -> list[str]:
@@ -40,9 +42,10 @@ def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
     separator = _separator(_header(path))
     seen = 0
     try:
+        block = min(BLOCK_BYTES, path.stat().st_size + 1)
         with pa_csv.open_csv(
             path,
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=1 << 22),
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=block),
             parse_options=pa_csv.ParseOptions(delimiter=separator),
             convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""]),
         ) as file:

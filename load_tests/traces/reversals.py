@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,30 +28,47 @@ class Reversals:
         """Find them in two passes over a file. ``names``: the columns that name a trip, then its fare; ``tables``
         yields these columns."""
         none = cls(np.zeros(0, np.uint64))
-        negative = [keys[fares < 0] for keys, fares in _trips(tables(), names)]
+        negative = [_keys(table, names, fares < 0) for table, fares in _with_fares(tables(), names)]
         wanted = np.unique(np.concatenate(negative)) if negative else none.keys
         if not wanted.size:
             return none
-        positive = [keys[(fares > 0) & np.isin(keys, wanted)] for keys, fares in _trips(tables(), names)]
-        return cls(np.unique(np.concatenate(positive)))
+        positive = [_keys(table, names, fares > 0) for table, fares in _with_fares(tables(), names)]
+        return cls(np.intersect1d(np.concatenate(positive), wanted))
 
     def among(self, table: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Return which rows are the reversal of another, shape (n,)."""
         found = np.zeros(table.num_rows, bool)
         if self.keys.size:
-            for keys, fares in _trips(iter([table]), names):
-                found = (fares < 0) & np.isin(keys, self.keys)
+            for _, fares in _with_fares(iter([table]), names):
+                rows = fares < 0
+                found[rows] = np.isin(_keys(table, names, rows), self.keys)
         return found
 
 
-def _trips(tables: Iterator[pa.Table], names: Sequence[str]) -> Iterator[tuple[Keys, Floats]]:
-    """Yield a key for each row, of what names its trip and of the amount of its fare; and the fare, signed."""
-    *named, fare = names
+def _with_fares(tables: Iterator[pa.Table], names: Sequence[str]) -> Iterator[tuple[pa.Table, Floats]]:
+    """Yield the tables and their fares, signed; none where a file lacks one of the columns."""
     for table in tables:
-        if not set(names) <= set(table.column_names) or not table.num_rows:
+        if not set(names) <= set(table.column_names):
             return
-        fares = floats(table[fare])
-        frame = pd.DataFrame({name: table[name].to_pandas() for name in named})
-        with np.errstate(invalid="ignore", over="ignore"):
-            frame["cents"] = np.rint(np.abs(fares) * 100)
-        yield pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64), fares
+        yield table, floats(table[names[-1]])
+
+
+def _keys(table: pa.Table, names: Sequence[str], rows: npt.NDArray[np.bool_]) -> Keys:
+    """Return a key for each of the ``rows``, of what names its trip and of the amount of its fare."""
+    if not rows.any():
+        return np.zeros(0, np.uint64)
+    chosen = table.filter(pa.array(rows))
+    frame = pd.DataFrame({name: _comparable(chosen[name]) for name in names[:-1]})
+    with np.errstate(invalid="ignore", over="ignore"):
+        frame["cents"] = np.rint(np.abs(floats(chosen[names[-1]])) * 100)
+    found: Keys = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
+    return found
+
+
+def _comparable(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Return values that have the same type whether or not some of them are null: equal values get equal keys."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return column.cast(pa.float64(), safe=False).to_numpy()
+    return column.to_pandas().to_numpy(object)

@@ -38,6 +38,8 @@ LARGEST_ZONE = 2**31 - 1
 FARTHEST = 1e9
 # Of a shapefile, and of all that an archive holds.
 MOST_BYTES = 256 << 20
+# pyshp logs remarks about the direction of rings, which does not matter here.
+shapefile.VERBOSE = False
 UNREADABLE = (
     *(OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError),
     *(shapefile.ShapefileException, shapely.errors.ShapelyError, struct.error, ProjError),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -12,12 +13,15 @@ import numpy as np
 import protovalidate
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from load_tests.fuzz import files
 from load_tests.fuzz.files import LEAST_READ, fuzz_reader
 from load_tests.fuzz.readers import READERS, Reader
 from load_tests.fuzz.services import Plan, fuzz_services, wrong_with
 from load_tests.fuzz.sound import Sound, fuzzed_policy
+from load_tests.fuzz.text_changes import ODD_VALUES, members_changed
 from load_tests.fuzz.world import World
 from load_tests.traces.formats import FORMATS
 from services.rpc.services import SERVICERS
@@ -31,6 +35,24 @@ def test_a_reader_reads_a_mutated_file_or_says_what_is_wrong_with_it(name) -> No
     assert found["refused"] > 0
     # Of so few files, the share may lie three deviations lower.
     assert found["read_share"] >= LEAST_READ - 3 * (0.2 * 0.8 / 150) ** 0.5
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32))
+def test_changes_of_values_never_fail_themselves(name: str, seed: int) -> None:
+    reader, rng = READERS[name], np.random.default_rng(seed)
+    for sample in reader.samples():
+        for file, data in sample.items():
+            assert isinstance(reader.change(rng, file, data), bytes)
+
+
+def test_odd_values_stay_as_they_are_however_many_documents_hold_them() -> None:
+    """A list that was put into one document must not reach the next with what was put into it there."""
+    before = json.dumps(ODD_VALUES)
+    for seed in range(300):
+        members_changed(np.random.default_rng(seed), b'{"a": [[], {"b": 1}], "c": {}}')
+    assert json.dumps(ODD_VALUES) == before
 
 
 def test_every_trace_format_and_every_kind_of_zone_file_has_a_reader() -> None:

@@ -134,6 +134,17 @@ def test_a_column_of_nothing_is_as_if_it_were_absent(tmp_path: Path, zones: Path
         assert read_trace(tmp_path / "day.parquet", Choices(zones=zones)).requests.equals(expected.requests)
 
 
+@pytest.mark.parametrize("kind", [pa.null(), pa.float64(), pa.string()], ids=str)
+@pytest.mark.parametrize("name", ["trip_miles", "TRIP_MILES"])
+def test_a_column_that_is_there_twice_is_named_whatever_it_holds(
+    tmp_path: Path, zones: Path, name: str, kind: pa.DataType
+) -> None:
+    table = pq.read_table(high_volume(tmp_path / "day.parquet", [TRIP_1]))
+    pq.write_table(table.append_column(name, pa.nulls(1, kind)), tmp_path / "day.parquet")
+    with pytest.raises(TraceError, match="columns are there twice: trip_miles"):
+        read_trace(tmp_path / "day.parquet", Choices(zones=zones))
+
+
 def test_a_needed_column_of_nothing_is_named(tmp_path: Path, zones: Path) -> None:
     table = pq.read_table(high_volume(tmp_path / "day.parquet", [TRIP_1]))
     empty = table.drop_columns(["PULocationID"]).append_column("PULocationID", pa.nulls(1))
@@ -160,6 +171,23 @@ def test_a_trip_and_its_reversal_are_one(tmp_path: Path, zones: Path, rows: list
     reversals = sum(reverse and number in paid for number, reverse in rows)
     assert found.tally.dropped["the reversal of another row's fare"] == reversals
     assert found.requests.num_rows == len(rows) - reversals
+
+
+@pytest.mark.parametrize("column", ["PULocationID", "DOLocationID"])
+def test_a_reversal_is_found_beside_rows_without_a_zone(tmp_path: Path, zones: Path, column: str) -> None:
+    """A column with nulls holds floats, one without holds integers; the trip and its reversal lie on either side."""
+    at = [datetime(2025, 7, 1, 8), datetime(2025, 7, 1, 9), datetime(2025, 7, 1, 8)]
+    columns = {
+        "lpep_pickup_datetime": at,
+        "lpep_dropoff_datetime": [moment + timedelta(minutes=20) for moment in at],
+        "PULocationID": [230, 230, 230],
+        "DOLocationID": [152, 152, 152],
+        "fare_amount": [10.0, 8.0, -10.0],
+    }
+    columns[column][1] = None
+    pq.write_table(pa.table(columns), tmp_path / "green.parquet")
+    found = read_trace(tmp_path / "green.parquet", Choices(zones=zones))
+    assert dict(found.tally.dropped) == {"a zone is unknown": 1, "the reversal of another row's fare": 1}
 
 
 @pytest.mark.parametrize(
