@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from geo.features import MOST_BYTES
 
 PREFIX = "GIG_"
+# Variables that are no settings: options of some commands, and what the tests ask of a machine.
+OTHER_VARIABLES = ("GIG_CONFIG", "GIG_TOKEN", "GIG_TOOLS_REQUIRED")
 # A zone document of the largest size, and the other fields of its message.
 LARGEST_MESSAGE = MOST_BYTES + (64 << 10)
 
@@ -203,5 +206,20 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    names = _variables()
     return {names[variable]: value for variable, value in environment.items() if variable in names}
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variable of each setting, with the setting's name."""
+    return {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each variable that begins as settings do and is none, with the nearest name."""
+    known = [*_variables(), *OTHER_VARIABLES]
+    for variable in sorted(environment):
+        if variable.upper().startswith(PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable.upper(), known, n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else "gig config lists all settings"
+            yield f"the environment variable {variable} is ignored: there is no such setting; {hint}"

@@ -81,12 +81,13 @@ def _fuzz_chunk(name: str, count: int, seed: int, number: int) -> Found:
             sample = samples[int(rng.integers(len(samples)))]
             harmed = [*sample][int(rng.integers(len(sample)))]
             change = reader.change if rng.random() < VALUES_SHARE else None
-            data = change(rng, harmed, sample[harmed]) if change else mutated(rng, sample[harmed], others)
-            # Files that the last round left as they are in this sample need not be written again.
-            changed = {**sample, harmed: data}
-            _lay(folder, {name: data for name, data in changed.items() if before.get(name) is not data})
-            before = changed
+            data = sample[harmed]
             try:
+                data = change(rng, harmed, data) if change else mutated(rng, data, others)
+                # Files that the last round left as they are in this sample need not be written again.
+                changed = {**sample, harmed: data}
+                _lay(folder, {name: data for name, data in changed.items() if before.get(name) is not data})
+                before = changed
                 with _within(LIMIT_S):
                     reader.read(folder)
             except reader.errors:

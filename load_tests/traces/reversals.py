@@ -70,5 +70,7 @@ def _comparable(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.cast(pa.float64(), safe=False).to_numpy()
-    return column.to_pandas().to_numpy(object)
+        found: npt.NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy()
+        return found
+    found = column.to_pandas().to_numpy(object)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -49,8 +50,17 @@ def app() -> typer.Typer:
     cli = typer.Typer(
         cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
-    cli.callback()(lambda: None)  # a group, although it has no command yet
+    cli.callback()(_warn_of_unknown_variables)
     return cli
+
+
+def _warn_of_unknown_variables() -> None:
+    """Warn of environment variables that look like settings: one that is misspelt has no effect."""
+    if any(variable.upper().startswith("GIG_") for variable in os.environ):
+        from services.settings import unknown_variables
+
+        for sentence in unknown_variables(os.environ):
+            typer.secho(f"gig: {sentence}", err=True, fg=typer.colors.YELLOW)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from textwrap import dedent
 
 import numpy as np
 import protovalidate
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 from hypothesis import given, settings
@@ -21,6 +24,7 @@ from load_tests.fuzz.files import LEAST_READ, fuzz_reader
 from load_tests.fuzz.readers import READERS, Reader
 from load_tests.fuzz.services import Plan, fuzz_services, wrong_with
 from load_tests.fuzz.sound import Sound, fuzzed_policy
+from load_tests.fuzz.table_changes import tables_changed
 from load_tests.fuzz.text_changes import ODD_VALUES, members_changed
 from load_tests.fuzz.world import World
 from load_tests.traces.formats import FORMATS
@@ -73,6 +77,24 @@ def test_a_reader_that_fails_otherwise_is_found(planted: type[Exception], monkey
     found = fuzz_reader("settings", 10, seed=7)
     assert (found["read"], len(found["unclear"])) == (3, 7)
     assert f"{planted.__name__} at " in found["unclear"][0]
+
+
+def test_a_change_that_fails_is_found_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(_rng: np.random.Generator, _name: str, data: bytes) -> bytes:
+        raise ZeroDivisionError(f"of {len(data)} bytes")
+
+    sound = READERS["settings"]
+    monkeypatch.setitem(files.READERS, "settings", Reader(sound.samples, sound.read, change, sound.errors))
+    found = fuzz_reader("settings", 10, seed=7)
+    assert found["read"] + found["refused"] + len(found["unclear"]) == 10
+    assert "ZeroDivisionError at test_fuzz.py" in found["unclear"][0]
+
+
+def test_a_table_that_cannot_be_written_is_written_as_it_was_before() -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"at": pa.array([0, 1], pa.timestamp("s", tz="UTC"))}), out)
+    for seed in range(200):
+        assert tables_changed(np.random.default_rng(seed), out.getvalue()).startswith(b"PAR1")
 
 
 def test_a_reader_that_does_not_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

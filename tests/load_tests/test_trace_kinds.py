@@ -141,7 +141,7 @@ def test_a_column_that_is_there_twice_is_named_whatever_it_holds(
 ) -> None:
     table = pq.read_table(high_volume(tmp_path / "day.parquet", [TRIP_1]))
     pq.write_table(table.append_column(name, pa.nulls(1, kind)), tmp_path / "day.parquet")
-    with pytest.raises(TraceError, match="columns are there twice: trip_miles"):
+    with pytest.raises(TraceError, match=r"(?i)columns are there twice: trip_miles"):
         read_trace(tmp_path / "day.parquet", Choices(zones=zones))
 
 

@@ -93,8 +93,13 @@ async def test_a_day_a_week_and_a_job_are_parts_of_the_same_ledger(jobs, pay, ov
     [
         ("period.date", {"period": pb.CalendarPeriod(length=1, date="2026-02-30")}),
         ("period.date", {"period": pb.CalendarPeriod(length=1, date="26-2-3")}),
-        ("period.time_zone", {"period": pb.CalendarPeriod(length=1, date="2026-02-03", time_zone="Mars/Olympus")}),
-        ("period.time_zone", {"period": pb.CalendarPeriod(length=1, date="2026-02-03", time_zone="../etc/passwd")}),
+        *(
+            ("period.time_zone", {"period": pb.CalendarPeriod(length=1, date="2026-02-03", time_zone=zone)})
+            for zone in (
+                *("Mars/Olympus", "../etc/passwd", "/etc/localtime", "localtime", "posixrules", "Factory", "posix/UTC"),
+                *("right/UTC", "America", "america/new_york", "leapseconds", "tzdata.zi", "EST5EDT4", "+02:00", " UTC"),
+            )
+        ),
         ("period.length", {"period": pb.CalendarPeriod(date="2026-02-03")}),
     ],
 )
