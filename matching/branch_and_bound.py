@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import highspy
 import numpy as np
-from scipy.sparse import csr_array
 
 from geo.units import Ints
 from matching.highs import Highs
 from matching.problem import Bools
 from matching.relaxation import SCALE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def best_columns(rows: csr_array, saved: Ints, start: Bools, limit: int, budget_s: float) -> tuple[Bools, int]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 from geo.units import Floats, Ints
 from matching.costs import unmatched_cost
@@ -86,6 +84,8 @@ class Singles:
     """
 
     def __init__(self, problem: Problem, edges: Edges) -> None:
+        from scipy.sparse import csr_array
+
         idle = problem.couriers.plans.lengths == 0
         self._shape = (len(problem.jobs), len(problem.couriers))
         nothing = np.zeros(0, np.int64)
@@ -106,7 +106,7 @@ class Singles:
         together = self._able[bundles[:, 0]]
         for member in range(1, bundles.shape[1]):
             together = together.multiply(self._able[bundles[:, member]])
-        found = csr_array(together)
+        found = together.tocsr()
         found.sort_indices()
         row = np.repeat(np.arange(len(bundles)), np.diff(found.indptr))
         return row, found.indices.astype(np.int64)
@@ -167,6 +167,8 @@ class Family:
 
 def companions(problem: Problem) -> Ints:
     """Shape (n, 2), ascending: pairs of jobs near enough in space and time, each with its nearest companions."""
+    from scipy.spatial import cKDTree
+
     jobs, sharing = problem.jobs, problem.sharing
     points = problem.travel.embed(jobs.latitude, jobs.longitude)
     radius = problem.travel.radius(sharing.pickup_spread_s, problem.at_s)

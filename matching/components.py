@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from geo.units import Ints
 from matching.assignment import Candidates
@@ -13,6 +11,9 @@ from matching.problem import NOBODY
 
 def components(candidates: Candidates, jobs: int, couriers: int) -> Ints:
     """Shape (E,), int64: the number of each edge's component. Edges that share a job or a courier share it."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     used = candidates.jobs
     edge, slot = np.nonzero(used != NOBODY)
     row, column = used[edge, slot], jobs + candidates.courier[edge]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from geo.units import Ints
 from matching.problem import Bools, Problem
@@ -51,6 +50,8 @@ class Among:
     """The search among some of the couriers."""
 
     def __init__(self, nearest: Nearest, couriers: Ints) -> None:
+        from scipy.spatial import cKDTree
+
         self._nearest = nearest
         self._several = nearest.owner.size > nearest.count
         if couriers.size == nearest.count:

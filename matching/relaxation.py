@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
-from scipy.sparse import csc_array, csr_array, vstack
 
 from geo.units import Floats, Ints
 from matching.groups import first_of_each
 from matching.highs import Highs
 from matching.min_cost_flow import SolverFailed
 from matching.problem import NOBODY, Bools
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array, csr_array
 
 # The solver counts in thousands of the integer costs, which keeps its tolerances far below one.
 SCALE = 1e-3
@@ -48,6 +51,8 @@ class Columns:
 
     def rows(self, jobs: int, couriers: int) -> csc_array:
         """Shape (jobs + couriers, columns): what each column takes."""
+        from scipy.sparse import csc_array
+
         column, slot = np.nonzero(self.jobs != NOBODY)
         row = np.concatenate([self.jobs[column, slot], jobs + self.courier])
         column = np.concatenate([column, np.arange(len(self))])
@@ -81,6 +86,8 @@ class Relaxation:
     """
 
     def __init__(self, columns: Columns, jobs: int, couriers: int) -> None:
+        from scipy.sparse import csr_array
+
         self.columns = columns
         self._jobs, self._couriers = jobs, couriers
         # Jobs, three by three, of which no two columns can take two or more.
@@ -187,13 +194,17 @@ class Relaxation:
     def rows(self) -> csr_array:
         """Shape (rows, columns): of the columns of each row at most one can be chosen; with all cuts so far."""
         if self._rows is None:
-            own = csr_array(self.columns.rows(self._jobs, self._couriers))
+            from scipy.sparse import vstack
+
+            own = self.columns.rows(self._jobs, self._couriers).tocsr()
             cuts = (self._takes_two(triples) for triples in self._cuts)
             self._rows = vstack([own, *cuts], format="csr")
         return self._rows
 
     def _takes_two(self, triples: Ints) -> csr_array:
         """Shape (triples, columns): 1 where a column takes two or three of the jobs."""
+        from scipy.sparse import csr_array
+
         taken = self.columns.rows(self._jobs, self._couriers)[: self._jobs]
         member = csr_array(
             (np.ones(triples.size), (np.repeat(np.arange(len(triples)), 3), triples.ravel())),

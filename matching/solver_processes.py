@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -91,5 +92,8 @@ def begin(problem: Problem, processes: int) -> Assignment | Prepared:
 
 
 def _ready() -> int:
+    """Import what rounds need, so that the first round does not wait for it; return the process's id."""
+    importlib.import_module("scipy.sparse.csgraph")
+    importlib.import_module("scipy.spatial")
     solver()
     return os.getpid()

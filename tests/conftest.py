@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
 from dispatcher.log.store import open_pool
 from load_tests.bench.running import data_directory
+from load_tests.live.suite_process import SuiteProcess
 from tests.distribution import UnitScheduling, longest_first
 
 # An assertion in a helper of the tests reports its values, as one in a test does.
@@ -24,6 +25,8 @@ settings.register_profile("random", derandomize=False)
 settings.load_profile("same")
 # Servers, solver processes and commands that tests start would each compile the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A process takes half a second of CPU time to start; one solver is enough for the few jobs of a test.
+SuiteProcess.common_flags = ("--solver-processes", "1")
 
 
 @pytest.hookimpl(optionalhook=True)

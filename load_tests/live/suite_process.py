@@ -10,6 +10,7 @@ import sys
 import tempfile
 import urllib.request
 from pathlib import Path
+from typing import ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,6 +30,9 @@ class SuiteFailed(RuntimeError):
 
 class SuiteProcess:
     """``gig serve`` in a process group of its own, so that Ctrl-C is ours to answer."""
+
+    # Flags of every server that is started here; a server's own flags override them.
+    common_flags: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *flags: str, data_dir: Path | None, output: Path) -> None:
         self._flags = flags
@@ -86,6 +90,7 @@ class SuiteProcess:
             with self._output.open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "services", "serve"),
+                    *self.common_flags,
                     *flags,
                     *self._flags,
                     stdin=asyncio.subprocess.DEVNULL,

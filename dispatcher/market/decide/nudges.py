@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.set_aside import NOTHING, SetAside
@@ -113,6 +112,8 @@ def _within_reach(
 
     ``centres``, shape (n, 2): latitude and longitude.
     """
+    from scipy.spatial import cKDTree
+
     at_s = now_us / SECOND
     tree = cKDTree(travel.embed(centres[:, 0], centres[:, 1]))
     most, radius = min(NEAREST_CELLS, len(centres)), travel.radius(reach_us / SECOND, at_s)
