@@ -128,8 +128,9 @@ def _draw(parts: dict[int, list[list[list[Any]]]], drawn: Drawn, faults: Faults,
         else:
             drawn.repairs.setdefault(feature, []).append(said)
             drawn.changed[feature] = True
-    drawn.polygons[features] = _within_the_world(polygons)
+    drawn.polygons[features], moved = _within_the_world(polygons)
     drawn.changed[features[crossing]] = True
+    drawn.changed[features[moved]] = True
 
 
 def _rings(polygons: list[list[list[list[Any]]]], features: Ints) -> Rings:
@@ -292,11 +293,9 @@ def _unreadable(rings: Rings, features: Ints) -> Iterator[tuple[int, str]]:
             yield int(features[row]), f"the geometry cannot be read: {fault}"
 
 
-def _within_the_world(polygons: Geometries) -> Geometries:
-    """Parts beyond 180 degrees are moved to where positions are given: -180 to 180."""
-    if not polygons.size:
-        return polygons
-    bounds = shapely.bounds(polygons)
+def _within_the_world(polygons: Geometries) -> tuple[Geometries, npt.NDArray[np.bool_]]:
+    """Move parts beyond 180 degrees to where positions are given: -180 to 180. Return also which were moved."""
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
     out = (bounds[:, 0] < -180.0) | (bounds[:, 2] > 180.0)
     if out.any():
         world = shapely.box(-180.0, -90.0, 180.0, 90.0)
@@ -305,7 +304,7 @@ def _within_the_world(polygons: Geometries) -> Geometries:
             for turn in (-360.0, 0.0, 360.0)
         ]
         polygons[out] = [_areas_of(made) for made in shapely.union_all(np.stack(pieces, axis=-1), axis=-1)]
-    return polygons
+    return polygons, out
 
 
 def _areas_of(geometry: Any) -> Any:

@@ -7,13 +7,37 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 
 def new_pool() -> ProcessPoolExecutor:
     """Return a pool of one process, which starts with the first work. Spawned: gRPC and fork do not mix."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+
+
+@contextlib.contextmanager
+def pool_of(
+    processes: int, begin: Callable[..., object] | None = None, begin_with: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool whose processes end with the block, or with this process, even if they are busy.
+
+    ``begin``: called in each process before its first work, with the arguments ``begin_with``.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(begin, begin_with))
+    try:
+        yield pool
+    finally:
+        end(pool)
+
+
+def _begin(begin: Callable[..., object] | None, begin_with: tuple[Any, ...]) -> None:
+    settle_in()
+    if begin is not None:
+        begin(*begin_with)
 
 
 def processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from geo.features import MOST_BYTES
 
@@ -38,7 +39,18 @@ PATTERNS = {
     ADDRESS: "must be host:port, for example 127.0.0.1:50051 or [::1]:50051",
     MARKET: "must be 1 to 64 letters, digits or ._-",
 }
-Address = Annotated[str, Field(pattern=ADDRESS)]
+LARGEST_PORT = 65_535
+
+
+def _with_port(address: str) -> str:
+    """Check the port, which some sockets would take modulo 65,536."""
+    port = int(address.rpartition(":")[2])
+    if port > LARGEST_PORT:
+        raise PydanticCustomError("port", f"port {port} must be at most {LARGEST_PORT}")
+    return address
+
+
+Address = Annotated[str, Field(pattern=ADDRESS), AfterValidator(_with_port)]
 
 
 def _listed(value: Any) -> Any:

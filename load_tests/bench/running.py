@@ -39,13 +39,13 @@ def data_directory() -> Path:
 
 def with_empty_database(folder: Path) -> Path:
     """Copy an empty database into a data directory that has none; return the directory."""
-    subprocess.run(["cp", "-a", str(_empty_database()), str(folder / "postgres")], check=True)
+    subprocess.run(["cp", "-a", str(empty_database()), str(folder / "postgres")], check=True)
     return folder
 
 
 @cache
-def _empty_database() -> Path:
-    """Make a database once for this process, which removes it at its end."""
+def empty_database() -> Path:
+    """Make a database once for this process, which removes it at its end; return its folder."""
     folder = scratch_directory()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = EmbeddedPostgres(folder)
@@ -63,6 +63,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running_suite(*flags: str) -> AsyncIterator[SuiteProcess]:
+    """Yield a suite on a scratch directory; drain it at the end, or kill it where the block fails or is cancelled."""
     folder = data_directory()
     suite = SuiteProcess(*flags, data_dir=folder, output=folder / "suite.log")
     try:
@@ -70,6 +71,9 @@ async def running_suite(*flags: str) -> AsyncIterator[SuiteProcess]:
         yield suite
         await suite.stop()
     finally:
+        if suite.running:
+            suite.kill()
+            await suite.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from load_tests.replay.outcome import measured
 from load_tests.replay.policies import under_trace
 from load_tests.replay.run import replay_day
 from load_tests.traces.reading import Trace, read_trace
+from matching.child_process import pool_of
 
 DONE = "outcome.json"
 POLL_S = 0.25
@@ -50,21 +51,16 @@ def run_cells(cells: Sequence[Cell], processes: int, told: Told = lambda _share,
     told(before / max(len(cells), 1), before)
     if not todo:
         return
-    context = multiprocessing.get_context("spawn")
-    shares = context.Array("d", len(todo))
-    with ProcessPoolExecutor(min(processes, len(todo)), context, initializer=_begin, initargs=(shares,)) as pool:
+    shares = multiprocessing.get_context("spawn").Array("d", len(todo))
+    with pool_of(min(processes, len(todo)), _begin, (shares,)) as pool:
         waiting: set[Future[None]] = {pool.submit(_run, cell, place) for place, cell in enumerate(todo)}
         done = before
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                done += len(finished)
-                told((before + sum(shares[:])) / len(cells), done)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        while waiting:
+            finished, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            done += len(finished)
+            told((before + sum(shares[:])) / len(cells), done)
 
 
 def _begin(shares: Any) -> None:

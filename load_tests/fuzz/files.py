@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import pyarrow as pa
 from load_tests.fuzz.mutation import mutated
 from load_tests.fuzz.readers import READERS
 from load_tests.fuzz.samples import Files
+from matching.child_process import pool_of
 
 # Files that one task reads, with chance of its own: results do not depend on the number of processes.
 CHUNK = 500
@@ -59,7 +58,7 @@ def _chunks(name: str, sizes: list[int], seed: int, jobs: int) -> Iterator[Found
         for number, size in enumerate(sizes):
             yield _fuzz_chunk(name, size, seed, number)
         return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with pool_of(jobs) as pool:
         yield from pool.map(_fuzz_chunk, [name] * len(sizes), sizes, [seed] * len(sizes), range(len(sizes)))
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from dispatcher.log.child_servers import ending_with_parent
 from load_tests.live.wallet import Wallet
 from services.auth.issuing import development_issuer
 
@@ -29,7 +30,7 @@ class SuiteFailed(RuntimeError):
 
 
 class SuiteProcess:
-    """``gig serve`` in a process group of its own, so that Ctrl-C is ours to answer."""
+    """``gig serve`` in a process group of its own, so that Ctrl-C is ours to answer; it drains when we are killed."""
 
     # Flags of every server that is started here; a server's own flags override them.
     common_flags: ClassVar[tuple[str, ...]] = ()
@@ -97,6 +98,7 @@ class SuiteProcess:
                     stdout=output,
                     stderr=output,
                     process_group=0,
+                    preexec_fn=ending_with_parent(signal.SIGTERM),
                     env=_clean_environment(),
                 )
             await self._wait_until(ready)

@@ -129,3 +129,11 @@ def test_the_document_that_is_kept_is_cut_at_the_antimeridian() -> None:
     longitudes = [lng for part in feature["geometry"]["coordinates"] for lng, _ in part[0]]
     assert all(abs(lng) >= 179 for lng in longitudes)
     assert zones.repairs == ()
+
+
+@pytest.mark.parametrize("west", [-358, -183, 181, 200, 355])
+def test_the_document_that_is_kept_has_longitudes_from_minus_180_to_180(west: int) -> None:
+    kept = json.loads(zones_from_geojson(collection(zone(box(west, 1, west + 2, 2)))).document)
+    longitudes = {lng for ring in kept["features"][0]["geometry"]["coordinates"] for lng, _ in ring}
+    assert max(map(abs, longitudes)) <= 180
+    assert {lng % 360 for lng in longitudes} == {west % 360, (west + 2) % 360}

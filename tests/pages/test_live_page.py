@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
 from tests.pages.charts import drawn
 from tests.pages.conftest import Seen, Town, serving
@@ -131,6 +133,66 @@ async def test_points_are_for_operators_and_cells_for_everyone(town: Town, seen:
     assert not re.search(r"courier-\d|rider-\d|restaurant-\d", text)
     await arrive(seen.page, f"{town.url}/{town.signed_in('operator', 'ann')}")
     await expect(seen.page.locator("#map .point").first).to_be_attached(timeout=PATIENCE)
+
+
+def feature(name: str | None, *rings: list[list[float]], **more: Any) -> dict[str, Any]:
+    geometry = {"type": "Polygon", "coordinates": [*rings]}
+    return {"type": "Feature", "properties": name and {"name": name}, "geometry": geometry} | more
+
+
+def box(west: float, south: float, east: float, north: float) -> list[list[float]]:
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+async def draw_zones(seen: Seen, town: Town, *features: dict[str, Any]) -> None:
+    """Draw the zones of a document as a market keeps it."""
+    kept = zones_from_geojson(json.dumps({"type": "FeatureCollection", "features": features})).document
+    await seen.page.route("**/live/zones", lambda route: route.fulfill(json=json.loads(kept)))
+    await seen.page.goto(town.url)
+    await expect(seen.page.locator("#map .zone").first).to_be_attached(timeout=PATIENCE)
+
+
+async def test_features_without_a_place_or_properties_leave_the_map_as_it_is(town: Town, seen: Seen) -> None:
+    one, other = (
+        feature(None, box(8, 50, 8.1, 50.1)),
+        feature("b", box(8.2, 50, 8.3, 50.1), box(8.22, 50.02, 8.25, 50.05)),
+    )
+    collection = {"type": "GeometryCollection", "geometries": [one["geometry"], other["geometry"]]}
+    nowhere = [None, {"type": "MultiPolygon", "coordinates": []}, {"type": "GeometryCollection", "geometries": []}]
+    empty = [feature(None, geometry=geometry) for geometry in nowhere]
+    await draw_zones(seen, town, *empty, one, other, feature("c", geometry=collection))
+    names = await seen.page.locator("#map .zone title").all_text_contents()
+    assert names == ["feature 3: service area", "b: service area", "c: service area"]
+    await sequence(seen.page)
+    assert seen.faults == []
+
+
+@pytest.mark.parametrize("west", [179, -181, 181, -179])
+async def test_a_market_at_the_antimeridian_fills_the_map(town: Town, seen: Seen, west: float) -> None:
+    await draw_zones(seen, town, feature("a", box(west, -18, west + 2, -17)), feature("b", box(178, -18, 178.5, -17)))
+    widths = await seen.page.locator("#map .zone").evaluate_all(
+        "zones => zones.map(zone => zone.getBBox().width / zone.ownerSVGElement.viewBox.baseVal.width)"
+    )
+    assert max(widths) > 0.3
+    assert seen.faults == []
+
+
+async def test_a_position_that_is_too_old_is_drawn_differently(town: Town, seen: Seen) -> None:
+    headers = {"Authorization": f"Bearer {town.suite.wallet.token('operator', 'ann')}"}
+    async with aiohttp.ClientSession(headers=headers) as operator, operator.get(f"{town.url}/live/feed") as feed:
+        async for line in feed.content:
+            if line.startswith(b"data:") and b'"points"' in line:
+                picture = json.loads(line.removeprefix(b"data:"))
+                if picture["points"]["couriers"]:
+                    break
+    assert {type(row[3]) for row in picture["points"]["couriers"]} == {bool}
+    for place, row in enumerate(picture["points"]["couriers"]):
+        row[3] = place == 0
+    body = f"event: picture\ndata: {json.dumps(picture)}\n\n"
+    await seen.page.route("**/live/feed*", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    await seen.page.goto(f"{town.url}/{town.signed_in('operator', 'ann')}")
+    await expect(seen.page.locator("#map circle.stale")).to_have_count(1, timeout=PATIENCE)
+    await expect(seen.page.locator("#legend")).to_contain_text("position too old for offers")
 
 
 async def test_the_map_is_read_by_keyboard(town: Town, seen: Seen) -> None:

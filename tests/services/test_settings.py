@@ -26,6 +26,8 @@ def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> No
     ("flags", "environment", "said"),
     [
         ({"grpc_address": "x"}, {}, r"grpc_address \(flag\): must be host:port"),
+        ({"grpc_address": "127.0.0.1:65536"}, {}, r"grpc_address \(flag\): port 65536 must be at most 65535"),
+        ({}, {"GIG_HTTP_ADDRESS": "[::1]:99999"}, r"http_address \(environment .*\): port 99999 must be at most"),
         ({}, {"GIG_CLOCK_SPEED": "fast"}, r"clock_speed \(environment GIG_CLOCK_SPEED\)"),
         ({"market": "a b"}, {}, r"market \(flag\): must be 1 to 64 letters"),
     ],

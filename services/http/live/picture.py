@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,9 @@ E7 = 1e7
 # Up to here a double holds every integer.
 LARGEST_EXACT = 2**53 - 1
 
-# Latitude, longitude, state.
-Point = tuple[float, float, str]
-Points = Mapping[str, list[Point]]
+# Latitude, longitude, state; of couriers also whether their position is too old for matching.
+Point = tuple[float, float, str] | tuple[float, float, str, bool]
+Points = Mapping[str, Sequence[Point]]
 
 
 def picture(host: MarketHost, points: Points) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def points_of(host: MarketHost) -> Points:
 def cells(points: Points) -> list[dict[str, Any]]:
     """By H3 cell: its couriers by state, and its jobs, waiting for a courier or for a courier's arrival."""
     found: dict[int, dict[str, int]] = {}
-    jobs = [(lat, lng, "waiting" if state in WAITING else "taken") for lat, lng, state in points["jobs"]]
+    jobs = [(lat, lng, "waiting" if state in WAITING else "taken") for lat, lng, state, *_ in points["jobs"]]
     for rows in (points["couriers"], jobs):
         latitudes, longitudes = np.array([row[:2] for row in rows], np.float64).reshape(-1, 2).T
         where = cells_at(latitudes, longitudes, PEOPLE_RESOLUTION)
-        for cell, (_, _, state) in zip(where.tolist(), rows, strict=True):
+        for cell, (_, _, state, *_) in zip(where.tolist(), rows, strict=True):
             counts = found.setdefault(cell, {})
             counts[state] = counts.get(state, 0) + 1
     return [{"cell": cell_name(cell), **counts} for cell, counts in sorted(found.items())]
@@ -89,7 +89,9 @@ def _couriers(host: MarketHost) -> list[Point]:
         return []
     latitude, longitude = (column / E7 for column in host.positions.index.positions_e7(numbers))
     states = [STATES[measures.couriers[courier_id].phase] for courier_id in online]
-    return list(zip(latitude.tolist(), longitude.tolist(), states, strict=True))
+    stale = host.positions.stale_online(host.clock.now())
+    old = [number in stale for number in numbers.tolist()]
+    return list(zip(latitude.tolist(), longitude.tolist(), states, old, strict=True))
 
 
 def _jobs(measures: Measures) -> list[Point]:

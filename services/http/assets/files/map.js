@@ -14,6 +14,23 @@ function svg(tag, attributes) {
   return made;
 }
 
+/** Every ring of a GeoJSON geometry: none of one without positions, which may be null. */
+function ringsOf(geometry) {
+  const { type, coordinates, geometries } = geometry ?? {};
+  if (type === "GeometryCollection") return geometries.flatMap(ringsOf);
+  return (type === "Polygon" ? [coordinates] : coordinates ?? []).flat().filter((ring) => ring.length);
+}
+
+/** The range of longitudes, and the shift by which a market across the antimeridian lies in one piece. */
+function widthOf(lngs) {
+  const range = (shift) => {
+    const shifted = lngs.map(shift);
+    return { west: shifted.reduce((a, b) => Math.min(a, b)), east: shifted.reduce((a, b) => Math.max(a, b)), shift };
+  };
+  const plain = range((lng) => lng), around = range((lng) => (lng < 0 ? lng + 360 : lng));
+  return around.east - around.west < plain.east - plain.west ? around : plain;
+}
+
 export class MarketMap {
   #map = $("map"); #zonesGroup = svg("g", {}); #cellsGroup = svg("g", {}); #pointsGroup = svg("g", {});
   #shapes = {}; #rows = new Map(); #cells = new Map(); #zones = []; #view = null; #picture = null; #current = "";
@@ -28,10 +45,9 @@ export class MarketMap {
   get layer() { return document.querySelector("[name=layer]:checked").value; }
 
   setZones(geojson) {
-    this.#zones = geojson.features.flatMap((feature) => {
-      const { type, coordinates } = feature.geometry;
-      const polygons = type === "Polygon" ? [coordinates] : coordinates;
-      return [{ name: feature.properties.name, rule: feature.properties.rule, rings: polygons.flat() }];
+    this.#zones = geojson.features.flatMap(({ geometry, properties }, index) => {
+      const rings = ringsOf(geometry);
+      return rings.length ? [{ name: properties?.name || `feature ${index}`, rule: properties?.rule ?? "service_area", rings }] : [];
     });
     this.#view = null;
   }
@@ -69,11 +85,12 @@ export class MarketMap {
     const rings = this.#zones.length ? this.#zones.flatMap((zone) => zone.rings) : Object.values(this.#shapes);
     const points = rings.flat();
     if (!points.length) return;
-    const lngs = points.map(([lng]) => lng), lats = points.map(([, lat]) => lat);
-    const [west, east, south, north] = [Math.min(...lngs), Math.max(...lngs), Math.min(...lats), Math.max(...lats)];
+    const lats = points.map(([, lat]) => lat);
+    const [south, north] = [lats.reduce((a, b) => Math.min(a, b)), lats.reduce((a, b) => Math.max(a, b))];
+    const { west, east, shift } = widthOf(points.map(([lng]) => lng));
     const stretch = Math.cos(((south + north) / 2) * Math.PI / 180), scale = WIDTH / Math.max((east - west) * stretch, 1e-6);
     const height = Math.max((north - south) * scale, 1);
-    this.#view = { at: ([lng, lat]) => [(lng - west) * stretch * scale, (north - lat) * scale] };
+    this.#view = { at: ([lng, lat]) => [(shift(lng) - west) * stretch * scale, (north - lat) * scale] };
     const pad = MARGIN * Math.max(WIDTH, height);
     this.#map.setAttribute("viewBox", `${-pad} ${-pad} ${WIDTH + 2 * pad} ${height + 2 * pad}`);
     this.#view.dot = Math.max(WIDTH, height) / 160;
@@ -112,9 +129,9 @@ export class MarketMap {
   #drawPoints() {
     const { points } = this.#picture;
     const dots = [];
-    for (const [lat, lng, state] of points?.couriers ?? []) {
+    for (const [lat, lng, state, stale] of points?.couriers ?? []) {
       const [cx, cy] = this.#view.at([lng, lat]);
-      dots.push(svg("circle", { class: "point", cx, cy, r: this.#view.dot, style: `fill: var(--${POINT_COLOURS[state]})` }));
+      dots.push(svg("circle", { class: stale ? "point stale" : "point", cx, cy, r: this.#view.dot, style: `fill: var(--${POINT_COLOURS[state]})` }));
     }
     for (const [lat, lng, state] of points?.jobs ?? []) {
       const [x, y] = this.#view.at([lng, lat]), side = this.#view.dot * 1.8;
@@ -145,6 +162,7 @@ export class MarketMap {
       el("li", {}, el("span", { class: "swatch", style: `background: var(--${name}-${end})` }), text));
     if (this.#picture.points) {
       for (const state of COURIERS) rows.push(el("li", {}, el("span", { class: "dot", style: `color: var(--${POINT_COLOURS[state]})` }), `courier ${words(state)}`));
+      rows.push(el("li", {}, el("span", { class: "dot stale" }), "position too old for offers"));
       for (const state of JOBS) rows.push(el("li", {}, el("span", { class: "swatch", style: `background: var(--${state})` }), `job ${state === "waiting" ? "without a courier" : "awaiting its courier"}`));
     }
     $("legend").replaceChildren(...rows);
