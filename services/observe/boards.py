@@ -228,6 +228,12 @@ DISPATCH = Board(
                     "percentunit",
                     Query(of("gig:deadhead:ratio1h")),
                 ),
+                stack(
+                    "Trips and the travel model",
+                    "Completed trips a second: learned from, or left out as too short, too fast or too slow.",
+                    "reqps",
+                    Query(rate("gig_trips_total", "use"), "{{use}}"),
+                ),
             ),
         ),
         (
@@ -558,6 +564,12 @@ DECISIONS = Board(
                 ),
                 lines(
                     "Time to an answer", "Nine in ten within.", "s", Query(quantile(0.9, "gig_contest_answer_seconds"))
+                ),
+                lines(
+                    "Progress flags",
+                    "Implausible reports that a human looks at, a second, by the check that they failed.",
+                    "reqps",
+                    Query(rate("gig_progress_flags_total", "check"), "{{check}}"),
                 ),
                 lines("Agreement", "Cohen's kappa.", "short", Query(of("gig_review_kappa"))),
                 lines(

@@ -42,6 +42,8 @@ NO_SUCH_EVENTS = {
     "gig_standing_changes": "no rule may have spoken",
     "gig_accounts": "all may be in good standing",
     "gig_contest_answer": "none may be answered yet",
+    "gig_progress_flags": "all reports may be plausible",
+    "gig_trips": "the policy may not learn travel times",
     "gig_decline_penalty": "nobody may have declined where another completed",
     "gig_ratings_excluded": "all may count",
 }
