@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ GEOMETRIES = (
     *("Polygon", "MultiPolygon", "GeometryCollection"),
 )
 # Names of WGS 84 with longitude first, which documents from before RFC 7946 may give.
-DEGREES = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326")
+DEGREES = re.compile(r"(.*[:/])?(CRS84|OGC:2:84|EPSG[:/]([\d.]*[:/])?4326)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _check_reference_system(collection: dict[str, Any]) -> None:
     given = collection.get("crs")
     properties = given.get("properties") if isinstance(given, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
-    if isinstance(name, str) and name not in DEGREES:
+    if isinstance(name, str) and not DEGREES.fullmatch(name):
         shown = name[:60].encode("ascii", "backslashreplace").decode()
         raise ZoneError(f'"crs" names {shown}: convert the document to WGS 84 degrees (RFC 7946, section 4)')
 

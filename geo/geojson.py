@@ -193,7 +193,9 @@ def _check_meetings(polygons: Geometries) -> None:
 
 
 def _rule(properties: dict[str, Any]) -> Rule:
-    given = properties.get("rule", Rule.SERVICE_AREA.value)
+    given = properties.get("rule")
+    if given is None:  # also null, which map programs write for an attribute without a value
+        return Rule.SERVICE_AREA
     try:
         return Rule(given)
     except ValueError as fault:
@@ -202,7 +204,9 @@ def _rule(properties: dict[str, Any]) -> Rule:
 
 
 def _class(properties: dict[str, Any]) -> str:
-    given = properties.get("class", "")
+    given = properties.get("class")
+    if given is None:
+        return ""
     if not isinstance(given, str) or (given and not CLASS.fullmatch(given)):
         raise ValueError(f"the class must be a word of a-z, 0-9 and _, up to 40 long, not {_shown(given)}")
     return given

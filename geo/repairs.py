@@ -43,7 +43,7 @@ class Repairs:
         change = max(abs(float(shapely.area(made)) - area) for made in (structure, even_odd))
         if not change < LARGEST_CHANGE * area or not shapely.is_valid(structure):
             share = f"{100 * change / area:.2g} %" if area > 0 else "more than 100 %"
-            return None, f"invalid: {reason} (a repair changes its area by {share})"
+            return None, f"invalid: {reason} (a repair changes its area by {share}){_hint(reason)}"
         return structure, f"repaired: {reason} (its area changes by {100 * change / area:.1g} %)"
 
     def _affordable(self, polygon: Any) -> bool:
@@ -66,6 +66,13 @@ def _segments(polygon: Any) -> Geometries:
     same = ring[1:] == ring[:-1]
     found: Geometries = shapely.linestrings(np.stack([points[:-1][same], points[1:][same]], axis=1))
     return found
+
+
+def _hint(reason: str) -> str:
+    """Return what to do about a fault that leaves open what was meant."""
+    if reason.startswith("Nested shells"):
+        return ": an outer ring lies inside another; make it a hole of that polygon, or leave it out"
+    return ""
 
 
 def _reason(polygon: Any) -> str:

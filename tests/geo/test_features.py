@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,39 @@ def test_a_feature_without_a_place_is_skipped_and_the_others_keep_their_names(ge
         zones_from_geojson(collection(nowhere))
 
 
-def test_documents_of_another_reference_system_are_refused_by_its_name() -> None:
-    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2263"}}
-    with pytest.raises(ZoneError, match="EPSG::2263"):
-        zones_from_geojson(json.dumps(json.loads(collection(CITY)) | {"crs": crs}))
-    crs["properties"]["name"] = "urn:ogc:def:crs:OGC:1.3:CRS84"
-    assert zones_from_geojson(json.dumps(json.loads(collection(CITY)) | {"crs": crs})).zones
+def with_crs(name: str) -> str:
+    return json.dumps(json.loads(collection(CITY)) | {"crs": {"type": "name", "properties": {"name": name}}})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84", "urn:ogc:def:crs:OGC:2:84"),
+        *("http://www.opengis.net/def/crs/OGC/1.3/CRS84", "http://www.opengis.net/def/crs/EPSG/0/4326", "epsg:4326"),
+        *("EPSG:4326", "urn:ogc:def:crs:EPSG::4326", "urn:ogc:def:crs:EPSG:6.9:4326"),
+    ],
+)
+def test_every_name_of_wgs_84_is_read(name: str) -> None:
+    assert zones_from_geojson(with_crs(name)).zones
+
+
+@pytest.mark.parametrize("name", ["urn:ogc:def:crs:EPSG::2263", "EPSG:3857", "EPSG:14326", "CRS842", "x"])
+def test_documents_of_another_reference_system_are_refused_by_its_name(name: str) -> None:
+    with pytest.raises(ZoneError, match=f'"crs" names {name}: convert'):
+        zones_from_geojson(with_crs(name))
+
+
+@pytest.mark.parametrize("name", ["name", "rule", "class", "vehicles", "stroke"])
+@pytest.mark.parametrize("rule", ["service_area", "no_entry"])
+def test_a_property_that_is_null_is_as_if_it_were_absent(name: str, rule: str) -> None:
+    """Map programs write null for each attribute without a value."""
+    feature = square(1, 1, 1, rule=rule)
+    del feature["properties"]["name"]
+    feature["properties"].pop(name, None)
+    absent = zones_from_geojson(collection(feature)).zones
+    feature["properties"][name] = None
+    found = zones_from_geojson(collection(feature)).zones
+    assert [replace(zone, polygon=None) for zone in found] == [replace(zone, polygon=None) for zone in absent]
 
 
 BOW = [[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]

@@ -69,6 +69,11 @@ def test_what_changes_the_area_is_refused(parts: list) -> None:
         zones_from_geojson(collection(feature(*parts)))
 
 
+def test_a_shell_in_a_shell_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ZoneError, match="make it a hole of that polygon, or leave it out"):
+        zones_from_geojson(collection(feature(*CHANGES["a shell in a shell"])))
+
+
 @settings(max_examples=60, deadline=None)
 @given(corners=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=4, max_size=9))
 def test_a_repair_changes_the_area_by_less_than_a_ten_thousandth(corners: list[tuple[int, int]]) -> None:
