@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
@@ -21,6 +22,8 @@ from load_tests.cities.city import Demand, Spot
 from load_tests.live.clock import RemoteClock
 from load_tests.live.timing import Timing
 from load_tests.live.wallet import Wallet
+
+T = TypeVar("T")
 
 QUOTE_FIRST_SHARE = 0.25
 # Clients who change their mind a little later, whatever the service.
@@ -42,6 +45,18 @@ CUT_WHILE_WRITING = "Internal error from Core"
 def is_cut(fault: grpc.aio.AioRpcError) -> bool:
     """Whether the service was away, so that the same request may be sent again."""
     return fault.code() in RETRIED or fault.details() == CUT_WHILE_WRITING
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call until it is answered, while the service is away or says to come back later."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as fault:
+            if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+        await asyncio.sleep(RETRY_S)
+    return await call()
 
 
 @dataclass(slots=True)
@@ -211,11 +226,9 @@ async def states_of(
     for client_id in sorted({client for client, _ in journal.placed.values()}):
         token = ""
         while True:
-            page = await stub.ListJobs(
-                pb.ListJobsRequest(client_id=client_id, page_size=500, page_token=token),
-                timeout=CALL_LIMIT_S,
-                metadata=wallet.client(client_id),
-            )
+            request = pb.ListJobsRequest(client_id=client_id, page_size=500, page_token=token)
+            ask = partial(stub.ListJobs, request, timeout=CALL_LIMIT_S, metadata=wallet.client(client_id))
+            page = await answered(ask)
             for job in page.jobs:
                 found[job.job_id] = _name(job) if view is None else state_at(job, view)
                 if job.HasField("place_time"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 import numpy as np
@@ -16,7 +17,7 @@ from gig.v1 import oversight_service_pb2 as oversight_pb
 from gig.v1 import oversight_service_pb2_grpc as oversight_rpc
 from gig.v1 import types_pb2 as types_pb
 from load_tests.cities.city import City, Spot
-from load_tests.live.clients import Clients, Journal, states_of
+from load_tests.live.clients import Clients, Journal, answered, states_of
 from load_tests.live.clock import RemoteClock
 from load_tests.live.courier import CourierApp, CourierTally
 from load_tests.live.demonstration import ping
@@ -120,11 +121,13 @@ class Town:
 
     async def look(self) -> oversight_pb.MarketView:
         """However long the suite takes to come."""
-        response = await self._oversight.GetMarket(
+        ask = partial(
+            self._oversight.GetMarket,
             oversight_pb.GetMarketRequest(),
             timeout=LOOK_LIMIT_S,
             wait_for_ready=True,
             metadata=self._wallet.operator(),
         )
+        response = await answered(ask)
         view: oversight_pb.MarketView = response.market
         return view
