@@ -31,6 +31,8 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sinks: list[asyncio.StreamWriter] = []
         self.cut = False
+        # Set when the suite ends a connection.
+        self.ended_by_suite = asyncio.Event()
 
     @property
     def target(self) -> str:
@@ -51,9 +53,10 @@ class Wire:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_suite, to_suite = await asyncio.open_connection("127.0.0.1", self._target)
         self._sinks += [writer, to_suite]
-        for source, sink in ((reader, to_suite), (from_suite, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
-            self._tasks.add(task)
+        to_the_suite = asyncio.create_task(self._pump(reader, to_suite))
+        from_the_suite = asyncio.create_task(self._pump(from_suite, writer))
+        from_the_suite.add_done_callback(lambda _task: self.ended_by_suite.set())
+        self._tasks |= {to_the_suite, from_the_suite}
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -78,8 +81,14 @@ async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_
     async with (
         running_suite("--clock-speed", "1") as suite,
         wire_to(suite.grpc_port) as wire,
+        wire_to(suite.grpc_port) as other_wire,
+        grpc.aio.insecure_channel(other_wire.target) as other,
         signed_channel(suite.target, suite.wallet) as channel,
     ):
+        # Somebody vanishes for good, while others go on.
+        cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)
+        await cleo.online((2.0, 2.0))
+        other_wire.cut = True
         jobs = job_rpc.JobServiceStub(channel)
         async with grpc.aio.insecure_channel(wire.target) as phone:
             bo = CourierClient(courier_rpc.CourierServiceStub(phone), "bo", suite.wallet)
@@ -97,15 +106,11 @@ async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_
             await again.accept((await again.offer()).offer_id)
             assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
             again.cut()
-            # Somebody else vanishes for good: the suite notices within half a minute that nobody is there.
-            wire.cut = False
-            async with grpc.aio.insecure_channel(wire.target, [("grpc.use_local_subchannel_pool", 1)]) as other:
-                cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)
-                await cleo.online((2.0, 2.0))
-                assert await suite.metric("gig_courier_streams") >= 1
-                wire.cut = True
-                while await suite.metric("gig_courier_streams"):
-                    pass
+        assert await suite.metric("gig_courier_streams") >= 1
+        # The suite notices within half a minute that nobody is there.
+        await other_wire.ended_by_suite.wait()
+        while await suite.metric("gig_courier_streams"):
+            await asyncio.sleep(0.1)  # The suite closes the connection before the streams on it.
         await suite.stop()
         assert suite.data_dir is not None
         promised = [{"kind": "placed", "client_id": "ann", "request_id": "place-1", "job_id": placed.job_id}]
