@@ -79,7 +79,6 @@ def test_documents_of_another_reference_system_are_refused_by_its_name(name: str
 def test_a_property_that_is_null_is_as_if_it_were_absent(name: str, rule: str) -> None:
     """Map programs write null for each attribute without a value."""
     feature = square(1, 1, 1, rule=rule)
-    del feature["properties"]["name"]
     feature["properties"].pop(name, None)
     absent = zones_from_geojson(collection(feature)).zones
     feature["properties"][name] = None
