@@ -10,6 +10,7 @@ from geo.units import Ints
 from matching.assignment import Candidates
 from matching.bundles import add_bundles
 from matching.costs import pair_terms
+from matching.crowds import with_crowds_served
 from matching.edges import Edges
 from matching.eligibility import PASSES
 from matching.problem import Bools, Gate, Problem, Solver
@@ -68,6 +69,8 @@ def _alone(problem: Problem, found: Found) -> Candidates:
 
         _look_further(found, found.jobs[lacks(found.jobs)], look, LARGEST_STEP)
     pairs = search.found()
+    if problem.solver is not Solver.GREEDY_NEAREST:
+        pairs = with_crowds_served(search, found.jobs, pairs, found.lined_up)
     search.count(_of_each(problem, pairs.job))
     pairs = Pairs.joined([pairs, found.lined_up]) if found.lined_up.job.size else pairs
     terms = pair_terms(problem, pairs.job, pairs.courier, pairs.seconds)

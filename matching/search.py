@@ -68,7 +68,8 @@ class Looked:
 class Search:
     """Grows by job; ``gates`` (jobs, filters) counts whom each filter removes, complete after ``count``.
 
-    ``truncated`` (jobs,): the time was over before enough couriers were looked at.
+    ``truncated`` (jobs,): the time was over before enough couriers were looked at; ``wanted`` (jobs,): how many who
+    pass were asked for.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -86,12 +87,12 @@ class Search:
         self._turn[problem.truncated] = np.arange(problem.truncated.size)
         self._passes: list[Looked] = []
         # Of each job: the pass that looked furthest, how many couriers it looked at, whether these were all within
-        # reach, and how many passed; how many are wanted.
+        # reach, and how many passed.
         self._pass_of = np.full(count, NOBODY)
         self._looked_at = np.zeros(count, np.int64)
         self._exhausted = np.zeros(count, bool)
         self._passing = np.zeros(count, np.int64)
-        self._wanted = np.zeros(count, np.int64)
+        self.wanted = np.zeros(count, np.int64)
 
     def in_order(self, jobs: Ints) -> Ints:
         """Return the jobs in the order of their turn: those that were cut off in the last round, in their order then,
@@ -101,7 +102,7 @@ class Search:
 
     def extend(self, jobs: Ints, wanted: int) -> None:
         """Look for ``wanted`` couriers who pass, for each of the jobs; first for those that have none."""
-        self._wanted[jobs] = wanted
+        self.wanted[jobs] = wanted
         new = jobs[self._pass_of[jobs] == NOBODY]
         if new.size:
             self._look(new, self._first_size(new, wanted))
@@ -122,13 +123,13 @@ class Search:
 
     def _next_size(self, jobs: Ints, count: int) -> int:
         """Return at how many couriers to look next, by the share of those that passed among ``count``."""
-        passing, wanted = float(self._passing[jobs].mean()), float(self._wanted[jobs].max(initial=0))
+        passing, wanted = float(self._passing[jobs].mean()), float(self.wanted[jobs].max(initial=0))
         growth = MARGIN * wanted / max(passing, 1e-9)
         return int(np.ceil(count * min(max(growth, LEAST_GROWTH), MOST_GROWTH)))
 
     def may_have_more(self, jobs: Ints) -> Bools:
         """Return for which jobs more couriers than those found so far may pass, shape (n,)."""
-        more: Bools = ~self._exhausted[jobs] | (self._passing[jobs] > self._wanted[jobs])
+        more: Bools = ~self._exhausted[jobs] | (self._passing[jobs] > self.wanted[jobs])
         return more
 
     def found(self, jobs: Ints | None = None) -> Pairs:
@@ -140,7 +141,7 @@ class Search:
         for number in values_in(passes[passes != NOBODY]):
             of_pass = passes == number
             mine = np.flatnonzero(of_pass) if jobs is None else jobs[of_pass]
-            wanted[mine] = self._wanted[mine]
+            wanted[mine] = self.wanted[mine]
             looked = self._passes[number]
             keep = looked.rank < wanted[looked.pairs.job]
             wanted[mine] = 0
@@ -205,7 +206,7 @@ class Search:
         )
 
     def _lacks(self, jobs: Ints) -> Bools:
-        lacks: Bools = (self._passing[jobs] < self._wanted[jobs]) & ~self._exhausted[jobs]
+        lacks: Bools = (self._passing[jobs] < self.wanted[jobs]) & ~self._exhausted[jobs]
         return lacks
 
     def _among_group(self, number: int) -> Among:
