@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +122,53 @@ def test_trips_over_a_change_of_the_clock_take_as_long_as_they_did(start: int, s
 
 
 OPTIONAL = ("on_scene_datetime", "trip_miles", "base_passenger_fare", "tips", "driver_pay")
+
+
+@pytest.mark.parametrize(
+    ("year", "kept"), [("0001", 0), ("1969", 0), ("1970", 1), ("2026", 1), ("2189", 1), ("2190", 0), ("9999", 0)]
+)
+@pytest.mark.parametrize("column", ["request_time", "pickup_after", "online_time", "offline_time"])
+def test_times_that_no_market_holds_are_left_out_and_counted(tmp_path: Path, year: str, kept: int, column: str) -> None:
+    at = {"request_time": "2026-05-01T10:00:00Z", "pickup_after": "", column: f"{year}-05-01T10:00:00Z"}
+    # The other end of the shift lies a day before or after.
+    at = {"online_time": f"{year}-04-30T10:00:00Z", "offline_time": f"{year}-05-02T10:00:00Z"} | at
+    if column in ("request_time", "pickup_after"):
+        at |= {"online_time": "2026-05-01T09:00:00Z", "offline_time": "2026-05-01T12:00:00Z"}
+    rows = [(*HEADER, "pickup_after"), ("a", at["request_time"], *ROWS[0][2:], at["pickup_after"])]
+    shifts = [("courier_id", "online_time", "offline_time", "latitude", "longitude")]
+    shifts.append(("k", at["online_time"], at["offline_time"], "50", "8"))
+    for name, table in (("day.csv", rows), ("day.shifts.csv", shifts)):
+        (tmp_path / name).write_text("\n".join(",".join(row) for row in table), "utf-8")
+    found = read_trace(tmp_path / "day.csv")
+    of_requests = column in ("request_time", "pickup_after")
+    assert found.requests.num_rows == (kept if of_requests else 1)
+    assert found.shifts.num_rows == (1 if of_requests else kept)
+    assert found.tally.dropped.total() + found.tally.noted.total() == 1 - kept
+
+
+@pytest.mark.parametrize("kind", ["ride", "RIDE", " Ride ", "delivery", "\tDelivery"])
+def test_a_kind_is_read_in_any_case_and_with_spaces_around_it(tmp_path: Path, kind: str) -> None:
+    rows = [(*HEADER, "kind"), (*ROWS[0], kind)]
+    (tmp_path / "day.csv").write_text("\n".join(",".join(row) for row in rows), "utf-8")
+    assert read_trace(tmp_path / "day.csv").requests["kind"].to_pylist() == [kind.strip().lower()]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b" \r\n\n", "the file is empty"),
+        (gzip.compress(b"a,b\n"), "the file is compressed: unpack it first"),
+        (b"PK\x03\x04\x14\x00", "the file is compressed: unpack it first"),
+        ("a,b\n1,2\n".encode("utf-16"), "the text is not in UTF-8: save it in UTF-8"),
+        ("é,b\n1,2\n".encode("latin-1"), "the text is not in UTF-8: save it in UTF-8"),
+        (b"a,b\n1,2\n", "name one with --format to see what is missing"),
+    ],
+)
+def test_a_file_in_no_format_is_refused_with_the_reason(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "day.csv").write_bytes(content)
+    with pytest.raises(TraceError, match=f"is in none of the formats .*; {said}"):
+        read_trace(tmp_path / "day.csv")
 
 
 @pytest.mark.parametrize("name", OPTIONAL)

@@ -84,6 +84,9 @@ column of the schema, amounts in minor units. Shifts: a file beside it, NAME.shi
     def _mapped(self, table: pa.Table, first: int, tally: Tally, repeats: Repeats) -> pa.Table:
         asked = _times(table["request_time"])
         places = np.column_stack([floats(table[name]) for name in PLACES])
+        if "kind" in table.column_names:
+            plain = pc.utf8_lower(pc.utf8_trim_whitespace(table["kind"]))
+            table = table.set_column(table.column_names.index("kind"), "kind", plain)
         kinds = table["kind"].fill_null("ride") if "kind" in table.column_names else None
         persons = table["persons"] if "persons" in table.column_names else None
         keep = kept(asked.size, _wrong(asked, places, kinds, persons), tally)
