@@ -1,4 +1,4 @@
-"""Settings that only a new market reads, and warnings where a market that exists already ignores them."""
+"""Warnings at the start: settings that a market which exists already ignores, and policies of earlier versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dispatcher.market.state import MarketState
 from dispatcher.messages import copied
+from geo.summed_travel import SummedTravel
 from services.host.market_host import Opening
 from services.settings import Settings
 
@@ -26,4 +27,14 @@ def ignored_settings(settings: Settings, opening: Opening, state: MarketState) -
         yield (
             f"zones {settings.zones} are ignored: market {state.market_id!r} exists, and its {zones} zones are in "
             "force; to change them, call OversightService/SetZones"
+        )
+
+
+def outdated_policy(state: MarketState) -> Iterator[str]:
+    """Yield a sentence where the policy in force lacks bounds that a policy published now would have."""
+    if isinstance(state.travel, SummedTravel):
+        yield (
+            f"policy {state.policy.name!r}, version {state.policy.version}, of market {state.market_id!r} learns travel "
+            "times from implausible trips too, and nothing bounds them, because an earlier version published it; to "
+            "bound them, publish the policy again with gig policy publish"
         )

@@ -41,7 +41,7 @@ from services.http.live.seats import OF_ONE_PERSON, Plan, Row
 from services.http.metrics import MeasureText
 from services.http.server import HttpServer
 from services.http.service_metrics import ServiceCollector
-from services.opening import ignored_settings
+from services.opening import ignored_settings, outdated_policy
 from services.roads import networks
 from services.rpc.call_metrics import CallMetrics
 from services.rpc.methods import Entrance
@@ -213,7 +213,8 @@ class Suite:
         keeping = host.supervised(self._keep_postgres())
         await asyncio.gather(host.start(take_over=settings.take_over), dispatch.start())
         await erasures.start()
-        for warning in ignored_settings(settings, opening, host.market.state):
+        state = host.market.state
+        for warning in (*ignored_settings(settings, opening, state), *outdated_policy(state)):
             log.warning("%s", warning)
         for chore in chores:
             chore.start()

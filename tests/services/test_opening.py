@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dispatcher import commands, policy
+from dispatcher.market.travel import travel_model
 from services.host.market_host import Opening
-from services.opening import ignored_settings
+from services.opening import ignored_settings, outdated_policy
 from services.settings import resolve
 from tests.kit import Bench
 
@@ -40,3 +41,19 @@ def test_zones_are_compared_as_well(in_force, warned, tmp_path) -> None:
     found = warnings(bench, Opening("test", policy.load("plain"), ZONES), zones=file)
     assert len(found) == warned
     assert all("SetZones" in warning for warning in found)
+
+
+def test_learned_travel_times_without_bounds_are_named_until_the_policy_is_published_again() -> None:
+    made = policy.load("plain")
+    made.travel.learned.straight_line.CopyFrom(made.travel.straight_line)
+    made.travel.learned.resolution, made.travel.learned.prior_trips = 8, 10.0
+    bench = Bench(policy.load("plain"))
+    state = bench.market.state
+    assert [*outdated_policy(state)] == []
+    # As a log of an earlier version brings it.
+    state.policy.CopyFrom(made)
+    state.travel = travel_model(state.policy, {})
+    (warning,) = outdated_policy(state)
+    assert "gig policy publish" in warning
+    bench.do(commands.SetPolicy(policy=made, operator_id="olu"))
+    assert [*outdated_policy(bench.market.state)] == []
