@@ -35,6 +35,6 @@ def outdated_policy(state: MarketState) -> Iterator[str]:
     if isinstance(state.travel, SummedTravel):
         yield (
             f"policy {state.policy.name!r}, version {state.policy.version}, of market {state.market_id!r} learns "
-            "travel times from implausible trips too, and nothing bounds them, because an earlier version published it; to "
-            "bound them, publish the policy again with gig policy publish"
+            "travel times from implausible trips too, and nothing bounds them, because an earlier version published it; "
+            "to bound them, publish the policy again with gig policy publish"
         )
