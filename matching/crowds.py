@@ -25,7 +25,7 @@ MOST_PAIRS = 2_000_000
 
 
 def with_crowds_served(search: Search, jobs: Ints, pairs: Pairs, others: Pairs) -> Pairs:
-    """Return ``pairs`` and those with couriers further away by whom crowds of jobs can be served in this round.
+    """Return ``pairs``, and the pairs of crowded jobs with couriers further away who can serve them in this round.
 
     ``pairs`` are the candidates of ``jobs``, which come in the order of their turn; ``others`` those of jobs that look
     no further. Each courier takes one job, and none who is free only later. Jobs that the time cuts off are marked in
@@ -86,9 +86,9 @@ class Crowds:
         return more
 
     def candidates(self) -> Pairs:
-        """Return the first candidates, and of those further away the ones whom the matching needs.
+        """Return the first candidates of each job, and those further away that the matching needs.
 
-        Of each job: the courier who serves it, and the nearest of those whom only the wider search has found.
+        These are the courier who serves the job, and the nearest of the couriers that only the wider search has found.
         """
         if not self._further.any():
             return self._first

@@ -33,8 +33,8 @@ def ignored_settings(settings: Settings, opening: Opening, state: MarketState) -
 def outdated_policy(state: MarketState) -> Iterator[str]:
     """Yield a sentence where the policy in force lacks bounds that a policy published now would have."""
     if isinstance(state.travel, SummedTravel):
+        published = f"policy {state.policy.name!r}, version {state.policy.version}, of market {state.market_id!r}"
         yield (
-            f"policy {state.policy.name!r}, version {state.policy.version}, of market {state.market_id!r} learns "
-            "travel times from implausible trips too, and nothing bounds them, because an earlier version published it; "
-            "to bound them, publish the policy again with gig policy publish"
+            f"{published} has no bounds for learned travel times, because an earlier version published it, and learns "
+            "from implausible trips too; to bound them, publish the policy again with gig policy publish"
         )

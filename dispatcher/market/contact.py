@@ -30,7 +30,7 @@ def aboard(state: MarketState, courier: courier_pb.Courier) -> list[str]:
 
 
 def lost_jobs(state: MarketState, courier_id: str) -> Iterator[LostJob]:
-    """The jobs aboard a courier whose phone is silent, with the time at which the market ends each."""
+    """Yield the jobs aboard a courier whose phone is silent, with the time at which the market ends each."""
     courier = state.couriers[courier_id]
     since_us = micros(courier.silent_since)
     end_after_us = lost_contact(state.policy).end_after_us
@@ -50,7 +50,7 @@ def _expected_dropoff_us(state: MarketState, courier: courier_pb.Courier, job_id
 
 
 def task_sentence(state: MarketState, lost: LostJob, now_us: int) -> str:
-    """Say what is wrong, what the market does about it, and what the operator can do."""
+    """Return the problem, what the market does about it, and what the operator can do."""
     rule = lost_contact(state.policy)
     fault = job_pb.Fault.Name(rule.fault).removeprefix("FAULT_").lower()
     return (

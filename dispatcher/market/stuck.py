@@ -37,7 +37,7 @@ class StuckJob:
 
 
 def stuck_jobs(state: MarketState, lonely: LonelyJobs, now_us: int) -> Iterator[StuckJob]:
-    """The stuck jobs, each with what is wrong, what the market does about it, and what the operator can do."""
+    """Yield the stuck jobs, each with the problem, what the market does about it, and what the operator can do."""
     longest_us = round(LONELY_SHARE * state.max_wait_us)
     for job_id, since_us in lonely.since_us.items():
         if job_id in state.queue and now_us - since_us >= longest_us:

@@ -1,4 +1,4 @@
-"""Why a job still waits: which constraint keeps how many couriers from it, as things stand now."""
+"""Why a job still waits: how many couriers each filter removes for it now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from matching.problem import Gate, Problem
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
 
-# What each gate did to the couriers that it removed, as a sentence goes on after their number.
+# Why each filter removes couriers: continues a sentence that begins with their number.
 WORDS = {
     offer_pb.GATE_POSITION: "have sent no position for too long",
     offer_pb.GATE_VEHICLE: "drive another vehicle than the job asks for",
@@ -45,7 +45,10 @@ if missing := set(offer_pb.Gate.values()) - {offer_pb.GATE_UNSPECIFIED} - WORDS.
 def explain_wait(
     state: MarketState, job_id: str, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING
 ) -> pb.ExplainWaitResponse:
-    """Counts by gate, the one that removed most first, and a sentence. Raises WrongState unless the job waits."""
+    """Return the couriers that each filter removes, the largest count first, and a sentence.
+
+    Raises WrongState unless the job waits.
+    """
     job = state.job(job_id)
     if job.state != lifecycle.QUEUED:
         raise WrongState("JOB_STATE", f"job {job_id!r} is {lifecycle.state_name(job.state)}", job_id=job_id)
@@ -69,7 +72,7 @@ def explain_wait(
 
 
 def problem_of_pair(state: MarketState, job_id: str, courier_id: str, moved: MovedCouriers, now_us: int) -> Problem:
-    """One job and one courier, as a round would see them if there were nobody else."""
+    """Return the problem of one job and one courier, as if there were no others."""
     number = state.numbers[courier_id]
     numbers, sharing = supply(state, revisable(state), now_us)
     alone = numbers == number

@@ -128,7 +128,7 @@ class LocationIntake:
         self._report_outcomes(taken, faults, set(flagged.stale.tolist()))
 
     def _corrected(self, taken: _Columns) -> _Columns:
-        """Correct the times by what is known of each device's clock, after what these batches say about it."""
+        """Read each device's clock from these batches, then correct their times by the estimated offsets."""
         pings, lengths, starts = taken.pings, taken.lengths, taken.starts
         clocks = self._clocks
         before = np.fromiter((clocks.offset_ms(item.courier_number) for item in taken.items), np.int64, lengths.size)
@@ -185,7 +185,7 @@ class LocationIntake:
         item.refuse(found)
 
     def _report_outcomes(self, taken: _Columns, faults: Ints, stale: set[int]) -> None:
-        """Report batches without a fault: used, or nothing of them newer than what is known."""
+        """Report for each batch without a fault whether it was used, or held nothing newer than what is known."""
         if self._outcomes is None:
             return
         faulty = np.logical_or.reduceat(faults != 0, taken.starts).tolist()

@@ -31,7 +31,7 @@ SPREAD = 8
 Message = courier_pb.ConnectResponse
 
 
-# What the phone that stays is notified of.
+# The notice of the phone that stays.
 OTHER_PHONE = courier_pb.Notice(
     text="Another phone was connected for you and has been disconnected. If you do not know it, change your password.",
     device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_OTHER_PHONE),
@@ -39,7 +39,7 @@ OTHER_PHONE = courier_pb.Notice(
 # Decisions that their person gets as a notice at once.
 NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided", "progress_flagged"})
 # Events that the courier's stream reports.
-TOLD = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
+REPORTED = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
 
 class Stream:
@@ -172,7 +172,7 @@ class Sessions:
         return sum(session.stream is not None for session in self._by_courier.values())
 
     def publish(self, applied: Applied) -> None:
-        """Tell the courier whom the event concerns."""
+        """Send the messages that an event causes to the couriers whom it concerns."""
         for courier_id, message in messages(applied):
             session = self._by_courier.get(courier_id)
             if session is not None:
@@ -210,7 +210,7 @@ class Sessions:
 
 
 def _session_id(token: str, courier_id: str) -> str | None:
-    """The session in a resume token, or None where the token is not this courier's."""
+    """Return the session in a resume token, or None where the token is not this courier's."""
     form, _, rest = token.partition(".")
     try:
         session_id, holder = _unpacked(rest) if form == "2" else _parts_of_earlier_token(form, rest)
@@ -232,12 +232,13 @@ def _parts_of_earlier_token(form: str, rest: str) -> tuple[str, str]:
 
 
 def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:
-    """Whom a decision is about, and how they are told: the data and rule, or the human's reason, and how to contest."""
+    """Return the person whom a decision is about, and their notice: the data and the rule, or the human's reason, and
+    how to contest it."""
     body = getattr(event, kind)
     if kind == "standing_changed":
         text = f"{sentences.standing(body.change)} To contest it, call ContestDecision."
-        told = courier_pb.Notice(text=text, decision_id=body.decision_id, contest_by_time=body.contest_by_time)
-        return body.change.person_id, told
+        changed = courier_pb.Notice(text=text, decision_id=body.decision_id, contest_by_time=body.contest_by_time)
+        return body.change.person_id, changed
     if kind == "rating_revised":
         text = f"A human has looked at the rating of job {body.rating.job_id}: {body.reason}"
         return body.rating.rated_id, courier_pb.Notice(text=text, decision_id=body.rating.decision_id)
@@ -250,9 +251,9 @@ def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:
 
 
 def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
-    """What an event says to which courier."""
+    """Yield the messages that an event causes, each with the id of its courier."""
     event, kind = applied.event, applied.kind
-    if kind not in TOLD:
+    if kind not in REPORTED:
         return
     number = event.sequence * SPREAD
     if kind == "offer_made":
@@ -269,12 +270,12 @@ def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
         ended = courier_pb.Notice(text=text, decision_id=body.decision_id)
         yield body.courier_id, Message(number=number, notice=ended)
     elif kind in NOTICES:
-        person_id, told = notice(event, kind)
-        yield person_id, Message(number=number, notice=told)
+        person_id, decided = notice(event, kind)
+        yield person_id, Message(number=number, notice=decided)
     elif kind == "nudge_sent":
         nudge = event.nudge_sent.nudge
-        told = courier_pb.Notice(text=sentences.nudge(nudge), nudge=nudge)
-        yield nudge.courier_id, Message(number=number, notice=told)
+        nudged = courier_pb.Notice(text=sentences.nudge(nudge), nudge=nudge)
+        yield nudge.courier_id, Message(number=number, notice=nudged)
     elif kind == "courier_offline":
         text = "You are offline now."
         yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))

@@ -1,4 +1,4 @@
-"""The end of a shift, whoever ends it."""
+"""The end of a shift: by the courier, by a rule of the policy, or with the last job aboard."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def put_down_work(
 
 
 def ends_shift(courier: courier_pb.Courier) -> bool:
-    """Whether the end of the one job in hand ends the shift too."""
+    """Return whether the shift ends with the one job that the courier still has."""
     return courier.closing and len(courier.job_ids) == 1
 
 
@@ -62,7 +62,10 @@ def end_shift(
     now_us: int,
     drafts: Drafts,
 ) -> None:
-    """The courier goes offline; what the shift lacks to the guaranteed floor is topped up."""
+    """Take the courier offline, and top the pay of the shift up to the guaranteed floor.
+
+    ``last_pay``: postings of jobs that end in the same moment; ``now_us``: market time in microseconds.
+    """
     courier = state.courier(courier_id)
     earned = courier.shift_pay_minor_units
     if last_pay is not None:
