@@ -5,6 +5,8 @@ Nothing here is about fewer than ten people: such a figure is absent.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,10 +81,11 @@ def _earnings(found: Figures, measures: Measures, records: list[CourierRecord], 
     terms = measures.terms
     online, engaged, earned, km = _columns(weeks)
     cost = km * np.array([terms.costs.get(record.vehicle, 0.0) for record in records])
-    for basis, hours in (("online", online), ("engaged", engaged)):
-        worked = hours > 0
-        if worked.sum() >= SMALLEST_GROUP:
-            found.hourly[basis] = _histogram(earned[worked] / hours[worked])
+    hours = {"online": online, "engaged": engaged}
+    rates = {basis: earned[spent > 0] / spent[spent > 0] for basis, spent in hours.items()}
+    rates = {basis: found for basis, found in rates.items() if found.size >= SMALLEST_GROUP}
+    edges = hourly_edges(rates.values())
+    found.hourly = {basis: _histogram(values, edges) for basis, values in rates.items()}
     worked = online > 0
     if worked.sum() >= SMALLEST_GROUP:
         found.net = float((earned - cost)[worked].sum() / online[worked].sum())
@@ -98,9 +101,17 @@ def _earnings(found: Figures, measures: Measures, records: list[CourierRecord], 
             found.below_floor[name] = float((values < terms.floor_per_hour).mean())
 
 
-def _histogram(values: Floats) -> Histogram:
-    counts = np.bincount(np.searchsorted(HOURLY_EDGES, values), minlength=len(HOURLY_EDGES) + 1)
-    return Histogram(HOURLY_EDGES, counts.tolist(), float(values.sum()))
+def hourly_edges(rates: Iterable[Floats]) -> tuple[float, ...]:
+    """Return edges for hourly earnings, minor units: HOURLY_EDGES, or a power of ten of them where a median is beyond
+    the last edge, as in currencies whose units are small."""
+    median = max((float(np.median(values)) for values in rates), default=0.0)
+    tens = max(math.ceil(math.log10(median / HOURLY_EDGES[-1])), 0) if median > 0 else 0
+    return tuple(edge * 10**tens for edge in HOURLY_EDGES)
+
+
+def _histogram(values: Floats, edges: tuple[float, ...]) -> Histogram:
+    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+    return Histogram(edges, counts.tolist(), float(values.sum()))
 
 
 def _unpaid(records: list[CourierRecord]) -> tuple[float, ...] | None:
