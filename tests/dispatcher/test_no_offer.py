@@ -154,6 +154,20 @@ def test_somebody_who_was_no_supply_is_told_why() -> None:
     assert off.market.state.couriers["bo"].state == courier_pb.COURIER_STATE_OFFLINE
 
 
+def test_a_round_that_looked_further_for_a_crowd_is_rerun_as_it_was() -> None:
+    chosen = policy.load("plain")
+    chosen.matching.candidates_per_job = 3
+    bench = Bench(chosen)
+    for number in range(20):
+        bench.online(f"courier-{number}", (HERE[0] + 0.001 * number, HERE[1]))
+    for number in range(12):
+        bench.place(f"job-{number}", client_id=f"client-{number}")
+    bench.round()
+    assert len(bench.market.state.offers) >= 12 - 3
+    for number in (0, 8, 19):
+        assert why(bench, f"courier-{number}", "job-0").rounds_in_all == 1
+
+
 def test_a_job_that_nobody_was_there_for_waited_in_no_round() -> None:
     bench = Bench()
     bench.place()
