@@ -87,9 +87,9 @@ class Seen:
     asked: list[str]
 
 
-@pytest.fixture
-async def seen(browser: Browser) -> AsyncIterator[Seen]:
-    """In a context of its own: nobody is signed in."""
+@contextlib.asynccontextmanager
+async def looking(browser: Browser) -> AsyncIterator[Seen]:
+    """Open a page in a context of its own: nobody is signed in."""
     context = await browser.new_context(viewport={"width": 1300, "height": 900})
     page, faults, asked = await context.new_page(), [], []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
@@ -97,3 +97,9 @@ async def seen(browser: Browser) -> AsyncIterator[Seen]:
     page.on("request", lambda request: asked.append(request.url))
     yield Seen(page, faults, asked)
     await context.close()
+
+
+@pytest.fixture
+async def seen(browser: Browser) -> AsyncIterator[Seen]:
+    async with looking(browser) as seen:
+        yield seen

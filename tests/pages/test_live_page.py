@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
 from tests.pages.charts import drawn
-from tests.pages.conftest import Seen, Town, serving
+from tests.pages.conftest import Seen, Town, looking, serving
 
 pytestmark = pytest.mark.usefixtures("browser")
 
@@ -55,13 +56,18 @@ async def test_it_draws_the_market_and_loads_nothing_from_elsewhere(town: Town, 
     assert [url for url in seen.asked if not url.startswith((town.url, "data:", "blob:"))] == []
 
 
+@pytest.fixture(scope="module")
+async def anybody(town: Town, browser: Browser) -> AsyncIterator[Seen]:
+    """Share a page, on which nobody is signed in, among tests that leave it as they find it: a load takes 2 s."""
+    async with looking(browser) as seen:
+        await arrive(seen.page, town.url)
+        yield seen
+
+
 @pytest.mark.parametrize("chart", ["waits", "earnings"])
-async def test_each_bar_of_a_distribution_has_an_area_in_proportion_to_its_count(
-    town: Town, seen: Seen, chart: str
-) -> None:
-    await seen.page.goto(town.url)
-    await expect(seen.page.locator(f"#{chart} .bars .point").first).to_be_attached(timeout=PATIENCE)
-    bars = await drawn(seen.page, chart)
+async def test_each_bar_of_a_distribution_has_an_area_in_proportion_to_its_count(anybody: Seen, chart: str) -> None:
+    await expect(anybody.page.locator(f"#{chart} .bars .point").first).to_be_attached(timeout=PATIENCE)
+    bars = await drawn(anybody.page, chart)
     heights = [height for _, height in bars.sizes]
     assert max(bars.values) > 0
     assert max(heights) > 50
@@ -71,10 +77,9 @@ async def test_each_bar_of_a_distribution_has_an_area_in_proportion_to_its_count
         assert height == pytest.approx(max(heights) * value / max(bars.values), abs=1.5)
 
 
-async def test_it_moves_with_the_market(town: Town, seen: Seen) -> None:
-    await arrive(seen.page, town.url)
-    before = await sequence(seen.page)
-    await moved_on(seen.page, before)
+async def test_it_moves_with_the_market(anybody: Seen) -> None:
+    before = await sequence(anybody.page)
+    await moved_on(anybody.page, before)
 
 
 async def test_an_operator_opens_a_decision_to_its_reason_by_keyboard(town: Town, seen: Seen) -> None:
@@ -92,13 +97,12 @@ async def test_an_operator_opens_a_decision_to_its_reason_by_keyboard(town: Town
     await expect(dialog).to_be_hidden()
 
 
-@pytest.mark.parametrize("height", [400, 900])
-async def test_a_decision_opens_at_its_beginning_also_the_second_time(town: Town, seen: Seen, height: int) -> None:
-    await seen.page.set_viewport_size({"width": 1300, "height": height})
+async def test_a_decision_opens_at_its_beginning_also_the_second_time(town: Town, seen: Seen) -> None:
     await arrive(seen.page, f"{town.url}/{town.signed_in('operator', 'ann')}")
     await seen.page.get_by_label("Kind of decision").select_option("offer")
     dialog = seen.page.locator("#decision")
-    for _ in range(2):
+    for height in (400, 400, 900, 900):
+        await seen.page.set_viewport_size({"width": 1300, "height": height})
         await seen.page.locator("#decisions button").first.click(timeout=PATIENCE)
         await expect(dialog).to_contain_text("Cost of this pair")
         assert await dialog.evaluate("box => box.scrollTop") == 0
@@ -109,13 +113,14 @@ async def test_a_decision_opens_at_its_beginning_also_the_second_time(town: Town
         await expect(dialog).to_be_hidden()
 
 
-async def test_others_see_how_an_offer_was_chosen_and_nobody_in_it(town: Town, seen: Seen) -> None:
-    await arrive(seen.page, town.url)
-    await seen.page.locator("#decisions button").first.click()
-    dialog = seen.page.get_by_role("dialog")
+async def test_others_see_how_an_offer_was_chosen_and_nobody_in_it(anybody: Seen) -> None:
+    await anybody.page.locator("#decisions button").first.click()
+    dialog = anybody.page.get_by_role("dialog")
     await expect(dialog).to_contain_text("Cost of this pair")
     text = await dialog.inner_text()
     assert not re.search(r"courier-\d|rider-\d|restaurant-\d|\$", text)
+    await anybody.page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
 
 
 async def test_points_are_for_operators_and_cells_for_everyone(town: Town, seen: Seen) -> None:
@@ -195,17 +200,17 @@ async def test_a_position_that_is_too_old_is_drawn_differently(town: Town, seen:
     await expect(seen.page.locator("#legend")).to_contain_text("position too old for offers")
 
 
-async def test_the_map_is_read_by_keyboard(town: Town, seen: Seen) -> None:
-    await arrive(seen.page, town.url)
-    await seen.page.locator("#map .cell[tabindex='0']").focus()
+async def test_the_map_is_read_by_keyboard(anybody: Seen) -> None:
+    page = anybody.page
+    await page.locator("#map .cell[tabindex='0']").focus()
     told = set()
     for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown"):
-        await seen.page.keyboard.press(key)
-        told.add((await seen.page.locator("#cell").inner_text()).split(".")[0])
+        await page.keyboard.press(key)
+        told.add((await page.locator("#cell").inner_text()).split(".")[0])
     assert len(told) > 1
-    await expect(seen.page.locator("#map .cell[aria-selected='true']")).to_have_count(1)
-    await seen.page.get_by_text("The map as a table").click()
-    await expect(seen.page.locator("#cells-table tbody tr").first).to_be_visible()
+    await expect(page.locator("#map .cell[aria-selected='true']")).to_have_count(1)
+    await page.get_by_text("The map as a table").click()
+    await expect(page.locator("#cells-table tbody tr").first).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/", "/me"])
