@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
@@ -19,6 +19,9 @@ from load_tests.live.suite_process import SuiteProcess
 from tests.tools import needed
 
 SPEED, COURIERS, JOBS_PER_MINUTE = 60, 60, 2.5
+# Milliseconds after which something does not come. On a busy machine a page takes many seconds.
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
 # The browser itself talks to nobody.
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -91,6 +94,7 @@ class Seen:
 async def looking(browser: Browser) -> AsyncIterator[Seen]:
     """Open a page in a context of its own: nobody is signed in."""
     context = await browser.new_context(viewport={"width": 1300, "height": 900})
+    context.set_default_timeout(PATIENCE)
     page, faults, asked = await context.new_page(), [], []
     page.on("pageerror", lambda fault: faults.append(str(fault)))
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)

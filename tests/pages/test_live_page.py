@@ -16,12 +16,9 @@ from playwright.async_api import Browser, Page, expect
 from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
 from tests.pages.charts import drawn
-from tests.pages.conftest import Seen, Town, looking, serving
+from tests.pages.conftest import PATIENCE, Seen, Town, looking, serving
 
 pytestmark = pytest.mark.usefixtures("browser")
-
-SECONDS = 1000
-PATIENCE = 60 * SECONDS
 
 
 async def arrive(page: Page, url: str) -> None:

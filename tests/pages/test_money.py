@@ -13,8 +13,7 @@ from playwright.async_api import Route, expect
 from dispatcher import money
 from dispatcher.currencies import DIGITS, digits_of
 from tests.amounts import number
-from tests.pages.conftest import Seen, Town
-from tests.pages.test_live_page import PATIENCE
+from tests.pages.conftest import PATIENCE, Seen, Town
 from tests.pages.test_worker_page import ME
 
 pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.usefixtures("browser")]

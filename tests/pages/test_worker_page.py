@@ -13,8 +13,7 @@ from yarl import URL
 from gig.v1 import pay_service_pb2 as pay_pb
 from gig.v1 import pay_service_pb2_grpc as pay_rpc
 from tests.pages.charts import drawn
-from tests.pages.conftest import Seen, Town
-from tests.pages.test_live_page import PATIENCE
+from tests.pages.conftest import PATIENCE, Seen, Town
 
 pytestmark = pytest.mark.usefixtures("browser")
 
