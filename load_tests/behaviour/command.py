@@ -11,7 +11,7 @@ import typer
 from load_tests.behaviour import settings
 from load_tests.behaviour.fitting import as_toml
 from load_tests.behaviour.fitting import fit as fitted
-from load_tests.traces.command import FormatName, Path_, Since, Until, Zones, choices_of, faults_told, progress
+from load_tests.traces.command import FormatName, Path_, Since, Until, Zones, choices_of, faults_reported, progress
 from load_tests.traces.reading import read_trace
 
 behaviour = typer.Typer(
@@ -24,7 +24,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A preset; without one, their names.", show_default="all")] = "",
 ) -> None:
     """A preset as TOML, with the source of each model."""
-    with faults_told():
+    with faults_reported():
         for each in [name] if name else settings.presets():
             found = settings.load(each)
             if not name:
@@ -44,9 +44,9 @@ def fit(
     until: Until = None,
 ) -> None:
     """Fit acceptance, answer delays, patience and boarding from what a trace recorded, by maximum likelihood."""
-    with faults_told():
-        with progress(f"reading {path.name}") as told:
-            trace = read_trace(path, choices_of(zones, 0, since, until), format_name, told)
+    with faults_reported():
+        with progress(f"reading {path.name}") as report:
+            trace = read_trace(path, choices_of(zones, 0, since, until), format_name, report)
         found = fitted(trace)
         text = as_toml(found)
         if out is None:

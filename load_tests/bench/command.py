@@ -37,7 +37,7 @@ from load_tests.bench.stranded.runner import BEFORE, bench_stranded
 from load_tests.bench.stranded.runner import wrong_with as stranded_faults
 from load_tests.bench.stranded.versions import VersionMissing
 from load_tests.live.suite_process import SuiteFailed
-from load_tests.traces.command import faults_told
+from load_tests.traces.command import faults_reported
 from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import read_trace
 from services.cli.failures import FAILED, USAGE, fail, reported
@@ -235,7 +235,7 @@ def instances(
     as_json: AsJson = False,
 ) -> None:
     """Every instance of a folder under our policies, beside what published solvers reach."""
-    with faults_told():
+    with faults_reported():
         _measured(lambda progress: bench_instances(folder, policy or ["mdrp-batch", "mdrp"], progress), as_json)
 
 
@@ -258,7 +258,7 @@ def replay(
         found = generated_day(requests, couriers, seed) if trace is None else read_trace(trace)
         return bench_replay(found, policy, window, seed, progress)
 
-    with faults_told():
+    with faults_reported():
         _measured(work, as_json)
 
 

@@ -27,7 +27,7 @@ from load_tests.experiments.preparing import (
 )
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Row, Section, number, write_page
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_reported
 from load_tests.traces.reading import Trace
 from services.cli.failures import FAILED, fail
 
@@ -49,7 +49,7 @@ def calibrate(
 ) -> None:
     """Replay a trace that recorded waits, trips, fares or pay, and set both distributions side by side: means,
     quantiles, the largest gap between them (Kolmogorov-Smirnov) and their distance (Wasserstein)."""
-    with faults_told():
+    with faults_reported():
         folder, trace = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
         experiment = Experiment(folder, variants([policy]), behaviour_for(trace, behaviour), tuple(range(1, seeds + 1)))
         recorded = recorded_quantities(trace)

@@ -21,7 +21,7 @@ from load_tests.experiments.calibration import errors_table, recorded_quantities
 from load_tests.experiments.comparison import interval, is_clear
 from load_tests.experiments.design import Experiment, Variant
 from load_tests.experiments.experiment import Findings, run_experiment
-from load_tests.experiments.running import Told
+from load_tests.experiments.running import ReportProgress
 from load_tests.traces.errors import TraceError
 from load_tests.traces.reading import Trace, read_trace
 from load_tests.traces.schema import table_of_rows
@@ -76,13 +76,13 @@ def run_counterfactual(
     seeds: tuple[int, ...],
     out: Path,
     processes: int,
-    told: Told = lambda _share, _done: None,
+    report: ReportProgress = lambda _share, _done: None,
 ) -> Answer:
     """Writes decisions.parquet and earnings.parquet beside the experiment's own tables and report."""
     experiment = Experiment(
         trace, (Variant(AS_IT_WAS, was), Variant(CHANGED, changed)), behaviour, seeds, own_travel=True
     )
-    findings = run_experiment(experiment, out, processes, told)
+    findings = run_experiment(experiment, out, processes, report)
     recorded = read_trace(trace)
     jobs, couriers = job_changes(recorded, findings), courier_changes(log, findings)
     pq.write_table(jobs, out / "decisions.parquet", compression="zstd")

@@ -18,7 +18,7 @@ from load_tests.experiments.options import AsJson, Out, Processes
 from load_tests.experiments.parameters import parse, with_values
 from load_tests.experiments.preparing import behaviour_for, kept_trace, processes_or_cores, replaying
 from load_tests.experiments.report.page import number
-from load_tests.traces.command import faults_told
+from load_tests.traces.command import faults_reported
 from load_tests.traces.source import Choices
 from services.cli.failures import USAGE, fail
 
@@ -46,7 +46,7 @@ def counterfactual(
     more and who less. Says too how near the replay under the log's own policy comes to the log."""
     if bool(change) == (policy is not None):
         fail("say what is otherwise: --set FIELD=VALUE (again for more), or --policy", USAGE)
-    with faults_told():
+    with faults_reported():
         folder, trace = kept_trace(log, out, "log", Choices())
         was, changes = policy_of(log)
         changed = _changed(was, change, policy)

@@ -17,7 +17,7 @@ from load_tests.experiments.comparison import differences_table, results_table
 from load_tests.experiments.design import Experiment, cells_of
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Section, difference_rows, value_rows, write_page
-from load_tests.experiments.running import Told, outcome_of, run_cells, tables_of
+from load_tests.experiments.running import ReportProgress, outcome_of, run_cells, tables_of
 from load_tests.traces.formats.parquet import ABOUT, read_about
 
 
@@ -36,11 +36,11 @@ class Findings:
 
 
 def run_experiment(
-    experiment: Experiment, out: Path, processes: int, told: Told = lambda _share, _done: None
+    experiment: Experiment, out: Path, processes: int, report: ReportProgress = lambda _share, _done: None
 ) -> Findings:
     """Writes results.parquet, differences.parquet, couriers.parquet, jobs.parquet, summary.json and report.html."""
     cells = cells_of(experiment, out)
-    run_cells(cells, processes, told)
+    run_cells(cells, processes, report)
     outcomes = [outcome_of(cell) for cell in cells]
     results = results_table(outcomes)
     findings = Findings(

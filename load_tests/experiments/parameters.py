@@ -32,8 +32,8 @@ class Parameter:
     whole: bool = False
     unit: str = ""
 
-    def told(self, number: float) -> Any:
-        """A number of the range as the policy's TOML would have it."""
+    def value_of(self, number: float) -> Any:
+        """Return a number of the range as a policy file holds it."""
         kept = round(number) if self.whole else round(number, 4)
         return f"{kept:g}s" if self.unit else kept
 

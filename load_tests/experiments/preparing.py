@@ -17,7 +17,7 @@ from load_tests.behaviour import settings as behaviours
 from load_tests.behaviour.fitting import fit
 from load_tests.behaviour.settings import Behaviour
 from load_tests.experiments.design import Experiment, Variant
-from load_tests.experiments.running import Told
+from load_tests.experiments.running import ReportProgress
 from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
 from load_tests.replay.seats import day_warnings
@@ -32,8 +32,8 @@ TRACE_FOLDER = "trace"
 def kept_trace(path: Path, out: Path, format_name: str | None, choices: Choices) -> tuple[Path, Trace]:
     """The trace's copy in the folder of results, which is what workers read; and the trace itself, whose tally is that
     of the source."""
-    with progress(f"reading {path.name}") as told:
-        source = open_trace(path, choices, format_name, told)
+    with progress(f"reading {path.name}") as report:
+        source = open_trace(path, choices, format_name, report)
         write_trace(source, out / TRACE_FOLDER)
     return out / TRACE_FOLDER, replace(read_trace(out / TRACE_FOLDER), tally=source.tally)
 
@@ -82,7 +82,7 @@ def processes_or_cores(processes: int | None) -> int:
 
 
 @contextmanager
-def replaying(cells: int) -> Iterator[Told]:
+def replaying(cells: int) -> Iterator[ReportProgress]:
     """A bar on standard error with the time left."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

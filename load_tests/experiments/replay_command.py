@@ -25,7 +25,7 @@ from load_tests.experiments.preparing import (
 )
 from load_tests.experiments.report.page import number
 from load_tests.instances.replaying import Format, replay_instance
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_reported
 from load_tests.traces.reading import format_of
 from services.cli.failures import USAGE, fail
 
@@ -66,7 +66,7 @@ def replay(
     by the instance's own rules, with its solution files, each rule checked (exit code 1 if one is broken).
     """
     chosen = policy or []
-    with faults_told():
+    with faults_reported():
         if vehicles is not None and not _is_cargo(path, format_name):
             fail("--vehicles goes with --format cargo", USAGE)
         kind = _instance(path, format_name)

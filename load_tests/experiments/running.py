@@ -28,8 +28,8 @@ from matching.child_process import pool_of
 DONE = "outcome.json"
 POLL_S = 0.25
 
-# Told the share of the whole that is done, and how many cells.
-Told = Callable[[float, int], None]
+# Called with the share of the whole that is done, and the number of cells.
+ReportProgress = Callable[[float, int], None]
 
 # In a worker: how far each cell has come, seen by the parent.
 _shares: Any = None
@@ -44,11 +44,11 @@ def is_done(cell: Cell) -> bool:
     return found.get("digest") == cell.digest and (not cell.keeps_log or (cell.folder / "events.log.gz").exists())
 
 
-def run_cells(cells: Sequence[Cell], processes: int, told: Told = lambda _share, _done: None) -> None:
+def run_cells(cells: Sequence[Cell], processes: int, report: ReportProgress = lambda _share, _done: None) -> None:
     """Raises what a cell raised; cells that were finished before stay done."""
     todo = [cell for cell in cells if not is_done(cell)]
     before = len(cells) - len(todo)
-    told(before / max(len(cells), 1), before)
+    report(before / max(len(cells), 1), before)
     if not todo:
         return
     shares = multiprocessing.get_context("spawn").Array("d", len(todo))
@@ -60,7 +60,7 @@ def run_cells(cells: Sequence[Cell], processes: int, told: Told = lambda _share,
             for future in finished:
                 future.result()
             done += len(finished)
-            told((before + sum(shares[:])) / len(cells), done)
+            report((before + sum(shares[:])) / len(cells), done)
 
 
 def _begin(shares: Any) -> None:

@@ -19,7 +19,7 @@ from load_tests.experiments.design import Experiment, Variant, cells_of
 from load_tests.experiments.parameters import Parameter, grid, label_of, with_values
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Row, Section, number, write_page
-from load_tests.experiments.running import Told, outcome_of, run_cells
+from load_tests.experiments.running import ReportProgress, outcome_of, run_cells
 from load_tests.traces.formats.parquet import ABOUT, read_about
 
 WAIT, HOURLY = "wait_mean_s", "Hourly earnings, online: mean"
@@ -41,13 +41,15 @@ class Sweep:
         return Experiment(self.trace, variants, self.behaviour, self.seeds)
 
 
-def run_sweep(sweep: Sweep, out: Path, processes: int, told: Told = lambda _share, _done: None) -> pl.DataFrame:
+def run_sweep(
+    sweep: Sweep, out: Path, processes: int, report: ReportProgress = lambda _share, _done: None
+) -> pl.DataFrame:
     """One row for each point: its parameters, means over seeds, and whether nothing is better on both counts. Writes
     points.parquet and frontier.html. Points that were tried before in the same folder are not run again."""
     if sweep.trials:
-        rows = _optimised(sweep, out, processes, told)
+        rows = _optimised(sweep, out, processes, report)
     else:
-        rows = _tried(sweep, grid(sweep.parameters), out, processes, told)
+        rows = _tried(sweep, grid(sweep.parameters), out, processes, report)
     points = pl.DataFrame(rows).with_columns(pl.Series("efficient", efficient(rows)))
     pq.write_table(points.to_arrow(), out / "points.parquet")
     write_frontier(sweep, points, out / "frontier.html")
@@ -55,10 +57,10 @@ def run_sweep(sweep: Sweep, out: Path, processes: int, told: Told = lambda _shar
 
 
 def _tried(
-    sweep: Sweep, points: Sequence[dict[str, Any]], out: Path, processes: int, told: Told
+    sweep: Sweep, points: Sequence[dict[str, Any]], out: Path, processes: int, report: ReportProgress
 ) -> list[dict[str, Any]]:
     cells = cells_of(sweep.experiment(points), out)
-    run_cells(cells, processes, told)
+    run_cells(cells, processes, report)
     by_label: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(outcome_of(cell))
@@ -80,7 +82,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _optimised(sweep: Sweep, out: Path, processes: int, told: Told) -> list[dict[str, Any]]:
+def _optimised(sweep: Sweep, out: Path, processes: int, report: ReportProgress) -> list[dict[str, Any]]:
     """NSGA-II (Deb et al. 2002) as Optuna has it, seeded; as many points at a time as replays run at a time."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     at_a_time = max(processes // len(sweep.seeds), 1)
@@ -93,7 +95,7 @@ def _optimised(sweep: Sweep, out: Path, processes: int, told: Told) -> list[dict
         points = [{each.path: _suggested(trial, each) for each in sweep.parameters} for trial in trials]
         fresh = {label_of(point): point for point in points if label_of(point) not in rows}
         if fresh:
-            part = _part(told, asked, len(trials), sweep.trials)
+            part = _part(report, asked, len(trials), sweep.trials)
             rows |= {row["label"]: row for row in _tried(sweep, list(fresh.values()), out, processes, part)}
         for trial, point in zip(trials, points, strict=True):
             row = rows[label_of(point)]
@@ -102,13 +104,13 @@ def _optimised(sweep: Sweep, out: Path, processes: int, told: Told) -> list[dict
                 trial, [row[WAIT], row["hourly"]] if known else None, None if known else optuna.trial.TrialState.FAIL
             )
         asked += len(trials)
-        told(asked / sweep.trials, asked)
+        report(asked / sweep.trials, asked)
     return list(rows.values())
 
 
-def _part(told: Told, before: int, now: int, trials: int) -> Told:
+def _part(report: ReportProgress, before: int, now: int, trials: int) -> ReportProgress:
     """Progress of some trials as progress of all."""
-    return lambda share, _done: told((before + share * now) / trials, before)
+    return lambda share, _done: report((before + share * now) / trials, before)
 
 
 def _suggested(trial: optuna.Trial, parameter: Parameter) -> Any:
@@ -116,8 +118,8 @@ def _suggested(trial: optuna.Trial, parameter: Parameter) -> Any:
         return trial.suggest_categorical(parameter.path, list(parameter.values))
     low, high = parameter.low or 0.0, parameter.high or 0.0
     if parameter.whole:
-        return parameter.told(trial.suggest_int(parameter.path, int(low), int(high)))
-    return parameter.told(trial.suggest_float(parameter.path, low, high))
+        return parameter.value_of(trial.suggest_int(parameter.path, int(low), int(high)))
+    return parameter.value_of(trial.suggest_float(parameter.path, low, high))
 
 
 def efficient(rows: Sequence[dict[str, Any]]) -> list[bool]:

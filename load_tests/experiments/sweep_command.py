@@ -22,7 +22,7 @@ from load_tests.experiments.preparing import (
 )
 from load_tests.experiments.report.page import number
 from load_tests.experiments.sweep import Sweep, run_sweep
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_reported
 
 
 def sweep(
@@ -52,7 +52,7 @@ def sweep(
 ) -> None:
     """Vary a policy's parameters on a recorded day, over a grid or by an optimiser (NSGA-II), and draw the frontier:
     clients' mean wait against couriers' mean earnings an hour. Points tried before in the same folder are kept."""
-    with faults_told():
+    with faults_reported():
         parameters = tuple(parse(text) for text in vary)
         folder, trace = kept_trace(path, out, format_name, choices_of(zones, 0, since, until))
         chosen = policies.load(policy or usual_policy(trace.about))

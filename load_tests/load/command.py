@@ -24,9 +24,9 @@ from load_tests.experiments.options import AsJson
 from load_tests.live.suite_process import SuiteFailed
 from load_tests.live.wallet import Wallet
 from load_tests.load.ids import with_allowed_ids
-from load_tests.load.runner import LoadAccount, LoadPlan, Told, run_load
+from load_tests.load.runner import LoadAccount, LoadPlan, ReportProgress, run_load
 from load_tests.replay.day import Day, prepare
-from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_told, progress
+from load_tests.traces.command import FormatName, Since, Until, Zones, choices_of, faults_reported, progress
 from load_tests.traces.reading import read_trace
 from services.auth.issuing import Issuer, new_key
 from services.cli import options
@@ -81,10 +81,10 @@ def load(
     or --data-dir (and --market). Exit code 1 where the error budget is spent, a job is lost or doubled, or the log is
     wrong.
     """
-    with faults_told():
+    with faults_reported():
         acts = behaviours.load(behaviour)
-        with progress(f"reading {trace.name}") as told:
-            found = read_trace(trace, choices_of(zones, 0, since, until), format_name, told)
+        with progress(f"reading {trace.name}") as report:
+            found = read_trace(trace, choices_of(zones, 0, since, until), format_name, report)
         if found.about.plane is not None:
             fail("a trace in a plane cannot be played live: positions must lie on the globe", USAGE)
         day, mapped = with_allowed_ids(prepare(found, acts, seed))
@@ -135,15 +135,15 @@ def wrong_with(result: dict[str, Any]) -> list[str]:
 
 async def _play(day: Day, plan: LoadPlan, policy: str, settings: Settings | None) -> tuple[dict[str, Any], LoadAccount]:
     if plan.target:
-        with _playing(day) as told:
-            account = await run_load(plan, told)
+        with _playing(day) as report:
+            account = await run_load(plan, report)
         violations = (await prove_stored(settings, account.lines())).told if settings is not None else None
         return _result(plan, account, violations), account
     flags = ("--market", MARKET, "--policy", policy, "--clock-speed", f"{plan.speed:g}")
     async with running_suite(*flags) as suite:
         own = replace(plan, target=suite.target, wallet=suite.wallet)
-        with _playing(day) as told:
-            account = await run_load(own, told)
+        with _playing(day) as report:
+            account = await run_load(own, report)
         await suite.stop()
         own_settings = resolve({"data_dir": suite.data_dir, "market": MARKET}).values
         return _result(own, account, (await prove_stored(own_settings, account.lines())).told), account
@@ -181,15 +181,15 @@ def _result(plan: LoadPlan, account: LoadAccount, violations: list[str] | None) 
 
 
 @contextmanager
-def _playing(day: Day) -> Iterator[Told]:
+def _playing(day: Day) -> Iterator[ReportProgress]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"playing {day.trace.about.name}", total=1.0)
 
-        def told(share: float, placed: int, online: int) -> None:
+        def report(share: float, placed: int, online: int) -> None:
             bar.update(task, completed=share, description=f"{placed} requests, {online} couriers online")
 
-        yield told
+        yield report
 
 
 def _print(result: dict[str, Any], out: Path | None) -> None:

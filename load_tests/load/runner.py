@@ -39,8 +39,8 @@ OLDEST_POSITION_S = 200.0
 TAIL_S = 1_200.0
 USUAL = Habits()
 
-# Told the share of the trace that has passed, requests placed so far, and couriers online.
-Told = Callable[[float, int, int], None]
+# Called with the share of the trace that has passed, requests placed so far, and couriers online.
+ReportProgress = Callable[[float, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class LoadAccount:
         yield from self.couriers.journal
 
 
-async def run_load(plan: LoadPlan, told: Told = lambda _share, _placed, _online: None) -> LoadAccount:
+async def run_load(plan: LoadPlan, report: ReportProgress = lambda _share, _placed, _online: None) -> LoadAccount:
     """Until the trace is played and what is under way has ended, or has had time to. Raises grpc.aio.AioRpcError where
     the suite cannot be reached."""
     channels = [_channel(plan.target) for _ in range(1 + len(plan.day.roster) // COURIERS_A_CHANNEL)]
     try:
-        return await _Load(plan, channels, told).run()
+        return await _Load(plan, channels, report).run()
     finally:
         for channel in channels:
             await channel.close()
@@ -92,8 +92,8 @@ def _channel(target: str) -> grpc.aio.Channel:
 
 
 class _Load:
-    def __init__(self, plan: LoadPlan, channels: list[grpc.aio.Channel], told: Told) -> None:
-        self._plan, self._told = plan, told
+    def __init__(self, plan: LoadPlan, channels: list[grpc.aio.Channel], report: ReportProgress) -> None:
+        self._plan, self._report = plan, report
         self._jobs = job_rpc.JobServiceStub(channels[0])
         self._oversight = oversight_rpc.OversightServiceStub(channels[0])
         self._couriers = [courier_rpc.CourierServiceStub(channel) for channel in channels]
@@ -195,7 +195,7 @@ class _Load:
     async def _tell(self, city: TraceCity, clock: RemoteClock, clients: Clients) -> None:
         while True:
             share = min(clock.seconds() / max(city.length_s, 1e-9), 1.0)
-            self._told(share, clients.journal.requested, self._online)
+            self._report(share, clients.journal.requested, self._online)
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _look(self) -> oversight_pb.MarketView:

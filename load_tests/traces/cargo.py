@@ -95,7 +95,7 @@ def _declared(path: Path, line: str) -> int:
 
 def read_roads(rnet: Path, edges: Path) -> RoadGraph:
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty files, which is told below
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty files, which are refused below
             ends = np.loadtxt(rnet, ndmin=2)
             lengths = np.loadtxt(edges, skiprows=1, ndmin=2)
     except (OSError, ValueError) as fault:

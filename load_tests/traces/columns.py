@@ -15,7 +15,7 @@ from dispatcher.times import SECOND
 from geo.units import Floats, Ints
 from load_tests.traces.errors import TraceError
 from load_tests.traces.schema import TIME, Tally
-from load_tests.traces.source import Told
+from load_tests.traces.source import ReportRows
 
 BATCH_ROWS = 65_536
 MISSING_US = np.iinfo(np.int64).min
@@ -30,7 +30,7 @@ NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.ty
 PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 
 
-def parquet_batches(path: Path, wanted: Sequence[str], told: Told) -> Iterator[pa.Table]:
+def parquet_batches(path: Path, wanted: Sequence[str], report: ReportRows) -> Iterator[pa.Table]:
     """Yield the columns in ``wanted`` that the file has, in any case of letters, under the names as wanted.
 
     A column without a type, in which a writer found nothing but nulls, is as if it were absent.
@@ -48,7 +48,7 @@ def parquet_batches(path: Path, wanted: Sequence[str], told: Told) -> Iterator[p
             total, seen = file.metadata.num_rows, 0
             for batch in file.iter_batches(BATCH_ROWS, columns=read):
                 seen += batch.num_rows
-                told(seen, total)
+                report(seen, total)
                 renamed = {name.lower(): batch.column(name) for name in read}
                 yield pa.table({name: renamed[name.lower()] for name in wanted if name.lower() in renamed})
     except (pa.ArrowException, OSError) as fault:

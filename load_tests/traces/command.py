@@ -20,7 +20,7 @@ from load_tests.traces.errors import TraceError
 from load_tests.traces.formats import FORMATS
 from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import open_trace
-from load_tests.traces.source import Choices, Source, Told
+from load_tests.traces.source import Choices, ReportRows, Source
 from load_tests.traces.writing import sampled, whole, write_trace
 from load_tests.traces.zones import read_zones
 from services.cli.failures import USAGE, fail, reported
@@ -65,10 +65,10 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """What a trace holds: rows kept and dropped, its span, places, and what was recorded of waits, pay and offers."""
-    with faults_told(), progress(f"reading {path.name}") as told:
+    with faults_reported(), progress(f"reading {path.name}") as report:
         choices = choices_of(zones, seed, since, until)
         box = read_zones(zones, seed).box() if zones is not None else None
-        found = described(open_trace(path, choices, format_name, told), box)
+        found = described(open_trace(path, choices, format_name, report), box)
     if as_json:
         print(json.dumps(found))
     else:
@@ -86,10 +86,10 @@ def convert(
     seed: Seed = 0,
 ) -> None:
     """Write a trace as Parquet tables with one schema, which every other command reads at once."""
-    with faults_told(), progress(f"converting {path.name}") as told:
-        source = open_trace(path, choices_of(zones, seed, since, until), format_name, told)
+    with faults_reported(), progress(f"converting {path.name}") as report:
+        source = open_trace(path, choices_of(zones, seed, since, until), format_name, report)
         written = write_trace(source, out, whole)
-    _told(source, written, out)
+    _print_written(source, written, out)
 
 
 @trace.command()
@@ -104,10 +104,10 @@ def sample(
     seed: Seed = 0,
 ) -> None:
     """Write a share of a trace's requests and couriers, chosen by their names: a smaller share lies in a larger one."""
-    with faults_told(), progress(f"sampling {path.name}") as told:
-        source = open_trace(path, choices_of(zones, seed, since, until), format_name, told)
+    with faults_reported(), progress(f"sampling {path.name}") as report:
+        source = open_trace(path, choices_of(zones, seed, since, until), format_name, report)
         written = write_trace(source, out, sampled(share, seed))
-    _told(source, written, out)
+    _print_written(source, written, out)
 
 
 @trace.command()
@@ -119,11 +119,11 @@ def generate(
     all_day: Annotated[bool, typer.Option(help="Couriers work all day, not in shifts.")] = False,
 ) -> None:
     """Write a city day made from a seed: something to try the other commands on."""
-    with faults_told():
+    with faults_reported():
         made = generated_day(requests, couriers, seed, all_day)
         source = Source(made.about, iter([made.requests]), made.tally, lambda: made.shifts, lambda: made.offers)
         written = write_trace(source, out)
-    _told(source, written, out)
+    _print_written(source, written, out)
 
 
 def choices_of(zones: Path | None, seed: int, since: str | None, until: str | None) -> Choices:
@@ -143,7 +143,7 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 
 @contextmanager
-def faults_told() -> Iterator[None]:
+def faults_reported() -> Iterator[None]:
     with reported():
         try:
             yield
@@ -152,7 +152,7 @@ def faults_told() -> Iterator[None]:
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Told]:
+def progress(text: str) -> Iterator[ReportRows]:
     """A bar on standard error, rows read of rows in all."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -160,7 +160,7 @@ def progress(text: str) -> Iterator[Told]:
         yield lambda rows, total: bar.update(task, completed=rows, total=total or None)
 
 
-def _told(source: Source, written: int, out: Path) -> None:
+def _print_written(source: Source, written: int, out: Path) -> None:
     typer.echo(f"{written} requests of {source.tally.rows} rows: {out}")
     for why, count in source.tally.dropped.most_common():
         typer.echo(f"dropped {count}: {why}")

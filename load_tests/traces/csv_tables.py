@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from load_tests.traces.errors import TraceError
-from load_tests.traces.source import Told
+from load_tests.traces.source import ReportRows
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 COMMA_NUMBER = r"^\s*[+-]?\d+,\d+\s*$"
@@ -26,7 +26,7 @@ def csv_names(path: Path) -> list[str]:
     return [_plain(name) for name in header.split(_separator(header))] if header else []
 
 
-def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
+def csv_batches(path: Path, report: ReportRows) -> Iterator[pa.Table]:
     """Yield all columns as text, named as by ``csv_names``; empty cells are null.
 
     Columns are separated by commas, semicolons, tabs or vertical bars. Raises TraceError; a row of another width ends
@@ -51,7 +51,7 @@ def csv_batches(path: Path, told: Told) -> Iterator[pa.Table]:
         ) as file:
             for batch in file:
                 seen += batch.num_rows
-                told(seen, 0)
+                report(seen, 0)
                 table = pa.Table.from_batches([batch])
                 yield table if separator == "," else _with_points(table)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:

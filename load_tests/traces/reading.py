@@ -15,7 +15,7 @@ from load_tests.traces.csv_tables import LONGEST_HEADER
 from load_tests.traces.errors import TraceError
 from load_tests.traces.formats import FORMATS
 from load_tests.traces.schema import REQUESTS, TIME, Tally
-from load_tests.traces.source import About, Choices, Format, Source, Told, silent
+from load_tests.traces.source import About, Choices, Format, ReportRows, Source, silent
 
 ANYTHING = Choices()
 # Times that a market can hold, with some years in which what was asked for last can end.
@@ -55,12 +55,12 @@ def open_trace(
     path: Path,
     choices: Choices = ANYTHING,
     format_name: str | None = None,
-    told: Told = silent,
+    report: ReportRows = silent,
 ) -> Source:
     """The trace as a stream of requests inside the choices' span of time, which counts what lies outside as dropped."""
     if not path.exists():
         raise TraceError(f"{path}: there is no such file or folder")
-    source = format_of(path, format_name).open(path, choices, told)
+    source = format_of(path, format_name).open(path, choices, report)
     source.batches = _between(_replayable(source.batches, source.tally), choices, source.tally)
     source.shifts = partial(_replayable_shifts, source.shifts, source.tally)
     return source
@@ -70,10 +70,10 @@ def read_trace(
     path: Path,
     choices: Choices = ANYTHING,
     format_name: str | None = None,
-    told: Told = silent,
+    report: ReportRows = silent,
 ) -> Trace:
     """The whole trace in memory, requests by time (those of the same moment in the order of the source)."""
-    source = open_trace(path, choices, format_name, told)
+    source = open_trace(path, choices, format_name, report)
     batches = list(source.batches)
     requests = pa.concat_tables(batches) if batches else REQUESTS.empty_table()
     requests = requests.take(pc.sort_indices(requests, [("request_time", "ascending")])).combine_chunks()

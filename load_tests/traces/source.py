@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from load_tests.traces.schema import OFFERS, SHIFTS, Tally
 
-# Told how many rows of how many were read; the total is 0 where nobody knows.
-Told = Callable[[int, int], None]
+# Called with the rows that were read so far and the rows of the file, 0 where their number is not known.
+ReportRows = Callable[[int, int], None]
 
 
 def silent(_rows: int, _total: int) -> None:
-    """For whoever does not show progress."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``source``: one sentence on where the trace is from. ``instance_set``: made to compare solvers by, so couriers do
-    as they are told. ``plane``: None on the globe. ``waits_recorded``: the request is apart from the pickup; where
+    """``source``: one sentence on where the trace is from. ``instance_set``: made to compare solvers by, so couriers
+    accept every offer. ``plane``: None on the globe. ``waits_recorded``: the request is apart from the pickup; where
     it is not, nobody noted when clients began to wait. ``shifts_recorded``: where shifts are recorded and there are
     none, nobody works."""
 
@@ -49,7 +49,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a reader may be told. ``zones``: a shapefile, GeoJSON or table of centroids for traces that name zones;
+    """Options of a reader. ``zones``: a shapefile, GeoJSON or table of centroids for traces that name zones;
     ``seed``: of points drawn inside zones; ``since``, ``until``: only requests from and before, aware of their zone."""
 
     zones: Path | None = None
@@ -92,6 +92,6 @@ class Format(Protocol):
 
     def recognises(self, path: Path) -> bool: ...
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:
         """Raises TraceError, at once or while reading, where the file is not what it should be."""
         ...

@@ -30,7 +30,7 @@ from load_tests.traces.csv_tables import csv_batches, csv_names
 from load_tests.traces.errors import TraceError
 from load_tests.traces.plausible import FASTEST_MPS, distances, impossible
 from load_tests.traces.schema import Tally, requests_table
-from load_tests.traces.source import About, Choices, Source, Told
+from load_tests.traces.source import About, Choices, ReportRows, Source
 from load_tests.traces.wall_clock import moments
 from load_tests.traces.zones import METRES_A_DEGREE
 
@@ -67,15 +67,15 @@ not published."""
     def recognises(self, path: Path) -> bool:
         return set(NEEDED) <= self.names_in(path)
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:
         tally = Tally()
         source = "City of Chicago, Transportation Network Providers - Trips, or Taxi Trips"
         about = About(path.stem, self.name, source, waits_recorded=False)
-        return Source(about, self._batches(path, choices, tally, told), tally)
+        return Source(about, self._batches(path, choices, tally, report), tally)
 
-    def _batches(self, path: Path, choices: Choices, tally: Tally, told: Told) -> Iterator[pa.Table]:
+    def _batches(self, path: Path, choices: Choices, tally: Tally, report: ReportRows) -> Iterator[pa.Table]:
         rng = np.random.default_rng(choices.seed)
-        for given in csv_batches(path, told):
+        for given in csv_batches(path, report):
             names = [OTHER_NAMES.get(name, name) for name in given.column_names]
             if len(set(names)) < len(names):
                 raise TraceError(f"{path}: has columns by two names of the same thing")

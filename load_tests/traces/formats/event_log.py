@@ -22,7 +22,7 @@ from gig.v1 import types_pb2 as types_pb
 from load_tests.traces.columns import BATCH_ROWS
 from load_tests.traces.errors import TraceError
 from load_tests.traces.schema import Tally, offers_table, requests_table, shifts_table
-from load_tests.traces.source import About, Choices, Plane, Source, Told
+from load_tests.traces.source import About, Choices, Plane, ReportRows, Source
 
 KINDS = {types_pb.JOB_KIND_RIDE: "ride", types_pb.JOB_KIND_DELIVERY: "delivery"}
 VEHICLE_NAMES = {
@@ -52,8 +52,8 @@ free."""
     def recognises(self, path: Path) -> bool:
         return path.is_file() and path.name.endswith((".log", ".log.gz"))
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:  # noqa: ARG002 - it names no zones
-        log = _Log(path, told)
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:  # noqa: ARG002 - it names no zones
+        log = _Log(path, report)
         return Source(log.about(), log.batches(), log.tally, log.shifts, log.offers)
 
 
@@ -74,7 +74,7 @@ class _Offer:
 @dataclass(slots=True)
 class _Log:
     path: Path
-    told: Told
+    report: ReportRows
     tally: Tally = field(default_factory=Tally)
     live: dict[str, job_pb.Job] = field(default_factory=dict)
     ready: dict[str, job_pb.Job] = field(default_factory=dict)
@@ -143,12 +143,12 @@ class _Log:
                         # It may follow from an event that a repair skipped.
                         continue
                     # As of a job that was never placed.
-                    told = f"{type(fault).__name__}: {fault}"
+                    reason = f"{type(fault).__name__}: {fault}"
                     raise TraceError(
-                        f"{self.path}: event {event.sequence} does not fit those before it ({told})"
+                        f"{self.path}: event {event.sequence} does not fit those before it ({reason})"
                     ) from fault
             if count % 10_000 == 0:
-                self.told(count, 0)
+                self.report(count, 0)
             if len(self.ready) >= BATCH_ROWS:
                 yield self._table()
         self.ready |= self.live

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from load_tests.traces.mdrp import Instance, minute_us, read_instance
 from load_tests.traces.schema import Tally, requests_table, shifts_table
-from load_tests.traces.source import About, Choices, Plane, Source, Told
+from load_tests.traces.source import About, Choices, Plane, ReportRows, Source
 
 
 class MdrpFormat:
@@ -27,14 +27,14 @@ starts. Travel, service times and the guarantee are the instance's own."""
     def recognises(self, path: Path) -> bool:
         return (path / "orders.txt").is_file() and (path / "restaurants.txt").is_file()
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:  # noqa: ARG002 - it is small, and names no zones
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:  # noqa: ARG002 - it is small, and names no zones
         instance = read_instance(path)
         rules = instance.parameters
         plane = Plane(rules.metres_per_minute, 60.0, rules.pickup_service * 60, rules.dropoff_service * 60)
         source = "Grubhub's public instances (Reyes et al. 2018)"
         about = About(instance.name, self.name, source, instance_set=True, plane=plane, shifts_recorded=True)
         tally = Tally(rows=len(instance.orders))
-        told(tally.rows, tally.rows)
+        report(tally.rows, tally.rows)
         return Source(about, iter([_requests(instance)]), tally, shifts=lambda: _shifts(instance))
 
 

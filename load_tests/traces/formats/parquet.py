@@ -18,7 +18,7 @@ from load_tests.traces.columns import BATCH_ROWS, MOST_PERSONS, kept, places_of
 from load_tests.traces.errors import TraceError
 from load_tests.traces.repeats import Repeats
 from load_tests.traces.schema import OFFERS, REQUESTS, SHIFTS, Tally
-from load_tests.traces.source import About, Choices, Plane, Source, Told
+from load_tests.traces.source import About, Choices, Plane, ReportRows, Source
 
 ABOUT, REQUEST_FILE, SHIFT_FILE, OFFER_FILE = "about.json", "requests.parquet", "shifts.parquet", "offers.parquet"
 
@@ -40,11 +40,11 @@ class ParquetFormat:
     def recognises(self, path: Path) -> bool:
         return (path / REQUEST_FILE).is_file() and (path / ABOUT).is_file()
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:  # noqa: ARG002 - it names no zones
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:  # noqa: ARG002 - it names no zones
         tally = Tally()
         return Source(
             read_about(path / ABOUT),
-            _batches(path / REQUEST_FILE, tally, told),
+            _batches(path / REQUEST_FILE, tally, report),
             tally,
             shifts=partial(_whole, path / SHIFT_FILE, SHIFTS),
             offers=partial(_whole, path / OFFER_FILE, OFFERS),
@@ -67,7 +67,7 @@ def write_about(about: About, path: Path) -> None:
     path.write_text(json.dumps(asdict(about), indent=2) + "\n", "utf-8")
 
 
-def _batches(path: Path, tally: Tally, told: Told) -> Iterator[pa.Table]:
+def _batches(path: Path, tally: Tally, report: ReportRows) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(path) as file:
             if not file.schema_arrow.equals(REQUESTS):
@@ -76,7 +76,7 @@ def _batches(path: Path, tally: Tally, told: Told) -> Iterator[pa.Table]:
             repeats = Repeats()
             for batch in file.iter_batches(BATCH_ROWS):
                 tally.rows += batch.num_rows
-                told(tally.rows, total)
+                report(tally.rows, total)
                 table = pa.Table.from_batches([batch], schema=REQUESTS)
                 table.validate(full=True)
                 keep = kept(table.num_rows, _wrong(table), tally)

@@ -29,7 +29,7 @@ from load_tests.traces.csv_tables import csv_batches, csv_names
 from load_tests.traces.errors import TraceError
 from load_tests.traces.repeats import Repeats
 from load_tests.traces.schema import REQUESTS, TIME, Tally, requests_table, shifts_table
-from load_tests.traces.source import About, Choices, Source, Told, silent
+from load_tests.traces.source import About, Choices, ReportRows, Source, silent
 
 NEEDED = ("request_time", *PLACES)
 SHIFT_COLUMNS = ("courier_id", "online_time", "offline_time", "latitude", "longitude")
@@ -64,15 +64,15 @@ column of the schema, amounts in minor units. Shifts: a file beside it, NAME.shi
     def recognises(self, path: Path) -> bool:
         return set(NEEDED) <= self.names_in(path)
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:  # noqa: ARG002 - it names no zones
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:  # noqa: ARG002 - it names no zones
         tally = Tally()
         recorded = _beside(path).exists()
         about = About(path.stem, self.name, f"{path.name}, a CSV of one's own", shifts_recorded=recorded)
-        return Source(about, self._batches(path, tally, told), tally, shifts=partial(_shifts, path, tally))
+        return Source(about, self._batches(path, tally, report), tally, shifts=partial(_shifts, path, tally))
 
-    def _batches(self, path: Path, tally: Tally, told: Told) -> Iterator[pa.Table]:
+    def _batches(self, path: Path, tally: Tally, report: ReportRows) -> Iterator[pa.Table]:
         repeats = Repeats()
-        for table in csv_batches(path, told):
+        for table in csv_batches(path, report):
             need(path, table, NEEDED)
             first = tally.rows
             tally.rows += table.num_rows

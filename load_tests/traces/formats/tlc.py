@@ -36,7 +36,7 @@ from load_tests.traces.errors import TraceError
 from load_tests.traces.plausible import FASTEST_MPS, Bools, distances, impossible
 from load_tests.traces.reversals import Reversals
 from load_tests.traces.schema import Tally, requests_table
-from load_tests.traces.source import About, Choices, Source, Told, silent
+from load_tests.traces.source import About, Choices, ReportRows, Source, silent
 from load_tests.traces.taxi_zones import zone_points
 from load_tests.traces.wall_clock import before, moments, trips
 from load_tests.traces.zones import LARGEST_ZONE, NOWHERE, ZonePoints
@@ -106,22 +106,24 @@ class TlcFormat:
     def recognises(self, path: Path) -> bool:
         return {name.lower() for name in self.needed} <= _names_in(path)
 
-    def open(self, path: Path, choices: Choices, told: Told) -> Source:
+    def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:
         tally = Tally()
         zones = zone_points(choices)
         for repair in zones.repairs:
             tally.note(f"zones: {repair}", 1)
         waits = self.columns.request != self.columns.pickup
         about = About(path.stem, self.name, f"New York TLC, {self.title}", waits_recorded=waits)
-        return Source(about, self._batches(path, zones, choices, tally, told), tally)
+        return Source(about, self._batches(path, zones, choices, tally, report), tally)
 
-    def _batches(self, path: Path, zones: ZonePoints, choices: Choices, tally: Tally, told: Told) -> Iterator[pa.Table]:
+    def _batches(
+        self, path: Path, zones: ZonePoints, choices: Choices, tally: Tally, report: ReportRows
+    ) -> Iterator[pa.Table]:
         rng = np.random.default_rng(choices.seed)
         try:
             reversals = Reversals.of(lambda: _tables(path, self.columns.of_money, silent), self.columns.of_money)
         except (pa.ArrowException, TraceError) as fault:
             raise TraceError(f"{path}: {fault}") from fault
-        for table in _tables(path, self.columns.wanted, told):
+        for table in _tables(path, self.columns.wanted, report):
             need(path, table, self.columns.needed)
             first = tally.rows
             tally.rows += table.num_rows
@@ -183,12 +185,12 @@ def _names_in(path: Path) -> set[str]:
     return parquet_names(path) if suffix == ".parquet" else set(csv_names(path)) if suffix == ".csv" else set()
 
 
-def _tables(path: Path, wanted: Sequence[str], told: Told) -> Iterator[pa.Table]:
+def _tables(path: Path, wanted: Sequence[str], report: ReportRows) -> Iterator[pa.Table]:
     """Yield the columns in ``wanted`` that a file has, of Parquet or CSV, under the names as wanted."""
     if path.suffix.lower() != ".csv":
-        yield from parquet_batches(path, wanted, told)
+        yield from parquet_batches(path, wanted, report)
         return
-    for table in csv_batches(path, told):
+    for table in csv_batches(path, report):
         found = {name: table[name.lower()] for name in wanted if name.lower() in table.column_names}
         yield pa.table(found)
 
