@@ -1,4 +1,4 @@
-"""Files for every reader, sound ones changed: each ends by reading or by a clear error, and soon."""
+"""Give changed files to every reader, which must read each or refuse it with its clear error, in bounded time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from load_tests.fuzz.readers import READERS
 from load_tests.fuzz.samples import Files
 from matching.child_process import pool_of
 
-# Files that one task reads, with chance of its own: results do not depend on the number of processes.
+# Files that one task reads, from a seed of its own: results do not depend on the number of processes.
 CHUNK = 500
 # Of the files, those in which values are changed; in the others, bytes are.
 VALUES_SHARE = 0.7
-# A file of a few kilobytes is read within.
+# Seconds within which a file of a few kilobytes must be read.
 LIMIT_S = 20
 KEPT = 10
 LEAST_READ = 0.2
@@ -31,7 +31,7 @@ Found = dict[str, Any]
 
 
 class _TooLong(BaseException):
-    """A reader that does not end; no handler of ordinary errors catches it."""
+    """A reader takes too long. No handler of ordinary errors catches this one."""
 
 
 def fuzz_reader(
@@ -73,27 +73,27 @@ def _fuzz_chunk(name: str, count: int, seed: int, number: int) -> Found:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
         folder = Path(place)
         for sample in samples:
-            _lay(folder, sample)
-            reader.read(folder)  # a sound one is read
+            _write(folder, sample)
+            reader.read(folder)  # must succeed: it is not changed
         before: Files = {}
         for _ in range(count):
             sample = samples[int(rng.integers(len(samples)))]
-            harmed = [*sample][int(rng.integers(len(sample)))]
+            chosen = [*sample][int(rng.integers(len(sample)))]
             change = reader.change if rng.random() < VALUES_SHARE else None
-            data = sample[harmed]
+            data = sample[chosen]
             try:
-                data = change(rng, harmed, data) if change else mutated(rng, data, others)
-                # Files that the last round left as they are in this sample need not be written again.
-                changed = {**sample, harmed: data}
-                _lay(folder, {name: data for name, data in changed.items() if before.get(name) is not data})
+                data = change(rng, chosen, data) if change else mutated(rng, data, others)
+                # Write only the files that differ from those of the last round.
+                changed = {**sample, chosen: data}
+                _write(folder, {name: data for name, data in changed.items() if before.get(name) is not data})
                 before = changed
                 with _within(LIMIT_S):
                     reader.read(folder)
             except reader.errors:
                 found["refused"] += 1
-            except (Exception, _TooLong) as fault:  # what no reader may do is what is looked for
+            except (Exception, _TooLong) as fault:  # any other end of a reader is a fault of it
                 if len(found["unclear"]) < KEPT:
-                    found["unclear"].append(_described(fault, harmed, data))
+                    found["unclear"].append(_described(fault, chosen, data))
             else:
                 found["read"] += 1
     return found
@@ -121,7 +121,7 @@ def _within(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _lay(folder: Path, files: Files) -> None:
+def _write(folder: Path, files: Files) -> None:
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)

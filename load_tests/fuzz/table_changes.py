@@ -88,12 +88,12 @@ def _without(rng: np.random.Generator, table: pa.Table) -> pa.Table:
 
 
 def _rows(rng: np.random.Generator, table: pa.Table) -> pa.Table:
-    """Some rows, some of them twice; sometimes none."""
+    """Take some rows, some of them twice; sometimes none."""
     return table.take(pa.array(rng.integers(0, max(table.num_rows, 1), int(rng.integers(0, 4)))))
 
 
 def _twice(rng: np.random.Generator, table: pa.Table) -> pa.Table:
-    """A column a second time, under the same name or another one's."""
+    """Append a column a second time, under its own name or that of another."""
     column, other = rng.integers(0, table.num_columns, 2).tolist()
     return table.append_column(table.schema.field(other).name, table.column(column))
 

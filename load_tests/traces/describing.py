@@ -21,8 +21,10 @@ QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
 
 def describe(source: Source, zones: Box | None = None) -> dict[str, Any]:
-    """Reads the stream to its end. Seconds, metres, and units of the currency. ``zones``: the box of the zones that the
-    requests should lie in."""
+    """Read the stream to its end and return what is in it: seconds, metres, and units of the currency.
+
+    ``zones``: the box of the zones that the requests should lie in.
+    """
     kinds, hours, days = Counter[str](), np.zeros(24, np.int64), Counter[str]()
     first = last = None
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])

@@ -37,7 +37,7 @@ class Trace:
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
-    """The format of a name, or the first that recognises the path. Raises TraceError."""
+    """Return the format of a name, or the first that recognises the path. Raises TraceError."""
     if name is not None:
         found = next((known for known in FORMATS if known.name == name), None)
         if found is None:
@@ -57,7 +57,7 @@ def open_trace(
     format_name: str | None = None,
     report: ReportRows = silent,
 ) -> Source:
-    """The trace as a stream of requests inside the choices' span of time, which counts what lies outside as dropped."""
+    """Open a trace as a stream of the requests in the choices' span of time; others are counted as dropped."""
     if not path.exists():
         raise TraceError(f"{path}: there is no such file or folder")
     source = format_of(path, format_name).open(path, choices, report)
@@ -72,7 +72,7 @@ def read_trace(
     format_name: str | None = None,
     report: ReportRows = silent,
 ) -> Trace:
-    """The whole trace in memory, requests by time (those of the same moment in the order of the source)."""
+    """Read a whole trace: requests by time, those of the same moment in the order of the source."""
     source = open_trace(path, choices, format_name, report)
     batches = list(source.batches)
     requests = pa.concat_tables(batches) if batches else REQUESTS.empty_table()
