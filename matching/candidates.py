@@ -102,6 +102,8 @@ def _shared(problem: Problem, found: Found) -> Candidates:
         return search.may_have_more(jobs) & ~routed.served[jobs]
 
     _look_further(found, found.jobs[lacks(found.jobs)], look, LARGEST_STEP_OF_ROUTES)
+    if problem.solver is not Solver.GREEDY_NEAREST:
+        routed.add(with_crowds_served(search, found.jobs, routed.passing(), found.lined_up))
     search.count(routed.count)
     routed.add(found.lined_up)
     gates = search.gates + routed.refused
@@ -128,6 +130,11 @@ class Routed:
         self.count = np.zeros(jobs, np.int64)
         self.refused = np.zeros((jobs, len(Gate)), np.int64)
         self._keys = np.zeros(0, np.int64)
+        self._passing: list[Pairs] = []
+
+    def passing(self) -> Pairs:
+        """Return the pairs so far for which there is a feasible route."""
+        return Pairs.joined(self._passing)
 
     def add(self, pairs: Pairs) -> None:
         """Evaluate the pairs that are new."""
@@ -140,6 +147,7 @@ class Routed:
         self._keys = np.concatenate([self._keys, keys])
         _, code = self.edges.evaluate(pairs.job[:, None], pairs.courier)
         passes = code == PASSES
+        self._passing.append(pairs.part(passes))
         self.served[pairs.job[passes & ~self._problem.couriers.later[pairs.courier]]] = True
         self.count += _of_each(self._problem, pairs.job)
         np.add.at(self.refused, (pairs.job[~passes], code[~passes]), 1)

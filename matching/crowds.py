@@ -28,7 +28,8 @@ def with_crowds_served(search: Search, jobs: Ints, pairs: Pairs, others: Pairs) 
     """Return ``pairs``, and the pairs of crowded jobs with couriers further away who can serve them in this round.
 
     ``pairs`` are the candidates of ``jobs``, which come in the order of their turn; ``others`` those of jobs that look
-    no further. Each courier takes one job, and none who is free only later. Jobs that the time cuts off are marked in
+    no further. Each courier counts for one job, and none who is free only later; of those further away, only couriers
+    without a plan, for whom the filters of pairs are complete. Jobs that the time cuts off are marked in
     ``search.truncated``.
     """
     crowds = Crowds(search, jobs, pairs, others)
@@ -45,7 +46,9 @@ class Crowds:
     def __init__(self, search: Search, jobs: Ints, pairs: Pairs, others: Pairs) -> None:
         count = len(search.problem.jobs)
         self._search, self._jobs, self._first, self._others = search, jobs, pairs, others
-        self._now = ~search.problem.couriers.later
+        couriers = search.problem.couriers
+        self._now = ~couriers.later
+        self._idle = self._now & (couriers.plans.lengths == 0)
         # Whether the search has looked further for each job than at first.
         self._further = np.zeros(count, bool)
         self._wide = Pairs.joined([])
@@ -75,7 +78,8 @@ class Crowds:
 
         cut_off = widen(jobs, wanted, look, self._search.until, LARGEST_STEP)
         self._further[jobs] = True
-        self._wide = self._search.found(np.flatnonzero(self._further))
+        wide = self._search.found(np.flatnonzero(self._further))
+        self._wide = wide.part(self._idle[wide.courier])
         self._match()
         return not cut_off.size
 
@@ -115,8 +119,7 @@ class Crowds:
 
     def _edges(self) -> tuple[Ints, Ints]:
         """Return (jobs, couriers) of all pairs with couriers who are free now."""
-        first = self._first.part(~self._further[self._first.job]) if self._further.any() else self._first
-        joined = Pairs.joined([first, self._wide, self._others])
+        joined = Pairs.joined([self._first, self._wide, self._others])
         now = self._now[joined.courier]
         return joined.job[now], joined.courier[now]
 

@@ -14,13 +14,14 @@ from load_tests.bench.stranded.oracle import Oracle
 from matching import crowds
 from matching.problem import Gate, Problem, Solver
 from matching.solve import solve
+from tests.matching.problems import SHARED
 
 
 def concert(jobs: int = 300, couriers: int = 900, candidates_per_job: int = 20) -> Problem:
     """Everyone goes home from the same place, and couriers are all over the city."""
     problem = rides(1, jobs, couriers, candidates_per_job)
     here = replace(problem.jobs, latitude=np.full(jobs, 40.75), longitude=np.full(jobs, -73.95))
-    return replace(problem, jobs=here, max_reach_s=3_000.0, budget_s=10.0)
+    return replace(problem, jobs=here, max_reach_s=3_000.0, budget_s=1_000.0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -74,3 +75,10 @@ def test_jobs_of_a_crowd_that_a_bound_cuts_off_count_as_truncated(monkeypatch, b
     cut_off = found.candidates.truncated
     assert set(cut_off.tolist()) >= set(np.flatnonzero(~found.matched).tolist())
     assert (found.candidates.gates[cut_off, Gate.TRUNCATED] > 0).all()
+
+
+def test_a_crowd_is_served_in_one_round_where_couriers_are_shared_too() -> None:
+    problem = replace(concert(120, 400, 10), sharing=SHARED)
+    found = solve(problem)
+    assert found.matched.sum() >= 110
+    assert not found.candidates.truncated.size
