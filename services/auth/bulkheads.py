@@ -12,16 +12,19 @@ from dispatcher.errors import Exhausted
 from services.auth.caller import Caller
 
 RETRY_S = 1.0
+# Wall seconds that a call waits for its turn: clients commonly give up after 30 s, and must get an answer before.
+WAIT_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Width:
     """``running`` calls at a time and ``waiting`` ones behind them, of all callers; ``per_caller`` of one caller,
-    running and waiting."""
+    running and waiting. ``wait_limit_s``: wall seconds that a call waits before it is refused."""
 
     running: int
     waiting: int
     per_caller: int
+    wait_limit_s: float = WAIT_LIMIT_S
 
 
 WIDTHS: Mapping[str, Width] = {
@@ -80,7 +83,8 @@ class Bulkhead:
     async def held(self, caller: Caller) -> AsyncIterator[Slot]:
         """Wait for a slot and hold it; a call that is cancelled gives it back.
 
-        Raises Exhausted where the caller has as many such calls already, or too many callers wait.
+        Raises Exhausted where the caller has as many such calls already, too many callers wait, or no slot is free
+        within the wait limit.
         """
         who = caller.principal
         if self._callers[who] >= self._width.per_caller:
@@ -90,11 +94,7 @@ class Bulkhead:
             raise self._exhausted("bulkhead", f"too many calls of this kind ({self._name}) wait: come back later")
         self._callers[who] += 1
         try:
-            self._waiting += 1
-            try:
-                await self._running.acquire()
-            finally:
-                self._waiting -= 1
+            await self._wait_for_slot()
             slot = Slot(self._running)
             try:
                 yield slot
@@ -104,6 +104,18 @@ class Bulkhead:
             self._callers[who] -= 1
             if not self._callers[who]:
                 del self._callers[who]
+
+    async def _wait_for_slot(self) -> None:
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._width.wait_limit_s):
+                await self._running.acquire()
+        except TimeoutError:
+            limit_s = self._width.wait_limit_s
+            text = f"no place for a call of this kind ({self._name}) came free within {limit_s:g} s: come back later"
+            raise self._exhausted("bulkhead_wait", text) from None
+        finally:
+            self._waiting -= 1
 
     def _exhausted(self, limit: str, text: str) -> Exhausted:
         self._count_refused(limit)

@@ -22,7 +22,7 @@ BUCKETS = 200_000
 # Seconds of the rate that may come at once.
 CALL_BURST_S, PING_BURST_S, CAPACITY_BURST_S = 5, 60, 0.25
 NAMES = (
-    *("calls", "pings", "messages", "capacity", "calls_in_flight", "bulkhead", "bulkhead_per_caller"),
+    *("calls", "pings", "messages", "capacity", "calls_in_flight", "bulkhead", "bulkhead_per_caller", "bulkhead_wait"),
     *("streams", "streams_per_caller", "requests", "connections", "connections_per_address", "connections_opened"),
     "feeds",
 )

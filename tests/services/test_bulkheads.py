@@ -15,12 +15,13 @@ from prometheus_client import CollectorRegistry
 from dispatcher.errors import Exhausted
 from gig.v1 import courier_service_pb2 as pb
 from services.auth.access import RULES
-from services.auth.bulkheads import BULKHEADS, WIDTHS, Bulkhead, Width
+from services.auth.bulkheads import BULKHEADS, WAIT_LIMIT_S, WIDTHS, Bulkhead, Width
 from services.auth.caller import Caller
 from services.auth.limits import UNDER_WAY, Limits, Quotas
 from services.host.child import in_child
 from services.host.position_faults import LARGEST_BATCH, positions
 
+USUAL_DEADLINE_S = 30.0
 EVE, ANN = Caller("courier", "eve"), Caller("client", "ann")
 
 
@@ -53,11 +54,35 @@ def test_one_caller_takes_no_more_than_a_share_and_others_get_through() -> None:
     asyncio.run(scene())
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["ends", "cancelled", "released"])), max_size=30))
-def test_however_calls_end_their_places_are_free_again(calls: list[tuple[str, str]]) -> None:
+def test_a_call_that_gets_no_place_within_the_wait_limit_is_refused_and_others_keep_theirs() -> None:
     async def scene() -> None:
-        bulkhead = Bulkhead("reads", Width(running=2, waiting=5, per_caller=3), lambda _limit: None)
+        refused: list[str] = []
+        bulkhead = Bulkhead("exports", Width(running=1, waiting=4, per_caller=1, wait_limit_s=0.0), refused.append)
+        async with bulkhead.held(EVE):
+            with pytest.raises(Exhausted) as fault:
+                async with bulkhead.held(ANN):
+                    pass
+            assert fault.value.retry_s > 0
+        async with bulkhead.held(ANN):
+            pass
+        assert refused == ["bulkhead_wait"]
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_every_wait_limit_is_well_below_the_usual_deadline_of_a_client() -> None:
+    assert all(width.wait_limit_s <= USUAL_DEADLINE_S / 2 for width in WIDTHS.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["ends", "cancelled", "released"])), max_size=30),
+    st.sampled_from([0.0, WAIT_LIMIT_S]),
+)
+def test_however_calls_end_their_places_are_free_again(calls: list[tuple[str, str]], wait_limit_s: float) -> None:
+    async def scene() -> None:
+        width = Width(running=2, waiting=5, per_caller=3, wait_limit_s=wait_limit_s)
+        bulkhead = Bulkhead("reads", width, lambda _limit: None)
         running: set[object] = set()
 
         async def call(who: str, end: str) -> None:
