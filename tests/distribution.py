@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
+# Parametrized by chains of sections that share no files.
+RESEARCH_PAGE = "tests/load_tests/test_research_page.py::test_every_command_and_every_piece_of_python_on_the_page_runs"
 # Prefixes of node ids, and about how many seconds of CPU time the tests with this prefix take.
 UNITS = {
-    "tests/load_tests/test_research_page.py": 90,
+    f"{RESEARCH_PAGE}[what-if]": 25,
+    f"{RESEARCH_PAGE}[compare]": 20,
+    f"{RESEARCH_PAGE}[sweep]": 20,
+    f"{RESEARCH_PAGE}[load]": 15,
     "tests/observe/test_dashboards.py": 60,
     "tests/faults/test_kill.py": 60,
     "tests/pages/": 60,

@@ -19,6 +19,7 @@ from load_tests.traces.source import Source
 from load_tests.traces.writing import write_trace
 
 REQUESTS, COURIERS = 500, 24
+SHORT_REQUESTS = 150
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +30,21 @@ def day() -> Trace:
 @pytest.fixture(scope="session")
 def day_folder(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traces") / "day"
-    write_trace(Source(day.about, iter([day.requests]), day.tally, lambda: day.shifts, lambda: day.offers), folder)
+    write_day(day, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def short_day_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day with few requests, for tests that replay it many times."""
+    folder = tmp_path_factory.mktemp("traces") / "short-day"
+    write_day(generated_day(SHORT_REQUESTS, COURIERS, seed=5), folder)
+    return folder
+
+
+def write_day(day: Trace, folder: Path) -> None:
+    """Write the tables of a trace in Parquet form."""
+    write_trace(Source(day.about, iter([day.requests]), day.tally, lambda: day.shifts, lambda: day.offers), folder)
 
 
 @pytest.fixture(scope="session")

@@ -41,35 +41,35 @@ def experiment(folder: Path, seeds: tuple[int, ...] = (1, 2, 3), names: tuple[st
 
 
 @pytest.fixture(scope="module")
-def done(day_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object]:
+def done(short_day_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object]:
     out = tmp_path_factory.mktemp("experiment")
-    return out, run_experiment(experiment(day_folder), out, processes=2)
+    return out, run_experiment(experiment(short_day_folder), out, processes=2)
 
 
-def test_one_process_or_two_make_no_difference(day_folder: Path, done, tmp_path: Path) -> None:
-    alone = run_experiment(experiment(day_folder), tmp_path, processes=1)
+def test_one_process_or_two_make_no_difference(short_day_folder: Path, done, tmp_path: Path) -> None:
+    alone = run_experiment(experiment(short_day_folder), tmp_path, processes=1)
     assert alone.sha256 == done[1].sha256
     assert alone.differences.equals(done[1].differences)
 
 
-def test_what_is_done_is_not_done_again_and_what_was_cut_off_is(day_folder: Path, done) -> None:
+def test_what_is_done_is_not_done_again_and_what_was_cut_off_is(short_day_folder: Path, done) -> None:
     out, before = done
-    cells = cells_of(experiment(day_folder), out)
+    cells = cells_of(experiment(short_day_folder), out)
     assert all(running.is_done(cell) for cell in cells)
     kept = {cell.folder: (cell.folder / running.DONE).stat().st_mtime_ns for cell in cells}
     # As if the machine had gone down in the middle of one.
     (cells[2].folder / running.DONE).unlink()
-    after = run_experiment(experiment(day_folder), out, processes=1)
+    after = run_experiment(experiment(short_day_folder), out, processes=1)
     assert after.sha256 == before.sha256
     changed = [cell for cell in cells if (cell.folder / running.DONE).stat().st_mtime_ns != kept[cell.folder]]
     assert changed == [cells[2]]
 
 
-def test_other_inputs_are_other_cells(day_folder: Path, done) -> None:
+def test_other_inputs_are_other_cells(short_day_folder: Path, done) -> None:
     out, _ = done
     changed = policies.load("plain")
     changed.matching.batch_window.seconds = 7
-    other = Experiment(day_folder, (Variant("plain", changed),), settings.load("lively"), (1,))
+    other = Experiment(short_day_folder, (Variant("plain", changed),), settings.load("lively"), (1,))
     assert not running.is_done(cells_of(other, out)[0])
 
 
@@ -89,14 +89,14 @@ def test_differences_are_those_of_pairs_by_seed(done) -> None:
     assert gaps.min() <= row["low"] <= row["difference"] <= row["high"] <= gaps.max()
 
 
-def test_a_policy_does_not_differ_from_itself(day_folder: Path, tmp_path: Path) -> None:
+def test_a_policy_does_not_differ_from_itself(short_day_folder: Path, tmp_path: Path) -> None:
     twice = Experiment(
-        day_folder,
+        short_day_folder,
         (Variant("one", policies.load("plain")), Variant("two", policies.load("plain"))),
         settings.load("lively"),
         (1, 2, 3),
     )
-    found = run_experiment(twice, tmp_path, processes=2)
+    found = run_experiment(twice, tmp_path, processes=1)
     rows = found.differences.to_pylist()
     assert [row for row in rows if row["difference"] != 0 or row["low"] or row["high"]] == []
 
@@ -150,10 +150,10 @@ def test_tables_on_disk_are_those_in_memory(done) -> None:
 # --- sweeps
 
 
-def test_a_sweep_tries_the_grid_and_marks_what_nothing_beats(day_folder: Path, tmp_path: Path) -> None:
+def test_a_sweep_tries_the_grid_and_marks_what_nothing_beats(short_day_folder: Path, tmp_path: Path) -> None:
     parameters = (parse("matching.batch_window=2s,90s"), parse("pays.0.per_minute=30,45"))
-    sweep = Sweep(day_folder, policies.load("plain"), parameters, settings.load("fixed"), (1,))
-    points = run_sweep(sweep, tmp_path, processes=2)
+    sweep = Sweep(short_day_folder, policies.load("plain"), parameters, settings.load("fixed"), (1,))
+    points = run_sweep(sweep, tmp_path, processes=1)
     assert points.height == 4
     by_label = {row["label"]: row for row in points.to_dicts()}
     short, long = by_label["batch_window=2s,per_minute=45"], by_label["batch_window=90s,per_minute=45"]
@@ -163,9 +163,9 @@ def test_a_sweep_tries_the_grid_and_marks_what_nothing_beats(day_folder: Path, t
     assert (tmp_path / "frontier.html").exists()
 
 
-def test_an_optimiser_stays_in_range_and_repeats_itself(day_folder: Path, tmp_path: Path) -> None:
+def test_an_optimiser_stays_in_range_and_repeats_itself(short_day_folder: Path, tmp_path: Path) -> None:
     parameters = (parse("matching.batch_window=2s..60s"), parse("surge.cap_percent=150..250"))
-    sweep = Sweep(day_folder, policies.load("plain"), parameters, settings.load("fixed"), (1,), trials=3)
+    sweep = Sweep(short_day_folder, policies.load("plain"), parameters, settings.load("fixed"), (1,), trials=3)
     first = run_sweep(sweep, tmp_path / "a", processes=1)
     again = run_sweep(sweep, tmp_path / "b", processes=1)
     assert first.equals(again)
@@ -211,7 +211,7 @@ def test_a_value_that_does_not_fit_is_told_with_its_field() -> None:
 
 def test_nothing_changed_changes_nobodys_earnings(log_file: Path, log_folder: Path, tmp_path: Path) -> None:
     was, changes = policy_of(log_file)
-    answer = run_counterfactual(log_file, log_folder, was, was, settings.load("lively"), (1, 2), tmp_path / "out", 2)
+    answer = run_counterfactual(log_file, log_folder, was, was, settings.load("lively"), (1,), tmp_path / "out", 1)
     assert changes == 0
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert (answer.summary["earn_more"], answer.summary["earn_less"]) == (0, 0)
@@ -242,10 +242,10 @@ def test_a_replay_held_against_itself_is_perfect(log_file: Path, done) -> None:
 # --- the command
 
 
-def test_the_command_compares_and_prints_the_hash(day_folder: Path, tmp_path: Path) -> None:
+def test_the_command_compares_and_prints_the_hash(short_day_folder: Path, tmp_path: Path) -> None:
     arguments = [
         "replay",
-        str(day_folder),
+        str(short_day_folder),
         "--policy",
         "plain",
         "--policy",
@@ -276,9 +276,9 @@ def test_the_command_compares_and_prints_the_hash(day_folder: Path, tmp_path: Pa
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(
-    day_folder: Path, tmp_path: Path, arguments: list[str], told: str
+    short_day_folder: Path, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
-    places = {"DAY": str(day_folder), "OUT": str(tmp_path / "out")}
+    places = {"DAY": str(short_day_folder), "OUT": str(tmp_path / "out")}
     done = CliRunner().invoke(app(), [places.get(each, each) for each in arguments])
     assert done.exit_code in (1, 2), done.output
     assert told in done.output
