@@ -12,9 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 RESEARCH_PAGE = "tests/load_tests/test_research_page.py::test_every_command_and_every_piece_of_python_on_the_page_runs"
 # Prefixes of node ids, and about how many seconds of CPU time the tests with this prefix take.
 UNITS = {
-    f"{RESEARCH_PAGE}[what-if]": 25,
+    f"{RESEARCH_PAGE}[what-if]": 32,
     f"{RESEARCH_PAGE}[compare]": 20,
-    f"{RESEARCH_PAGE}[sweep]": 20,
+    f"{RESEARCH_PAGE}[sweep]": 26,
     f"{RESEARCH_PAGE}[load]": 15,
     "tests/observe/test_dashboards.py": 60,
     "tests/faults/test_kill.py": 60,
@@ -23,7 +23,7 @@ UNITS = {
     "tests/load_tests/test_mdrp.py": 60,
     "tests/service/test_life.py": 60,
     "tests/faults/test_processes.py": 40,
-    "tests/load_tests/test_trace_replay.py": 30,
+    "tests/load_tests/test_trace_replay.py": 60,
     "tests/services/test_trial.py": 30,
     "tests/service/test_oversight.py": 30,
     "tests/service/test_rights.py": 30,
