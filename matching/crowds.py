@@ -8,15 +8,17 @@ that round: until then, couriers who are nearer may be free.
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_bipartite_matching
 
 from geo.units import Ints
 from matching.problem import NOBODY, Bools
 from matching.search import Pairs, Search, rank_in_job
 from matching.widening import LARGEST_STEP, widen
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # How many times as many couriers each further step looks at.
 GROWTH = 2
@@ -129,6 +131,8 @@ class Crowds:
         free[self.place[~jobs & (self.place != NOBODY)]] = False
         rows = np.flatnonzero(jobs[job] & free[courier])
         if rows.size:
+            from scipy.sparse.csgraph import maximum_bipartite_matching
+
             graph = _graph(job[rows], courier[rows], (jobs.size, free.size))
             self.place[jobs] = maximum_bipartite_matching(graph, perm_type="column")[jobs]
 
@@ -139,6 +143,8 @@ class Crowds:
         found = np.zeros(count + 1, bool)
         if not left.size:
             return found[:count], True
+        from scipy.sparse.csgraph import breadth_first_order
+
         serves = np.full(self._now.size, NOBODY)
         served = np.flatnonzero(self.place != NOBODY)
         serves[self.place[served]] = served
@@ -151,4 +157,6 @@ class Crowds:
 
 
 def _graph(rows: Ints, columns: Ints, shape: tuple[int, int]) -> csr_array:
+    from scipy.sparse import csr_array
+
     return csr_array((np.ones(rows.size, np.int8), (rows, columns)), shape=shape)

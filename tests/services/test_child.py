@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from multiprocessing.connection import wait
 
 import pytest
@@ -21,3 +23,10 @@ async def test_it_yields_the_cores_and_its_process_ends_with_it() -> None:
     # Joining them would race with the thread of their pool, which joins them too.
     for child in set(multiprocessing.active_children()) - before:
         assert wait([child.sentinel], LIMIT_S)
+
+
+@pytest.mark.parametrize("module", ["services.host.erasure_work", "services.host.snapshots", "services.host.no_offer"])
+def test_a_background_process_imports_no_large_library_that_it_may_not_need(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in ('scipy', 'ortools') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
