@@ -30,7 +30,7 @@ class Width:
 WIDTHS: Mapping[str, Width] = {
     # Each folds the log in a process of its own.
     "reruns": Width(running=1, waiting=16, per_caller=2),
-    # Each reads the whole log, and keeps a file until its reader has it.
+    # Each goes through the whole log, and keeps a file until its reader has it.
     "exports": Width(running=2, waiting=32, per_caller=1),
     # Each rewrites the log.
     "erasures": Width(running=1, waiting=16, per_caller=1),

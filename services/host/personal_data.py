@@ -32,7 +32,9 @@ from services.host.export_schema import SCHEMA_FILE, schema
 from services.host.market_host import MarketHost
 
 CHUNK = 64 * 1024
-READ = 5_000
+READ = 20_000
+# How the body of an event that settles a round begins.
+ROUND_TAG = events_pb.Event(round_settled=events_pb.RoundSettled()).SerializeToString()[:-1]
 PHASES = ("offline", "waiting", "to_pickup", "at_pickup", "with_job")
 
 Row = dict[str, Any]
@@ -60,7 +62,7 @@ async def _build(host: MarketHost, person_id: str, file: IO[bytes]) -> None:
     await check_known(pool, market_id, person_id)
     with tempfile.TemporaryFile("w+") as locations, tempfile.TemporaryFile("w+") as offers:
         if person_id in host.market.state.numbers:
-            await _scan(pool, market_id, CourierTrail(person_id, locations, offers))
+            await scan(pool, market_id, CourierTrail(person_id, locations, offers), host.durable_sequence)
         files = {
             "profile.jsonl": _once(_profile(host.market, person_id, host.clock.now())),
             "locations.jsonl": _lines(locations),
@@ -191,10 +193,15 @@ def _moment(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-async def _scan(pool: asyncpg.Pool, market_id: str, trail: CourierTrail) -> None:
-    """Through the whole log, decoded in a thread: other calls go on meanwhile."""
-    after = 0
-    while rows := await pool.fetch(query("read"), market_id, after, READ):
+async def scan(pool: asyncpg.Pool, market_id: str, trail: CourierTrail, last: int) -> None:
+    """Read the rounds, and what names the courier, of the log up to the event ``last``.
+
+    PostgreSQL selects them in portions, and they are decoded in a thread: other calls go on meanwhile.
+    """
+    for after in range(0, last, READ):
+        upto = min(after + READ, last)
+        rows = await pool.fetch(
+            query("read_of_courier"), market_id, after, upto, ROUND_TAG, trail.person_id.encode("utf-8")
+        )
         await asyncio.to_thread(trail.pick, [row["body"] for row in rows])
-        after += len(rows)
     trail.finish()

@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from load_tests.live.clients import CUT_WHILE_WRITING
 from load_tests.live.wallet import Metadata
 
 # A call that takes this long hangs.
@@ -39,7 +40,17 @@ def path(method: MethodDescriptor) -> str:
 
 
 async def outcome(channel: grpc.aio.Channel, call: RawCall) -> Outcome:
-    """Return the status and the text of a call; of a stream, after its first message."""
+    """Return the status and the text of a call; of a stream, after its first message.
+
+    Where a server ends a stream while the client still writes, grpc.aio reports a fault of its own in place of the
+    server's status: the call is made again.
+    """
+    while (found := await _once(channel, call)).text == CUT_WHILE_WRITING:
+        pass
+    return found
+
+
+async def _once(channel: grpc.aio.Channel, call: RawCall) -> Outcome:
     method = call.method
     kind = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
     argument = iter([call.data]) if method.client_streaming else call.data
