@@ -545,12 +545,14 @@ class Measures:
         self.alarm_us = min([self.weeks.end_us, self.time.hour_end_us, *due])
 
     def _turn_hour(self, now_us: int) -> None:
-        """Hours that are over, one by one."""
+        """Count the hours that are over, one by one: the one that was running, and others while somebody is online."""
         time = self.time
-        while time.hour_end_us and now_us >= time.hour_end_us and self.online:
+        running = bool(time.hour_end_us)
+        while running and now_us >= time.hour_end_us:
             self._advance_all(time.hour_end_us)
             time.turn_hour(self.couriers.values())
             time.hour_end_us += HOUR_US
+            running = bool(self.online)
         time.hour_end_us = (now_us // HOUR_US + 1) * HOUR_US
 
     def _advance_all(self, now_us: int) -> None:

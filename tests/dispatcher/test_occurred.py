@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher import commands, policy
@@ -54,6 +54,9 @@ def sightings(*rows: tuple[int, tuple[float, float]]) -> Sightings:
     )
 
 
+HOUR = 3_600 * SECOND
+
+
 @dataclass
 class Outcome:
     """What people see of a day: jobs, the shift's clocks, the pay period, measures, and the statement's rows."""
@@ -83,7 +86,8 @@ def outcome(bench: Bench) -> Outcome:
         again.apply([event])
         one = applied(again, event)
         rows.add(event, one.kind, one.jobs, one.phases)
-    measures.bring_to(measures.time_us // 3_600_000_000 * 3_600_000_000 + 2 * 3_600_000_000)
+    # Until every hour of the day is over.
+    measures.bring_to(bench.now // HOUR * HOUR + 2 * HOUR)
     courier = measures.couriers["bo"]
     return Outcome(
         jobs,
@@ -137,6 +141,7 @@ def steps_of(plan: list[job_pb2.PlanStop], arrive: bool) -> list[tuple[str, str]
     closing=st.booleans(),
     silence_s=st.integers(0, 1_500),
 )
+@example("plain", 1, True, [0, 1115, 1200, *[0] * 6], [False] * 9, [False] * 9, True, 485)
 def test_steps_reported_late_count_as_if_they_had_been_reported_at_once(
     preset, jobs, arrive, gaps, online, disturbed, closing, silence_s
 ) -> None:

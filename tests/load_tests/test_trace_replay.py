@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -32,6 +33,8 @@ from load_tests.traces.reading import Trace, read_trace
 from load_tests.traces.schema import SHIFTS
 
 REAL = Path(__file__).parents[3] / "shared/data/mdrp"
+# Of a recorded day, so that many are on their way at a time and some go together.
+ORDERS = 150
 CASES = [
     ("plain", "fixed"),
     ("plain", "lively"),
@@ -72,7 +75,7 @@ def test_every_replay_keeps_the_logs_promises_and_ends_every_request(day: Trace,
     assert online == sum(event.HasField("courier_offline") for event in events) > 0
 
 
-def test_the_same_seed_gives_the_same_log_in_another_process_and_another_seed_does_not(day_folder: Path) -> None:
+def test_the_same_seed_gives_the_same_log_in_another_process_and_another_seed_does_not(short_day_folder: Path) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -88,7 +91,7 @@ print(replay_day(day, under_trace(policy.load("city"), day), behaviour, int(sys.
 """
     hashes = [
         subprocess.run(
-            [sys.executable, "-c", script, str(day_folder), seed],
+            [sys.executable, "-c", script, str(short_day_folder), seed],
             capture_output=True,
             text=True,
             check=True,
@@ -174,13 +177,24 @@ def test_a_job_that_a_policy_does_not_take_is_counted_as_refused(day: Trace) -> 
     assert record.states.total() == 0
 
 
+def first_orders(day: Path, folder: Path) -> Path:
+    """Return a copy of a recorded day with its first orders only."""
+    shutil.copytree(day, folder)
+    orders = folder / "orders.txt"
+    heading, *rows = orders.read_text("utf-8").splitlines(keepends=True)
+    column = heading.split().index("placement_time")
+    rows.sort(key=lambda row: float(row.split()[column]))
+    orders.write_text(heading + "".join(rows[:ORDERS]), "utf-8")
+    return folder
+
+
 @pytest.mark.skipif(not REAL.exists(), reason="the public instances are not at hand")
 @pytest.mark.parametrize("name", ["0o50t100s1p100", "1o100t100s2p100"])
 @pytest.mark.parametrize("preset", ["mdrp", "mdrp-batch"])
-def test_an_instance_as_a_trace_comes_out_as_by_its_own_rules(name: str, preset: str) -> None:
-    trace = read_trace(REAL / name)
-    _, record, _ = replayed(trace, policies.load(preset), settings.load("fixed"))
-    instance = read_instance(REAL / name)
+def test_an_instance_as_a_trace_comes_out_as_by_its_own_rules(name: str, preset: str, tmp_path: Path) -> None:
+    morning = first_orders(REAL / name, tmp_path / name)
+    _, record, _ = replayed(read_trace(morning), policies.load(preset), settings.load("fixed"))
+    instance = read_instance(morning)
     by_rules = MdrpSimulation(instance, under_instance(policies.load(preset), instance.parameters)).run()
     theirs = {
         order.name: (delivery.courier, delivery.pickup, dropoff)
@@ -188,6 +202,7 @@ def test_an_instance_as_a_trace_comes_out_as_by_its_own_rules(name: str, preset:
         for order, dropoff in zip(delivery.orders, delivery.dropoffs, strict=True)
     }
     ours = {row["job_id"]: row for row in record.jobs().to_pylist()}
+    assert len(ours) == ORDERS
     assert ours.keys() == theirs.keys()
     assert all(ours[job_id]["courier_id"] == courier for job_id, (courier, _, _) in theirs.items())
 
