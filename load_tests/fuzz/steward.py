@@ -14,6 +14,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from load_tests.contract.fields import set_time
 from load_tests.contract.rules import SECOND_NS
 from load_tests.fuzz.sound import square
+from load_tests.live.clients import is_away
 from load_tests.live.wallet import Wallet
 from load_tests.ordinary.city import CENTRE, REACH
 
@@ -21,12 +22,6 @@ OPERATOR = "steward"
 EVERY_S, RETRY_S = 2.0, 0.2
 # Of a call, which may wait for the server to start; and of all its repetitions.
 CALL_LIMIT_S, LIMIT_S = 30.0, 120.0
-_AGAIN = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-)
 
 
 class Steward:
@@ -59,7 +54,7 @@ class Steward:
             try:
                 await method(request, metadata=self._metadata, timeout=CALL_LIMIT_S, wait_for_ready=True)
             except grpc.aio.AioRpcError as fault:
-                if fault.code() not in _AGAIN or asyncio.get_running_loop().time() > until:
+                if not is_away(fault) or asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(RETRY_S)
             else:

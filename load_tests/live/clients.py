@@ -47,13 +47,19 @@ def is_cut(fault: grpc.aio.AioRpcError) -> bool:
     return fault.code() in RETRIED or fault.details() == CUT_WHILE_WRITING
 
 
-async def answered(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call until it is answered, while the service is away or says to come back later."""
+def is_away(fault: grpc.aio.AioRpcError) -> bool:
+    """Return whether the service was away, says to come back later, or has ended: it cancels what it has not
+    answered by the end of its drain."""
+    return is_cut(fault) or fault.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)
+
+
+async def answered(call: Callable[[], Awaitable[T]], again: Callable[[grpc.aio.AioRpcError], bool] = is_away) -> T:
+    """Make a call until it is answered, at most ATTEMPTS times. ``again``: after which faults to make it again."""
     for _ in range(ATTEMPTS - 1):
         try:
             return await call()
         except grpc.aio.AioRpcError as fault:
-            if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if not again(fault):
                 raise
         await asyncio.sleep(RETRY_S)
     return await call()
@@ -182,20 +188,19 @@ class Clients:
         method = getattr(self._stub, name)
         made = time.monotonic()
         due = made - max(self._clock.seconds() - due_s, 0.0) / self._clock.speed
-        for attempt in range(ATTEMPTS):
+
+        async def attempt() -> Any:
             try:
-                answer = await method(request, timeout=CALL_LIMIT_S, metadata=self._wallet.client(client_id))
+                return await method(request, timeout=CALL_LIMIT_S, metadata=self._wallet.client(client_id))
             except grpc.aio.AioRpcError as fault:
                 if self._timing is not None:
                     self._timing.failed(name, fault.code().name)
-                if not is_cut(fault) or attempt == ATTEMPTS - 1:
-                    raise
-            else:
-                if self._timing is not None:
-                    self._timing.answered(name, due, made)
-                return answer
-            await asyncio.sleep(RETRY_S)
-        raise AssertionError("the last attempt returns or raises")
+                raise
+
+        answer = await answered(attempt, is_cut)
+        if self._timing is not None:
+            self._timing.answered(name, due, made)
+        return answer
 
 
 def state_at(job: job_pb.Job, view: oversight_pb.MarketView) -> str:

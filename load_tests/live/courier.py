@@ -20,7 +20,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 from load_tests.cities.city import City, Spot
-from load_tests.live.clients import is_cut
+from load_tests.live.clients import is_away
 from load_tests.live.clock import RemoteClock
 from load_tests.live.timing import Timing
 from load_tests.live.wallet import Wallet
@@ -154,7 +154,7 @@ class CourierApp:
                 except grpc.aio.AioRpcError as fault:
                     if self._timing is not None:
                         self._timing.failed("Connect", fault.code().name)
-                    if not is_cut(fault) and fault.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    if not is_away(fault):
                         raise
                 self._call, self._online = None, False
                 await asyncio.sleep(RECONNECT_S)

@@ -10,18 +10,12 @@ import numpy as np
 
 from gig.v1 import job_service_pb2 as pb
 from gig.v1 import job_service_pb2_grpc as rpc
+from load_tests.live.clients import is_away
 from load_tests.live.wallet import Wallet
 from load_tests.ordinary.city import job
 from load_tests.ordinary.tally import Tally
 
 CALL_LIMIT_S, RETRY_S = 30.0, 0.2
-# Answers to a client while a server restarts or reloads: ask again.
-_AGAIN = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-)
 
 
 class OrdinaryClients:
@@ -46,7 +40,7 @@ class OrdinaryClients:
                     request, metadata=self._wallet.client(client_id), timeout=CALL_LIMIT_S, wait_for_ready=True
                 )
             except grpc.aio.AioRpcError as fault:
-                if fault.code() not in _AGAIN or time.perf_counter() > began + self._limit_s:
+                if not is_away(fault) or time.perf_counter() > began + self._limit_s:
                     self._tally.refuse("PlaceJob", f"{fault.code().name}: {fault.details()}")
                     return ""
                 await asyncio.sleep(RETRY_S)
