@@ -13,21 +13,23 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 
-def new_pool() -> ProcessPoolExecutor:
-    """Return a pool of one process, which starts with the first work. Spawned: gRPC and fork do not mix."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=settle_in)
+def new_pool(
+    processes: int = 1, begin: Callable[..., object] | None = None, begin_with: tuple[Any, ...] = ()
+) -> ProcessPoolExecutor:
+    """Return a pool whose processes start with the first work. They are spawned: gRPC and fork do not mix.
+
+    ``begin``: called in each process before its first work, with the arguments ``begin_with``.
+    """
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(begin, begin_with))
 
 
 @contextlib.contextmanager
 def pool_of(
     processes: int, begin: Callable[..., object] | None = None, begin_with: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool whose processes end with the block, or with this process, even if they are busy.
-
-    ``begin``: called in each process before its first work, with the arguments ``begin_with``.
-    """
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(begin, begin_with))
+    """Yield a ``new_pool`` whose processes end with the block, or with this process, even if they are busy."""
+    pool = new_pool(processes, begin, begin_with)
     try:
         yield pool
     finally:

@@ -199,23 +199,14 @@ class EmbeddedPostgres:
 
     def _end_leftover(self) -> None:
         """We hold the lock, so a server that still runs on the cluster has lost its suite: end it."""
-        pid = self._postmaster_pid()
+        pid = postmaster_pid(self._cluster)
         if pid is None:
             return
         with _gone_is_fine():
             os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + STOP_LIMIT_S
-        while self._postmaster_pid() == pid and time.monotonic() < deadline:
+        while postmaster_pid(self._cluster) == pid and time.monotonic() < deadline:
             time.sleep(0.02)
-
-    def _postmaster_pid(self) -> int | None:
-        """The pid of a server that runs on this cluster."""
-        try:
-            pid = int((self._cluster / "postmaster.pid").read_text("utf-8-sig").splitlines()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, IndexError, ValueError):
-            return None
-        return pid if str(self._cluster).encode() in command else None
 
     def _make_socket_dir(self) -> Path:
         """Private to the server's user, who alone (and root) may connect."""
@@ -271,6 +262,16 @@ class EmbeddedPostgres:
             return "\n".join(text.splitlines()[-12:])
         except OSError:
             return "(no log)"
+
+
+def postmaster_pid(cluster: Path) -> int | None:
+    """Return the process id of the server that runs on a cluster, or None. ``cluster``: as the server was given it."""
+    try:
+        pid = int((cluster / "postmaster.pid").read_text("utf-8-sig").splitlines()[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, IndexError, ValueError):
+        return None
+    return pid if str(cluster).encode() in command else None
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def _earnings(found: Figures, measures: Measures, records: list[CourierRecord], 
     cost = km * np.array([terms.costs.get(record.vehicle, 0.0) for record in records])
     hours = {"online": online, "engaged": engaged}
     rates = {basis: earned[spent > 0] / spent[spent > 0] for basis, spent in hours.items()}
-    rates = {basis: found for basis, found in rates.items() if found.size >= SMALLEST_GROUP}
+    rates = {basis: values for basis, values in rates.items() if values.size >= SMALLEST_GROUP}
     edges = hourly_edges(rates.values())
     found.hourly = {basis: _histogram(values, edges) for basis, values in rates.items()}
     worked = online > 0

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from matching.child_process import end, new_pool, processes_of
+from matching.child_process import pool_of, processes_of
 
 T = TypeVar("T")
 
@@ -21,16 +21,13 @@ NICENESS = 10
 @contextmanager
 def background_process() -> Iterator[ProcessPoolExecutor]:
     """Start a process that yields the cores from its first import on; kill it at the end."""
-    pool = new_pool()
-    pool.submit(os.getpid)
-    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
-    for process in processes_of(pool):
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid or 0, niceness)
-    try:
+    with pool_of(1) as pool:
+        pool.submit(os.getpid)
+        niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+        for process in processes_of(pool):
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, process.pid or 0, niceness)
         yield pool
-    finally:
-        end(pool)
 
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 
-from dispatcher.log.embedded_postgres import EmbeddedPostgres
+from dispatcher.log.embedded_postgres import EmbeddedPostgres, postmaster_pid
 from dispatcher.log.journal import write_journal
 from load_tests.bench.running import data_directory, free_port
 from load_tests.cities.generated import GeneratedCity
@@ -52,17 +52,12 @@ class Harmed:
 
     async def kill_postgres(self) -> None:
         """Kill the suite's own PostgreSQL, and return once the suite has started another."""
-        before = self._postmaster()
+        cluster = (self.folder / "postgres").resolve()
+        before = postmaster_pid(cluster)
+        assert before is not None
         os.kill(before, signal.SIGKILL)
-        while self._postmaster() in (before, 0):
+        while postmaster_pid(cluster) in (before, None):
             await asyncio.sleep(LOOK_EVERY_S)
-
-    def _postmaster(self) -> int:
-        """Return the process id of the suite's own PostgreSQL, or 0 while none has written it."""
-        try:
-            return int((self.folder / "postgres/postmaster.pid").read_text("utf-8").splitlines()[0])
-        except (FileNotFoundError, IndexError, ValueError):
-            return 0
 
     async def proved(self) -> None:
         """Nothing that was acknowledged is lost or doubled, by the service's lists and by its log."""

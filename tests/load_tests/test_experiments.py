@@ -194,15 +194,15 @@ def test_parameters_are_read_as_people_write_them() -> None:
             parse(text)
 
 
-def test_a_value_that_does_not_fit_is_told_with_its_field() -> None:
+def test_a_value_that_does_not_fit_is_refused_with_its_field() -> None:
     plain = policies.load("plain")
     assert with_values(plain, {"pays.0.per_km": 77}).pays[0].per_km == 77
-    for values, told in (
+    for values, said in (
         ({"matching.speed": 3}, "speed"),
         ({"pays.9.per_km": 3}, "no place"),
         ({"matching.batch_window": "fast"}, "fast"),
     ):
-        with pytest.raises(PolicyError, match=told):
+        with pytest.raises(PolicyError, match=said):
             with_values(plain, values)
 
 
@@ -257,15 +257,15 @@ def test_the_command_compares_and_prints_the_hash(short_day_folder: Path, tmp_pa
     ]
     done = CliRunner().invoke(app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["policies"] == ["plain", "greedy"]
-    assert re.fullmatch(r"[0-9a-f]{64}", told["sha256"])
+    found = json.loads(done.stdout)
+    assert found["policies"] == ["plain", "greedy"]
+    assert re.fullmatch(r"[0-9a-f]{64}", found["sha256"])
     again = CliRunner().invoke(app(), [*arguments, "--out", str(tmp_path / "other"), "--json"])
-    assert json.loads(again.stdout)["sha256"] == told["sha256"]
+    assert json.loads(again.stdout)["sha256"] == found["sha256"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "said"),
     [
         (["replay", "missing", "--out", "x"], "no such file"),
         (["replay", "DAY", "--policy", "nothing", "--out", "OUT"], "presets are"),
@@ -275,13 +275,13 @@ def test_the_command_compares_and_prints_the_hash(short_day_folder: Path, tmp_pa
         (["calibrate", "DAY", "--out", "OUT"], "recorded no waits"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_line(
-    short_day_folder: Path, tmp_path: Path, arguments: list[str], told: str
+def test_what_cannot_be_done_is_refused_in_a_line(
+    short_day_folder: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     places = {"DAY": str(short_day_folder), "OUT": str(tmp_path / "out")}
     done = CliRunner().invoke(app(), [places.get(each, each) for each in arguments])
     assert done.exit_code in (1, 2), done.output
-    assert told in done.output
+    assert said in done.output
     assert "Traceback" not in done.output
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from load_tests.fuzz.text_changes import members_changed
+from load_tests.fuzz.text_changes import ODD_VALUES, members_changed
 
 DOCUMENT = json.dumps({"a": [1, 2.5, "text"], "b": {"c": None}}).encode()
 
@@ -20,3 +20,11 @@ def test_a_changed_document_is_a_document_that_depends_on_its_seed_alone() -> No
     for document in first:
         json.loads(document)
     assert changed() == first
+
+
+def test_odd_values_stay_as_they_are_however_many_documents_hold_them() -> None:
+    """A list that was put into one document must not reach the next with what was put into it there."""
+    before = json.dumps(ODD_VALUES)
+    for seed in range(300):
+        members_changed(np.random.default_rng(seed), b'{"a": [[], {"b": 1}], "c": {}}')
+    assert json.dumps(ODD_VALUES) == before

@@ -200,11 +200,11 @@ async def test_a_position_that_is_too_old_is_drawn_differently(town: Town, seen:
 async def test_the_map_is_read_by_keyboard(anybody: Seen) -> None:
     page = anybody.page
     await page.locator("#map .cell[tabindex='0']").focus()
-    told = set()
+    shown = set()
     for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown"):
         await page.keyboard.press(key)
-        told.add((await page.locator("#cell").inner_text()).split(".")[0])
-    assert len(told) > 1
+        shown.add((await page.locator("#cell").inner_text()).split(".")[0])
+    assert len(shown) > 1
     await expect(page.locator("#map .cell[aria-selected='true']")).to_have_count(1)
     await page.get_by_text("The map as a table").click()
     await expect(page.locator("#cells-table tbody tr").first).to_be_visible()

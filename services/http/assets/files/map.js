@@ -21,11 +21,15 @@ function ringsOf(geometry) {
   return (type === "Polygon" ? [coordinates] : coordinates ?? []).flat().filter((ring) => ring.length);
 }
 
+// Spreading a whole document of zones into Math.min would exceed the limit of arguments.
+const least = (values) => values.reduce((a, b) => Math.min(a, b));
+const most = (values) => values.reduce((a, b) => Math.max(a, b));
+
 /** The range of longitudes, and the shift by which a market across the antimeridian lies in one piece. */
 function widthOf(lngs) {
   const range = (shift) => {
     const shifted = lngs.map(shift);
-    return { west: shifted.reduce((a, b) => Math.min(a, b)), east: shifted.reduce((a, b) => Math.max(a, b)), shift };
+    return { west: least(shifted), east: most(shifted), shift };
   };
   const plain = range((lng) => lng), around = range((lng) => (lng < 0 ? lng + 360 : lng));
   return around.east - around.west < plain.east - plain.west ? around : plain;
@@ -86,7 +90,7 @@ export class MarketMap {
     const points = rings.flat();
     if (!points.length) return;
     const lats = points.map(([, lat]) => lat);
-    const [south, north] = [lats.reduce((a, b) => Math.min(a, b)), lats.reduce((a, b) => Math.max(a, b))];
+    const south = least(lats), north = most(lats);
     const { west, east, shift } = widthOf(points.map(([lng]) => lng));
     const stretch = Math.cos(((south + north) / 2) * Math.PI / 180), scale = WIDTH / Math.max((east - west) * stretch, 1e-6);
     const height = Math.max((north - south) * scale, 1);
