@@ -211,6 +211,19 @@ async def test_the_map_is_read_by_keyboard(anybody: Seen) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/me"])
+async def test_every_picture_has_a_name_for_screen_readers_before_its_data_come(
+    town: Town, seen: Seen, path: str
+) -> None:
+    # Without scripts no data come.
+    await seen.page.route("**/*.js", lambda route: route.abort())
+    await seen.page.goto(f"{town.url}{path}")
+    pictures = seen.page.locator("[role=img]")
+    assert await pictures.count()
+    for number in range(await pictures.count()):
+        assert await pictures.nth(number).get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("path", ["/", "/me"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_can_be_read_on_a_phone_in_light_and_dark_and_by_a_screen_reader(
     town: Town, seen: Seen, path: str, scheme: str
