@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
 from tests.pages.charts import drawn
-from tests.pages.conftest import PATIENCE, Seen, Town, looking, serving
+from tests.pages.conftest import PATIENCE, Seen, Town, serving
 
 pytestmark = pytest.mark.usefixtures("browser")
 
@@ -53,12 +52,11 @@ async def test_it_draws_the_market_and_loads_nothing_from_elsewhere(town: Town, 
     assert [url for url in seen.asked if not url.startswith((town.url, "data:", "blob:"))] == []
 
 
-@pytest.fixture(scope="module")
-async def anybody(town: Town, browser: Browser) -> AsyncIterator[Seen]:
-    """Share a page, on which nobody is signed in, among tests that leave it as they find it: a load takes 2 s."""
-    async with looking(browser) as seen:
-        await arrive(seen.page, town.url)
-        yield seen
+@pytest.fixture
+async def anybody(town: Town, seen: Seen) -> Seen:
+    """A page that shows the market, and on which nobody is signed in."""
+    await arrive(seen.page, town.url)
+    return seen
 
 
 @pytest.mark.parametrize("chart", ["waits", "earnings"])
