@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import exp, log
 
 import numpy as np
-from scipy.special import ndtri
 
 from geo.units import Floats
-from load_tests.behaviour.chance import About, draw, draws
+from load_tests.behaviour.chance import About, draw, draws, normal_quantiles
 from load_tests.behaviour.settings import Acceptance, Answer, Behaviour, Boarding, OutsideWork, Patience
 
 
@@ -54,8 +53,8 @@ def boarding_s(model: Boarding, seed: int, requests: int) -> Floats:
     """Of each request in the trace's order."""
     if not model.median_s:
         return np.zeros(requests)
-    drawn = np.clip(draws(seed, About.BOARDING, np.arange(requests)), 1e-12, 1 - 1e-12)
-    found: Floats = model.median_s * np.exp(model.sigma * ndtri(drawn))
+    drawn = normal_quantiles(draws(seed, About.BOARDING, np.arange(requests)))
+    found: Floats = model.median_s * np.exp(model.sigma * drawn)
     return found
 
 
@@ -91,4 +90,4 @@ def stars_given(behaviour: Behaviour, seed: int, job: int) -> int:
 def lognormal(median: float, sigma: float, drawn: float) -> float:
     if not median or not sigma:
         return median
-    return median * exp(sigma * float(ndtri(min(max(drawn, 1e-12), 1 - 1e-12))))
+    return median * exp(sigma * float(normal_quantiles(drawn)))

@@ -58,6 +58,17 @@ def draws(seed: int, about: About, keys: Ints) -> Floats:
     return found
 
 
+def normal_quantiles(shares: Floats | float) -> Floats:
+    """Return the values of a standard normal variable below which it lies with these probabilities, of any shape.
+
+    Probabilities of 0 and 1 count as 1e-12 away from them.
+    """
+    from scipy.special import ndtri
+
+    found: Floats = np.asarray(ndtri(np.clip(shares, 1e-12, 1 - 1e-12)))
+    return found
+
+
 def key_of(name: str) -> int:
     """A number for a name, the same in every process."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")

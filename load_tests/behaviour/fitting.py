@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tomli_w
-from scipy.optimize import minimize
 
 from dispatcher.currencies import minor_units_in
 from geo.units import Floats
@@ -78,6 +77,8 @@ def fit_acceptance(offers: pa.Table, currency: str, notes: list[str]) -> tuple[A
 def logit(inputs: Floats, taken: Floats) -> tuple[Floats, Floats]:
     """Coefficients and their standard errors. ``inputs``: shape (n, k), the first column ones; a ridge of 1e-6 keeps a
     column that never varies from running away."""
+    from scipy.optimize import minimize
+
     scale = np.where(inputs.std(axis=0) > 0, inputs.std(axis=0), 1.0)
     scaled = inputs / scale
 
@@ -131,6 +132,8 @@ def fit_patience(requests: pa.Table, notes: list[str]) -> Patience:
 
 def weibull(over: Floats, censored: Floats) -> tuple[float, float]:
     """Shape and scale, by maximum likelihood with right-censoring."""
+    from scipy.optimize import minimize
+
     every = np.concatenate([over, censored])
 
     def loss(logs: Floats) -> float:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from scipy.stats import ks_2samp, wasserstein_distance
 
 from dispatcher.currencies import minor_units_in
 from geo.units import Floats
@@ -86,6 +85,8 @@ def _quantities(columns: pl.DataFrame) -> dict[str, Floats]:
 
 def errors_table(recorded: dict[str, Floats], replayed: dict[str, Floats]) -> pa.Table:
     """One row for each quantity that both have."""
+    from scipy.stats import ks_2samp, wasserstein_distance
+
     rows: list[dict[str, Any]] = []
     for name, unit in QUANTITIES:
         ours, theirs = replayed[name], recorded[name]

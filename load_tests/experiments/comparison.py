@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import bootstrap
 
 from dispatcher.measures.catalogue import CATALOGUE
 from geo.units import Floats
@@ -115,6 +114,8 @@ def interval(gaps: Floats) -> tuple[float | None, float | None]:
     scale = float(abs(gaps).max())
     if np.ptp(gaps) <= 1e-12 * scale:
         return float(gaps.mean()), float(gaps.mean())
+    from scipy.stats import bootstrap
+
     rng = np.random.default_rng(0)
     found = bootstrap(
         (gaps / scale,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa", rng=rng

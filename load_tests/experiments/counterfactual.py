@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.stats import pearsonr
 
 from dispatcher.log.files import read_log
 from dispatcher.measures.catalogue.report import reading_of
@@ -184,4 +183,6 @@ def _correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
     values = np.array(pairs, np.float64).reshape(-1, 2)
     if len(values) < 3 or not np.all(values.std(axis=0) > 0):
         return None
+    from scipy.stats import pearsonr
+
     return float(pearsonr(values[:, 0], values[:, 1]).statistic)

@@ -17,7 +17,7 @@ from load_tests.experiments.comparison import differences_table, results_table
 from load_tests.experiments.design import Experiment, cells_of
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Section, difference_rows, value_rows, write_page
-from load_tests.experiments.running import ReportProgress, outcome_of, run_cells, tables_of
+from load_tests.experiments.running import ReportProgress, Workers, outcome_of, tables_of
 from load_tests.traces.formats.parquet import ABOUT, read_about
 
 
@@ -40,7 +40,8 @@ def run_experiment(
 ) -> Findings:
     """Writes results.parquet, differences.parquet, couriers.parquet, jobs.parquet, summary.json and report.html."""
     cells = cells_of(experiment, out)
-    run_cells(cells, processes, report)
+    with Workers(processes) as workers:
+        workers.run(cells, report)
     outcomes = [outcome_of(cell) for cell in cells]
     results = results_table(outcomes)
     findings = Findings(

@@ -6,10 +6,10 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import lru_cache
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,16 +23,25 @@ from load_tests.replay.outcome import measured
 from load_tests.replay.policies import under_trace
 from load_tests.replay.run import replay_day
 from load_tests.traces.reading import Trace, read_trace
-from matching.child_process import pool_of
+from matching.child_process import end, new_pool
 
 DONE = "outcome.json"
 POLL_S = 0.25
 
+# The largest share of a replay that counts as done before its outcome is written.
+NEARLY = 0.999
+
 # Called with the share of the whole that is done, and the number of cells.
 ReportProgress = Callable[[float, int], None]
 
-# In a worker: how far each cell has come, seen by the parent.
+
+def _silent(_share: float, _done: int) -> None:
+    """Report nothing."""
+
+
+# In a worker: the share that is done of each worker's replay, which the parent reads, and this worker's place in it.
 _shares: Any = None
+_place = 0
 
 
 def is_done(cell: Cell) -> bool:
@@ -44,36 +53,85 @@ def is_done(cell: Cell) -> bool:
     return found.get("digest") == cell.digest and (not cell.keeps_log or (cell.folder / "events.log.gz").exists())
 
 
-def run_cells(cells: Sequence[Cell], processes: int, report: ReportProgress = lambda _share, _done: None) -> None:
-    """Raises what a cell raised; cells that were finished before stay done."""
-    todo = [cell for cell in cells if not is_done(cell)]
-    before = len(cells) - len(todo)
-    report(before / max(len(cells), 1), before)
-    if not todo:
-        return
-    shares = multiprocessing.get_context("spawn").Array("d", len(todo))
-    with pool_of(min(processes, len(todo)), _begin, (shares,)) as pool:
-        waiting: set[Future[None]] = {pool.submit(_run, cell, place) for place, cell in enumerate(todo)}
-        done = before
+class Workers:
+    """Run replays, several at a time; a context manager.
+
+    A single replay at a time runs in this process. Several run in processes that start with the first replays that
+    need them, serve every later call of ``run``, and end with the block.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._shares: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _trace.cache_clear()
+        if self._pool is not None:
+            end(self._pool)
+
+    def run(self, cells: Sequence[Cell], report: ReportProgress = _silent) -> None:
+        """Replay the cells that are not done yet. Raise what a cell raises; cells that are finished by then stay done.
+
+        All calls of one block must replay the same trace.
+        """
+        todo = [cell for cell in cells if not is_done(cell)]
+        before = len(cells) - len(todo)
+        report(before / max(len(cells), 1), before)
+        if self._pool is None and min(self.processes, len(todo)) <= 1:
+            self._run_here(todo, before, report)
+        else:
+            self._run_in_pool(todo, before, report)
+
+    def _run_here(self, todo: Sequence[Cell], before: int, report: ReportProgress) -> None:
+        total = before + len(todo)
+        for done, cell in enumerate(todo, before):
+            run_cell(cell, partial(_report_share, report, done, total))
+            report((done + 1) / total, done + 1)
+
+    def _run_in_pool(self, todo: Sequence[Cell], before: int, report: ReportProgress) -> None:
+        pool = self._started()
+        waiting = {pool.submit(_run, cell) for cell in todo}
+        done, total, shown = before, before + len(todo), 0.0
         while waiting:
             finished, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
             for future in finished:
                 future.result()
             done += len(finished)
-            report((before + sum(shares[:])) / len(cells), done)
+            # A worker may have begun its next replay before this process counts the one that it finished.
+            shown = max(shown, min(done + sum(self._shares[:]), total) / total)
+            report(shown, done)
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._shares, places = context.Array("d", self.processes), context.Value("i", 0)
+            self._pool = new_pool(self.processes, _begin, (self._shares, places))
+        return self._pool
 
 
-def _begin(shares: Any) -> None:
-    global _shares
+def _report_share(report: ReportProgress, done: int, total: int, share: float) -> None:
+    """Report how far a replay is that runs after ``done`` others."""
+    report((done + min(share, NEARLY)) / total, done)
+
+
+def _begin(shares: Any, places: Any) -> None:
+    global _shares, _place
     _shares = shares
+    with places.get_lock():
+        _place = places.value
+        places.value += 1
 
 
-def _run(cell: Cell, place: int) -> None:
+def _run(cell: Cell) -> None:
     def progress(share: float) -> None:
-        _shares[place] = min(share, 0.999)
+        _shares[_place] = min(share, NEARLY)
 
     run_cell(cell, progress)
-    _shares[place] = 1.0
+    _shares[_place] = 0.0
 
 
 def run_cell(cell: Cell, progress: Callable[[float], None] = lambda _share: None) -> None:
@@ -107,7 +165,7 @@ def run_cell(cell: Cell, progress: Callable[[float], None] = lambda _share: None
 
 @lru_cache(maxsize=1)
 def _trace(folder: str) -> Trace:
-    """A worker reads the trace once."""
+    """Read a trace; a worker reads the one of its replays once."""
     return read_trace(Path(folder))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 import polars as pl
 import pyarrow.parquet as pq
 
@@ -19,8 +18,11 @@ from load_tests.experiments.design import Experiment, Variant, cells_of
 from load_tests.experiments.parameters import Parameter, grid, label_of, with_values
 from load_tests.experiments.report import figures
 from load_tests.experiments.report.page import Picture, Row, Section, number, write_page
-from load_tests.experiments.running import ReportProgress, outcome_of, run_cells
+from load_tests.experiments.running import ReportProgress, Workers, outcome_of
 from load_tests.traces.formats.parquet import ABOUT, read_about
+
+if TYPE_CHECKING:
+    import optuna
 
 WAIT, HOURLY = "wait_mean_s", "Hourly earnings, online: mean"
 
@@ -46,10 +48,11 @@ def run_sweep(
 ) -> pl.DataFrame:
     """One row for each point: its parameters, means over seeds, and whether nothing is better on both counts. Writes
     points.parquet and frontier.html. Points that were tried before in the same folder are not run again."""
-    if sweep.trials:
-        rows = _optimised(sweep, out, processes, report)
-    else:
-        rows = _tried(sweep, grid(sweep.parameters), out, processes, report)
+    with Workers(processes) as workers:
+        if sweep.trials:
+            rows = _optimised(sweep, out, workers, report)
+        else:
+            rows = _tried(sweep, grid(sweep.parameters), out, workers, report)
     points = pl.DataFrame(rows).with_columns(pl.Series("efficient", efficient(rows)))
     pq.write_table(points.to_arrow(), out / "points.parquet")
     write_frontier(sweep, points, out / "frontier.html")
@@ -57,10 +60,10 @@ def run_sweep(
 
 
 def _tried(
-    sweep: Sweep, points: Sequence[dict[str, Any]], out: Path, processes: int, report: ReportProgress
+    sweep: Sweep, points: Sequence[dict[str, Any]], out: Path, workers: Workers, report: ReportProgress
 ) -> list[dict[str, Any]]:
     cells = cells_of(sweep.experiment(points), out)
-    run_cells(cells, processes, report)
+    workers.run(cells, report)
     by_label: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
         by_label.setdefault(cell.label, []).append(outcome_of(cell))
@@ -82,10 +85,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _optimised(sweep: Sweep, out: Path, processes: int, report: ReportProgress) -> list[dict[str, Any]]:
+def _optimised(sweep: Sweep, out: Path, workers: Workers, report: ReportProgress) -> list[dict[str, Any]]:
     """NSGA-II (Deb et al. 2002) as Optuna has it, seeded; as many points at a time as replays run at a time."""
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    at_a_time = max(processes // len(sweep.seeds), 1)
+    at_a_time = max(workers.processes // len(sweep.seeds), 1)
     sampler = optuna.samplers.NSGAIISampler(population_size=min(20, max(sweep.trials // 3, 4)), seed=1)
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
     rows: dict[str, dict[str, Any]] = {}
@@ -96,7 +101,7 @@ def _optimised(sweep: Sweep, out: Path, processes: int, report: ReportProgress) 
         fresh = {label_of(point): point for point in points if label_of(point) not in rows}
         if fresh:
             part = _part(report, asked, len(trials), sweep.trials)
-            rows |= {row["label"]: row for row in _tried(sweep, list(fresh.values()), out, processes, part)}
+            rows |= {row["label"]: row for row in _tried(sweep, list(fresh.values()), out, workers, part)}
         for trial, point in zip(trials, points, strict=True):
             row = rows[label_of(point)]
             known = row[WAIT] is not None and row["hourly"] is not None

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import ndtri
 
 from dispatcher.times import SECOND
 from gig.v1 import types_pb2 as types_pb
-from load_tests.behaviour.chance import About, draws
+from load_tests.behaviour.chance import About, draws, normal_quantiles
 from load_tests.behaviour.settings import Shifts
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def drawn_roster(model: Shifts, seed: int, demand: DemandColumns) -> Roster:
     count = model.couriers or couriers_needed(model, demand)
     who = np.arange(count)
     chosen = (draws(seed, About.SHIFT, 4 * who) * demand.at_us.size).astype(np.int64)
-    hours = model.mean_hours + model.sd_hours * _normal(draws(seed, About.SHIFT, 4 * who + 1))
+    hours = model.mean_hours + model.sd_hours * normal_quantiles(draws(seed, About.SHIFT, 4 * who + 1))
     length = np.rint(np.maximum(hours, 1.0) * HOUR_US).astype(np.int64)
     first, last = int(demand.at_us[0]), int(demand.at_us[-1])
     begin = demand.at_us[chosen] - np.rint(length * draws(seed, About.SHIFT, 4 * who + 2)).astype(np.int64)
@@ -99,7 +98,3 @@ def couriers_needed(model: Shifts, demand: DemandColumns) -> int:
     requests = np.bincount(hour)
     at_work = float((requests * covers).sum() / requests.sum())
     return max(int(np.ceil(busy_hours[busiest] / model.utilisation / at_work)), 1)
-
-
-def _normal(drawn: np.ndarray) -> np.ndarray:
-    return np.asarray(ndtri(np.clip(drawn, 1e-12, 1 - 1e-12)))

@@ -19,10 +19,10 @@ from load_tests.traces.describing import describe as described
 from load_tests.traces.errors import TraceError
 from load_tests.traces.formats import FORMATS
 from load_tests.traces.generated import generated_day
+from load_tests.traces.location_checks import Box
 from load_tests.traces.reading import open_trace
 from load_tests.traces.source import Choices, ReportRows, Source
 from load_tests.traces.writing import sampled, whole, write_trace
-from load_tests.traces.zones import read_zones
 from services.cli.failures import USAGE, fail, reported
 
 trace = typer.Typer(
@@ -67,7 +67,7 @@ def describe(
     """What a trace holds: rows kept and dropped, its span, places, and what was recorded of waits, pay and offers."""
     with faults_reported(), progress(f"reading {path.name}") as report:
         choices = choices_of(zones, seed, since, until)
-        box = read_zones(zones, seed).box() if zones is not None else None
+        box = _box_of(zones, seed) if zones is not None else None
         found = described(open_trace(path, choices, format_name, report), box)
     if as_json:
         print(json.dumps(found))
@@ -124,6 +124,13 @@ def generate(
         source = Source(made.about, iter([made.requests]), made.tally, lambda: made.shifts, lambda: made.offers)
         written = write_trace(source, out)
     _print_written(source, written, out)
+
+
+def _box_of(zones: Path, seed: int) -> Box:
+    """Return the box around the zones of a file."""
+    from load_tests.traces.zones import read_zones
+
+    return read_zones(zones, seed).box()
 
 
 def choices_of(zones: Path | None, seed: int, since: str | None, until: str | None) -> Choices:

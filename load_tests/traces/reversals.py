@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from geo.units import Floats
@@ -57,6 +56,8 @@ def _keys(table: pa.Table, names: Sequence[str], rows: npt.NDArray[np.bool_]) ->
     """Return a key for each of the ``rows``, of what names its trip and of the amount of its fare."""
     if not rows.any():
         return np.zeros(0, np.uint64)
+    import pandas as pd
+
     chosen = table.filter(pa.array(rows))
     frame = pd.DataFrame({name: _comparable(chosen[name]) for name in names[:-1]})
     with np.errstate(invalid="ignore", over="ignore"):

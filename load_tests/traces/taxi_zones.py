@@ -12,7 +12,8 @@ from shapely.geometry import shape
 from load_tests.cities.manhattan import UTM_18N_KM, data_folder
 from load_tests.traces.errors import TraceError
 from load_tests.traces.source import Choices
-from load_tests.traces.zones import ZonePoints, from_outlines, read_zones
+from load_tests.traces.zone_points import ZonePoints
+from load_tests.traces.zones import from_outlines, read_zones
 
 
 def zone_points(choices: Choices) -> ZonePoints:

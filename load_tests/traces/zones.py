@@ -1,5 +1,7 @@
-"""Zones that traces name instead of positions: outlines from a shapefile or GeoJSON, or a table of centroids; and the
-points, drawn from a seed, that stand for somewhere in a zone."""
+"""Read the zones that traces name instead of positions: outlines from a shapefile or GeoJSON, or a table of centroids.
+
+This module imports libraries for geometry, which take long to load: import it where zones are read.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,15 @@ from geo.faults import Faults, ZoneError
 from geo.features import Feature, read_document, read_features
 from geo.geojson import MOST_POINTS, MOST_ZONES
 from geo.rings import draw
-from geo.units import Floats, Ints
+from geo.units import Floats
 from load_tests.traces.errors import TraceError
+from load_tests.traces.zone_points import LARGEST_ZONE, METRES_A_DEGREE, ZonePoints
 
 # Names under which published zones keep their number.
 ID_NAMES = ("locationid", "location_id", "zone_id", "objectid", "area_numbe", "area_num_1")
 POINTS_A_ZONE = 256
 # Of a zone of which only the centroid is known.
 RADIUS_M = 400.0
-METRES_A_DEGREE = 111_195.0
-NOWHERE = -1
-LARGEST_ZONE = 2**31 - 1
 # Coordinates of any projection: feet around the globe.
 FARTHEST = 1e9
 # Of a shapefile, and of all that an archive holds.
@@ -45,33 +44,6 @@ UNREADABLE = (
     *(shapefile.ShapefileException, shapely.errors.ShapelyError, struct.error, ProjError),
     *(ValueError, LookupError, TypeError, AttributeError, OverflowError, ArithmeticError, AssertionError),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ZonePoints:
-    """``ids``: zone numbers, ascending; ``points``: shape (zones, points, 2), latitude and longitude inside each;
-    ``repairs``: a sentence for each outline that was invalid and is repaired."""
-
-    ids: Ints
-    points: Floats
-    repairs: tuple[str, ...] = ()
-
-    def box(self) -> tuple[float, float, float, float]:
-        """Southern, western, northern and eastern end of all points, degrees."""
-        flat = self.points.reshape(-1, 2)
-        return (*flat.min(axis=0).tolist(), *flat.max(axis=0).tolist())
-
-    def rows(self, zones: Ints) -> Ints:
-        """Row of each zone, NOWHERE for those that are not known."""
-        place = np.minimum(np.searchsorted(self.ids, zones), max(self.ids.size - 1, 0))
-        known = self.ids[place] == zones if self.ids.size else np.zeros(zones.size, bool)
-        rows: Ints = np.where(known, place, NOWHERE)
-        return rows
-
-    def somewhere(self, rows: Ints, rng: np.random.Generator) -> Floats:
-        """A point in each zone, shape (n, 2); the rows must be known."""
-        found: Floats = self.points[rows, rng.integers(self.points.shape[1], size=rows.size)]
-        return found
 
 
 def read_zones(path: Path, seed: int) -> ZonePoints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from multiprocessing import active_children
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -28,8 +29,10 @@ from load_tests.experiments.experiment import run_experiment
 from load_tests.experiments.parameters import Parameter, grid, parse, with_values
 from load_tests.experiments.sweep import Sweep, efficient, run_sweep
 from load_tests.traces.errors import TraceError
+from load_tests.traces.generated import generated_day
 from load_tests.traces.reading import read_trace
 from services.cli.main import app
+from tests.load_tests.conftest import write_day
 
 NAMES = ("plain", "greedy")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -50,6 +53,31 @@ def test_one_process_or_two_make_no_difference(short_day_folder: Path, done, tmp
     alone = run_experiment(experiment(short_day_folder), tmp_path, processes=1)
     assert alone.sha256 == done[1].sha256
     assert alone.differences.equals(done[1].differences)
+
+
+def test_several_replays_at_a_time_share_processes_and_a_single_one_starts_none(tmp_path: Path) -> None:
+    trace = tmp_path / "day"
+    write_day(generated_day(20, 4, seed=5), trace)
+    first, later = (cells_of(experiment(trace, seeds), tmp_path / "out") for seeds in ((1, 2), (3, 4)))
+    known = {child.pid for child in active_children()}
+
+    def started() -> set[int | None]:
+        return {child.pid for child in active_children()} - known
+
+    with running.Workers(1) as alone:
+        alone.run(first[:2])
+        assert started() == set()
+    with running.Workers(2) as workers:
+        workers.run(first)
+        processes = started()
+        assert 1 <= len(processes) <= 2
+        shares: list[float] = []
+        workers.run([*first, *later], lambda share, _done: shares.append(share))
+        assert processes <= started()
+        assert len(started()) <= 2
+    assert all(running.is_done(cell) for cell in (*first, *later))
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.5, 1.0)
 
 
 def test_what_is_done_is_not_done_again_and_what_was_cut_off_is(short_day_folder: Path, done) -> None:

@@ -32,7 +32,7 @@ from load_tests.traces.plausible import FASTEST_MPS, distances, impossible
 from load_tests.traces.schema import Tally, requests_table
 from load_tests.traces.source import About, Choices, ReportRows, Source
 from load_tests.traces.wall_clock import moments
-from load_tests.traces.zones import METRES_A_DEGREE
+from load_tests.traces.zone_points import METRES_A_DEGREE
 
 CHICAGO = "America/Chicago"
 QUARTER_US = 900 * SECOND

@@ -37,9 +37,8 @@ from load_tests.traces.plausible import FASTEST_MPS, Bools, distances, impossibl
 from load_tests.traces.reversals import Reversals
 from load_tests.traces.schema import Tally, requests_table
 from load_tests.traces.source import About, Choices, ReportRows, Source, silent
-from load_tests.traces.taxi_zones import zone_points
 from load_tests.traces.wall_clock import before, moments, trips
-from load_tests.traces.zones import LARGEST_ZONE, NOWHERE, ZonePoints
+from load_tests.traces.zone_points import LARGEST_ZONE, NOWHERE, ZonePoints
 
 NEW_YORK = "America/New_York"
 # Rides that are asked for up to this long after their pickup are reservations: the recorded request is the time that
@@ -107,6 +106,8 @@ class TlcFormat:
         return {name.lower() for name in self.needed} <= _names_in(path)
 
     def open(self, path: Path, choices: Choices, report: ReportRows) -> Source:
+        from load_tests.traces.taxi_zones import zone_points
+
         tally = Tally()
         zones = zone_points(choices)
         for repair in zones.repairs:
