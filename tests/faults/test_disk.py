@@ -1,4 +1,4 @@
-"""The disk: full, and slow. What is acknowledged is durable all the same."""
+"""The disk is full: nothing is acknowledged that is not durable."""
 
 from __future__ import annotations
 
@@ -73,16 +73,4 @@ async def test_on_a_full_disk_nothing_is_acknowledged_and_with_room_again_all_go
         await town.goes_on()
         assert await code_of_placing(town, 2) is grpc.StatusCode.OK
         assert "No space left on device" in (volume / "postgres.log").read_text("utf-8", "replace")
-        await town.proved()
-
-
-async def test_slow_commits_make_calls_slow_and_lose_nothing() -> None:
-    async with harmed(own_postgres=False) as town:
-        assert town.postgres is not None
-        operator = await asyncpg.connect(town.postgres.dsn)
-        for setting in ("commit_delay = 100000", "commit_siblings = 0"):  # a tenth of a second for each commit
-            await operator.execute(f"ALTER SYSTEM SET {setting}")
-        await operator.execute("SELECT pg_reload_conf()")
-        await operator.close()
-        await town.goes_on(30)
         await town.proved()

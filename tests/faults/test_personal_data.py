@@ -1,8 +1,9 @@
-"""Logs, metrics and errors of a market that was harmed in every way name nobody, and no place where anybody was."""
+"""A market whose processes are killed goes on, and its logs, metrics and errors name nobody, and no place."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -49,26 +50,37 @@ async def errors_of(town: Harmed) -> list[str]:
     return texts
 
 
-async def test_logs_metrics_and_errors_name_nobody() -> None:
+@pytest.fixture(scope="module")
+async def town() -> AsyncIterator[Harmed]:
+    """A town that all tests harm, on the server's own PostgreSQL; in the end its log is proved."""
     async with harmed() as town:
-        errors = await errors_of(town)
+        yield town
+        await town.proved()
+
+
+async def test_a_postgresql_that_is_killed_is_started_again_and_the_market_loaded_from_it(town: Harmed) -> None:
+    for _ in range(2):
         await town.kill_postgres()
         await town.goes_on()
-        town.suite.kill()
-        await town.suite.wait()
-        await town.suite.start()
-        await town.goes_on()
+    assert town.said().count("starting it again") == 2
 
-        metrics = await town.suite.exported()
-        await town.proved()
-        for name, text in (
-            ("the suite's log", town.said()),
-            ("PostgreSQL's log", (town.folder / "postgres.log").read_text("utf-8", "replace")),
-            ("metrics", metrics),
-            *(("an error", text) for text in errors),
-        ):
-            assert names_in(text) == [], name
-        assert PLACES.findall(re.sub(r"^\S+ \S+ ", "", town.said(), flags=re.MULTILINE)) == []
+
+async def test_logs_metrics_and_errors_name_nobody(town: Harmed) -> None:
+    errors = await errors_of(town)
+    await town.kill_postgres()
+    await town.goes_on()
+    town.suite.kill()
+    await town.suite.wait()
+    await town.suite.start()
+    await town.goes_on()
+    for name, text in (
+        ("the suite's log", town.said()),
+        ("PostgreSQL's log", (town.folder / "postgres.log").read_text("utf-8", "replace")),
+        ("metrics", await town.suite.exported()),
+        *(("an error", text) for text in errors),
+    ):
+        assert names_in(text) == [], name
+    assert PLACES.findall(re.sub(r"^\S+ \S+ ", "", town.said(), flags=re.MULTILINE)) == []
 
 
 @pytest.mark.parametrize("fault", [ValueError("ann-of-the-hills"), KeyError("ann-of-the-hills")])

@@ -38,7 +38,7 @@ def patient_policy() -> str:
     return text
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def suite() -> AsyncIterator[SuiteProcess]:
     folder = data_directory()
     (folder / "patient.toml").write_text(patient_policy(), "utf-8")
@@ -55,38 +55,38 @@ async def suite() -> AsyncIterator[SuiteProcess]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def channel(suite: SuiteProcess) -> AsyncIterator[grpc.aio.Channel]:
     async with signed_channel(suite.target) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jobs(channel: grpc.aio.Channel) -> job_rpc.JobServiceStub:
     return job_rpc.JobServiceStub(channel)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def couriers(channel: grpc.aio.Channel) -> courier_rpc.CourierServiceStub:
     return courier_rpc.CourierServiceStub(channel)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def oversight(channel: grpc.aio.Channel) -> oversight_rpc.OversightServiceStub:
     return oversight_rpc.OversightServiceStub(channel)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pay(channel: grpc.aio.Channel) -> pay_rpc.PayServiceStub:
     return pay_rpc.PayServiceStub(channel)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ratings(channel: grpc.aio.Channel) -> rating_rpc.RatingServiceStub:
     return rating_rpc.RatingServiceStub(channel)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def transparency(channel: grpc.aio.Channel) -> transparency_rpc.TransparencyServiceStub:
     return transparency_rpc.TransparencyServiceStub(channel)
 

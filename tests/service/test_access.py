@@ -64,7 +64,7 @@ def test_the_table_has_a_row_for_each_method_and_the_page_publishes_it() -> None
         assert rule.data
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def dealings(suite) -> dict[str, str]:
     """A client's job and a decision about them, for calls that name these alone."""
     async with signed_channel(suite.target) as channel:

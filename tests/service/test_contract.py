@@ -94,7 +94,7 @@ def messages(draw, descriptor, depth: int = 0):
     return message
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plain_channel(suite):
     """Blocking, for the client of reflection."""
     with grpc.insecure_channel(suite.target) as channel:
@@ -114,7 +114,7 @@ def drawn(strategy: st.SearchStrategy, count: int) -> list:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def raw_channel(suite):
     async with grpc.aio.insecure_channel(suite.target) as channel:
         yield channel
