@@ -1,10 +1,8 @@
-"""Connections that die without a word, and messages that come twice, late, or in another order."""
+"""Messages that come twice, late, or in another order."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 import grpc
 
@@ -20,101 +18,6 @@ from tests.service.stream import CourierClient, go_online, place_request
 from tests.signing import signed_channel
 
 HERE = (1.0, 1.0)
-
-
-class Wire:
-    """A TCP relay that can fall silent without closing anything, as a phone does in a tunnel."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._server: asyncio.Server
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sinks: list[asyncio.StreamWriter] = []
-        self.cut = False
-        # Set when the suite ends a connection.
-        self.ended_by_suite = asyncio.Event()
-
-    @property
-    def target(self) -> str:
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-
-    async def close(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for sink in self._sinks:
-            sink.transport.abort()
-        await asyncio.gather(*(sink.wait_closed() for sink in self._sinks), return_exceptions=True)
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_suite, to_suite = await asyncio.open_connection("127.0.0.1", self._target)
-        self._sinks += [writer, to_suite]
-        to_the_suite = asyncio.create_task(self._pump(reader, to_suite))
-        from_the_suite = asyncio.create_task(self._pump(from_suite, writer))
-        from_the_suite.add_done_callback(lambda _task: self.ended_by_suite.set())
-        self._tasks |= {to_the_suite, from_the_suite}
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(1 << 16):
-                if self.cut:
-                    continue  # lost, and nobody is told
-                sink.write(data)
-                await sink.drain()
-
-
-@contextlib.asynccontextmanager
-async def wire_to(port: int) -> AsyncIterator[Wire]:
-    wire = Wire(port)
-    await wire.open()
-    try:
-        yield wire
-    finally:
-        await wire.close()
-
-
-async def test_a_stream_whose_phone_has_vanished_is_noticed_and_resumed_without_loss() -> None:
-    async with (
-        running_suite("--clock-speed", "1") as suite,
-        wire_to(suite.grpc_port) as wire,
-        wire_to(suite.grpc_port) as other_wire,
-        grpc.aio.insecure_channel(other_wire.target) as other,
-        signed_channel(suite.target, suite.wallet) as channel,
-    ):
-        # Somebody vanishes for good, while others go on.
-        cleo = CourierClient(courier_rpc.CourierServiceStub(other), "cleo", suite.wallet)
-        await cleo.online((2.0, 2.0))
-        other_wire.cut = True
-        jobs = job_rpc.JobServiceStub(channel)
-        async with grpc.aio.insecure_channel(wire.target) as phone:
-            bo = CourierClient(courier_rpc.CourierServiceStub(phone), "bo", suite.wallet)
-            await bo.online(HERE)
-            wire.cut = True
-            # The offer goes into the tunnel.
-            placed = (await jobs.PlaceJob(place_request("ann", HERE))).job
-            watch = jobs.WatchJob(job_pb.WatchJobRequest(job_id=placed.job_id), timeout=60)
-            while (await watch.read()).job.state != job_pb2.JOB_STATE_OFFERED:
-                pass
-            # Back in coverage, on another connection: the offer is there, and is taken.
-            again = CourierClient(courier_rpc.CourierServiceStub(channel), "bo", suite.wallet)
-            again.token, again.number, again.received = bo.token, bo.number, bo.received
-            await again.hello()
-            await again.accept((await again.offer()).offer_id)
-            assert (await watch.read()).job.state == job_pb2.JOB_STATE_ASSIGNED
-            again.cut()
-        assert await suite.metric("gig_courier_streams") >= 1
-        # The suite notices within half a minute that nobody is there.
-        await other_wire.ended_by_suite.wait()
-        while await suite.metric("gig_courier_streams"):
-            await asyncio.sleep(0.1)  # The suite closes the connection before the streams on it.
-        await suite.stop()
-        assert suite.data_dir is not None
-        promised = [{"kind": "placed", "client_id": "ann", "request_id": "place-1", "job_id": placed.job_id}]
-        assert (await prove_stored(resolve({"data_dir": suite.data_dir}).values, promised)).told == []
 
 
 async def test_messages_twice_late_and_out_of_order_are_each_carried_out_once() -> None:
