@@ -198,7 +198,8 @@ class Suite:
         registry.register(ServiceCollector(host, dispatch, pool))
         http_limits, grpc_connections = self._connections()
         erasures = Erasures(host, dsn)
-        services = services_of(host, NoOffers(dsn, opening.networks), erasures, gate.limits)
+        no_offers = NoOffers(dsn, opening.networks)
+        services = services_of(host, no_offers, erasures, gate.limits)
         rpc = RpcServer(
             services,
             settings.grpc_address,
@@ -234,6 +235,7 @@ class Suite:
         await host.stop()
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()
+        no_offers.close()
         await _close(pool)
         if host.lost.done():
             _tell(host.lost.exception())

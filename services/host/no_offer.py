@@ -1,4 +1,4 @@
-"""Runs a job's rounds anew in a process of its own: the live market never pauses for a question."""
+"""Computes a job's rounds again in a process of its own: the live market never pauses for a question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dispatcher.log.store import LogStore, open_pool
 from dispatcher.market import Market
 from dispatcher.market.market import Networks
 from gig.v1 import transparency_service_pb2 as pb
-from services.host.child import in_child
+from services.host.child import WarmProcess
 
 
 class NoOffers:
@@ -20,15 +20,17 @@ class NoOffers:
 
     def __init__(self, dsn: str, networks: Networks) -> None:
         self._dsn, self._networks = dsn, networks
-        self._one = asyncio.Lock()
+        self._process = WarmProcess()
+
+    def close(self) -> None:
+        self._process.close()
 
     async def explain(self, market_id: str, job_id: str, courier_id: str) -> pb.ExplainNoOfferResponse:
-        async with self._one:
-            asked = self._dsn, market_id, job_id, courier_id, self._networks
-            try:
-                answer = await in_child(explain_no_offer, *asked)
-            except BrokenExecutor as fault:
-                raise MarketUnavailable("RERUN_FAILED", "the rounds could not be run anew; try again") from fault
+        asked = self._dsn, market_id, job_id, courier_id, self._networks
+        try:
+            answer = await self._process.run(explain_no_offer, *asked)
+        except BrokenExecutor as fault:
+            raise MarketUnavailable("RERUN_FAILED", "the rounds could not be computed again; try again") from fault
         if answer is None:
             raise NotFound("job", job_id)
         found: pb.ExplainNoOfferResponse = pb.ExplainNoOfferResponse.FromString(answer)

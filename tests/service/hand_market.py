@@ -94,7 +94,8 @@ async def hand_market(
     limits = Limits(Quotas(calls_per_second=10_000, pings_per_second=100_000, capacity=10_000), registry)
     gate = Gate(Tokens(KeyFile(folder / JWKS_FILE), AUDIENCE, ""), limits)
     entrance = Entrance(gate, CallMetrics(registry), host.note_access)
-    services: Any = services_of(host, NoOffers(postgres.dsn, {}), Erasures(host, postgres.dsn), limits)
+    no_offers = NoOffers(postgres.dsn, {})
+    services: Any = services_of(host, no_offers, Erasures(host, postgres.dsn), limits)
     rpc = RpcServer(services, "127.0.0.1:0", entrance, LARGEST_MESSAGE, None, frozenset(), 100)
     await host.start()
     await rpc.start()
@@ -104,3 +105,4 @@ async def hand_market(
     finally:
         await host.stop()
         await rpc.stop(0)
+        no_offers.close()

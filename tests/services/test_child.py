@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import BrokenExecutor
 from multiprocessing.connection import wait
 
 import pytest
 
-from services.host.child import NICENESS, in_child
+from services.host.child import NICENESS, WarmProcess, in_child
 
 LIMIT_S = 60.0
 
@@ -23,6 +26,47 @@ async def test_it_yields_the_cores_and_its_process_ends_with_it() -> None:
     # Joining them would race with the thread of their pool, which joins them too.
     for child in set(multiprocessing.active_children()) - before:
         assert wait([child.sentinel], LIMIT_S)
+
+
+async def test_a_warm_process_does_several_works_and_yields_the_cores() -> None:
+    process = WarmProcess()
+    try:
+        first, second, niceness = [
+            await process.run(work, *arguments)
+            for work, arguments in ((os.getpid, ()), (os.getpid, ()), (os.getpriority, (os.PRIO_PROCESS, 0)))
+        ]
+        assert first == second != os.getpid()
+        assert niceness >= NICENESS
+        with pytest.raises(ValueError, match="invalid literal"):
+            await process.run(int, "none")
+        assert await process.run(os.getpid) == first
+    finally:
+        process.close()
+
+
+@pytest.mark.parametrize("ending", ["crash", "cancelled call", "killed while idle", "no work", "many calls"])
+async def test_another_warm_process_follows_one_that_has_ended(ending: str) -> None:
+    process = WarmProcess(keep_s=0.0 if ending == "no work" else 60.0, most_calls=1 if ending == "many calls" else 100)
+    before = set(multiprocessing.active_children())
+    try:
+        first = await process.run(os.getpid)
+        children = set(multiprocessing.active_children()) - before
+        if ending == "crash":
+            with pytest.raises(BrokenExecutor):
+                await process.run(os._exit, 1)
+        elif ending == "cancelled call":
+            work = asyncio.create_task(process.run(signal.pause))
+            await asyncio.sleep(0)
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+        elif ending == "killed while idle":
+            os.kill(first, signal.SIGKILL)
+        if ending != "many calls":
+            assert await asyncio.to_thread(wait, [child.sentinel for child in children], LIMIT_S)
+        assert await process.run(os.getpid) != first
+    finally:
+        process.close()
 
 
 @pytest.mark.parametrize("module", ["services.host.erasure_work", "services.host.snapshots", "services.host.no_offer"])

@@ -1,4 +1,4 @@
-"""The live page's server-sent events: one picture of the market a second, drawn once for everyone who looks."""
+"""The live page's server-sent events: one picture of the market a second, drawn once for all viewers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -31,20 +32,25 @@ EVERY_S = 1.0
 LARGEST_SHARE = 1 / 20
 # Seconds that sending a picture may take; the feed of a viewer who does not read ends.
 SEND_LIMIT_S = 10.0
-# A worker's page asks anew at the latest after so many seconds.
+# A worker's page asks again at the latest after this many seconds.
 WORKER_EVERY_S = 5.0
+# Viewers that get a picture in the same moment; calls of others go on between two groups.
+GROUP, GROUP_PAUSE_S = 4, 0.01
+# Of the time between two pictures, the part in which all viewers get the newest.
+SENDING_SHARE = 0.5
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Frame:
-    """What was drawn last; texts are made as somebody asks for them."""
+    """The latest picture. ``cells``: those that it names. ``messages``: made when the first viewer needs one."""
 
     shown: dict[str, Any] = field(default_factory=dict)
     points: picture.Points = field(default_factory=dict)
     recent: decisions.Recent = field(default_factory=list)
-    texts: dict[tuple[bool, bool], str] = field(default_factory=dict)
+    cells: frozenset[str] = frozenset()
+    messages: dict[tuple[bool, bool], bytes] = field(default_factory=dict)
 
 
 class LiveFeed:
@@ -73,12 +79,12 @@ class LiveFeed:
         viewer, known = viewer_of(request), set[str]()
 
         async def send(stream: EventSourceResponse, frame: Frame) -> None:
-            named = {row["cell"] for row in frame.shown["cells"]} | {cell for cell, _ in frame.shown["surge"]}
-            if new := named - known:
+            if new := frame.cells - known:
                 known.update(new)
-                await stream.send(json.dumps({cell: outline_of(cell) for cell in new}), event="shapes")
+                shapes = ",".join(map(_shape, new))
+                await stream.write(_message("shapes", f"{{{shapes}}}"))
             valid = viewer is not None and viewer.seconds_left() > 0
-            await stream.send(self._text(frame, viewer if valid else None), event="picture")
+            await stream.write(self._message(frame, viewer if valid else None))
 
         call = None if viewer is None else Call("live/feed", viewer)
         return await self._stream(request, viewer, send, call)
@@ -95,7 +101,7 @@ class LiveFeed:
             state, now_s = self._state_of(viewer), perf_counter()
             if state != told[0] or now_s >= told[1] + WORKER_EVERY_S:
                 told = state, now_s
-                await stream.send(json.dumps({"time": frame.shown["time"]}), event="changed")
+                await stream.write(_message("changed", json.dumps({"time": frame.shown["time"]})))
 
         return await self._stream(request, viewer, send)
 
@@ -146,9 +152,11 @@ class LiveFeed:
                     log.error("the live page could not be drawn: %s", where(fault))
             else:
                 self._wanted.clear()
-            cost = perf_counter() - began
+            drawn = perf_counter()
+            await self._send_in_groups()
+            left = max(EVERY_S, (drawn - began) / LARGEST_SHARE) - (perf_counter() - drawn)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), max(EVERY_S, cost / LARGEST_SHARE))
+                await asyncio.wait_for(self._stopping.wait(), left)
         async with self._drawn:
             self._drawn.notify_all()
 
@@ -159,20 +167,29 @@ class LiveFeed:
             recent = await decisions.recent(host)
         points = picture.points_of(host)
         shown = picture.picture(host, points) | {"zones": zlib.crc32(host.market.state.zones_geojson.encode())}
-        async with self._drawn:
-            self._frame = Frame(shown, points, recent)
-            self._drawn.notify_all()
+        cells = frozenset([row["cell"] for row in shown["cells"]] + [cell for cell, _ in shown["surge"]])
+        self._frame = Frame(shown, points, recent, cells)
 
-    def _text(self, frame: Frame, viewer: Caller | None) -> str:
+    async def _send_in_groups(self) -> None:
+        """Wake the viewers that wait, a few at a time."""
+        groups = -(-len(self._seats) // GROUP)
+        for _ in range(groups):
+            if self._stopping.is_set():
+                return
+            async with self._drawn:
+                self._drawn.notify(GROUP)
+            await asyncio.sleep(min(GROUP_PAUSE_S, SENDING_SHARE * EVERY_S / groups))
+
+    def _message(self, frame: Frame, viewer: Caller | None) -> bytes:
         exact, all_kinds = is_operator(viewer), decisions.sees_all(viewer)
         key = exact, all_kinds
-        if key not in frame.texts:
+        if key not in frame.messages:
             standing = self._host.market.state.policy.standing
             added: dict[str, Any] = {"decisions": decisions.listed(frame.recent, all_kinds, standing)}
             if exact:
                 added["points"] = frame.points
-            frame.texts[key] = json.dumps(frame.shown | added, separators=(",", ":"))
-        return frame.texts[key]
+            frame.messages[key] = _message("picture", json.dumps(frame.shown | added, separators=(",", ":")))
+        return frame.messages[key]
 
     def _state_of(self, viewer: Caller) -> Hashable:
         record = self._host.measures.couriers.get(viewer.person_id)
@@ -180,3 +197,14 @@ class LiveFeed:
             return None
         work = record.phase, tuple(record.jobs), record.offers_made, record.open_offers
         return *work, sum(record.pay.values()), record.ratings
+
+
+def _message(event: str, text: str) -> bytes:
+    """A server-sent event. ``text``: JSON, which has no line breaks."""
+    return f"event: {event}\r\ndata: {text}\r\n\r\n".encode()
+
+
+@lru_cache(maxsize=10_000)
+def _shape(cell: str) -> str:
+    """The outline of a cell as a member of a JSON object."""
+    return f"{json.dumps(cell)}:{json.dumps(outline_of(cell))}"
