@@ -51,16 +51,25 @@ def rename_latest_snapshot(
 
 
 def _renamed(row: asyncpg.Record, erased: Erased, touched: Touched, networks: Networks) -> Renamed | None:
-    saved = snapshot_pb.MarketSnapshot.FromString(zlib.decompress(row["body"]))
+    """Of market and measures, which may be large, one is in memory at a time."""
     try:
-        market = Market.restore(saved, networks)
-        measures = Measures.from_json(zlib.decompress(row["measures"]).decode())
+        sequence, market = _renamed_market(row["body"], erased, touched, networks)
+        measures = _renamed_measures(row["measures"], erased)
     except (ValueError, PolicyError):
         return None
+    return Renamed(sequence, market, measures)
+
+
+def _renamed_market(body: bytes, erased: Erased, touched: Touched, networks: Networks) -> tuple[int, bytes]:
+    market = Market.restore(snapshot_pb.MarketSnapshot.FromString(zlib.decompress(body)), networks)
     rename_person(market.state, erased, touched)
+    return market.sequence, packed(market.snapshot().SerializeToString(deterministic=True))
+
+
+def _renamed_measures(kept: bytes, erased: Erased) -> bytes:
+    measures = Measures.from_json(zlib.decompress(kept).decode())
     measures.rename(erased.person_id, erased.pseudonym)
-    body = market.snapshot().SerializeToString(deterministic=True)
-    return Renamed(saved.sequence, packed(body), packed(measures.to_json().encode()))
+    return packed(measures.to_json().encode())
 
 
 def _connected(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
