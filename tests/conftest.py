@@ -19,9 +19,10 @@ from tests.distribution import UnitScheduling, longest_first
 
 # An assertion in a helper of the tests reports its values, as one in a test does.
 pytest.register_assert_rewrite("tests.faults", "tests.service", "tests.services", "tests.load_tests", "tests.pages")
-# A property is tried with the same examples in every run; --hypothesis-profile=random tries others.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("random", derandomize=False)
+# A property is tried with the same examples in every run; --hypothesis-profile=random tries others. An example may take
+# as long as it needs: how long says more about the machine's other work than about the property.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", derandomize=False, deadline=None)
 settings.load_profile("same")
 # Servers, solver processes and commands that tests start would each compile the project again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
