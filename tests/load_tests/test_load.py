@@ -6,13 +6,16 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from load_tests.behaviour import settings
 from load_tests.load.command import wrong_with
@@ -24,6 +27,7 @@ from load_tests.traces.reading import Trace
 from load_tests.traces.source import Source
 from load_tests.traces.writing import write_trace
 from services.auth.caller import PERSON_ID
+from services.cli.main import app
 
 GIG = str(Path(sys.executable).with_name("gig"))
 
@@ -94,29 +98,6 @@ def test_a_trace_is_played_at_its_own_moments_times_the_pace(day: Trace) -> None
     assert demands[0].patience_s == 50.0
 
 
-def test_a_trace_is_played_against_a_real_suite_whose_log_is_then_proved(day_folder: Path, tmp_path: Path) -> None:
-    arguments = [
-        "load",
-        "--trace",
-        str(day_folder),
-        "--speed",
-        "3600",
-        "--seconds",
-        "6",
-        "--out",
-        str(tmp_path),
-        "--json",
-    ]
-    done = subprocess.run([GIG, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["requests"] > 20
-    assert (found["lost"], found["doubled"], found["violations"], found["faults"]) == (0, 0, [], 0)
-    assert {"PlaceJob", "Connect/go_online", "Connect/answer", "Connect/progress"} <= found["methods"].keys()
-    kept = json.loads((tmp_path / "load.json").read_text("utf-8"))
-    assert kept["histograms"]["PlaceJob"].startswith("HIST")
-
-
 STRANGE = (
     "Anne Müller",
     "a/b",
@@ -156,22 +137,47 @@ def renamed(table: pa.Table, column: str, pattern: str) -> tuple[pa.Table, int]:
     return table.set_column(place, table.schema.field(place), pa.array(names)), len(set(names))
 
 
-def test_a_trace_whose_ids_the_contract_does_not_allow_is_played_under_other_ids(day: Trace, tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What `gig load` printed and kept of a trace, and how many ids of it the contract does not allow."""
+
+    found: dict[str, Any]
+    kept: dict[str, Any]
+    clients: int
+    couriers: int
+
+
+@pytest.fixture(scope="module")
+def played(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    folder = tmp_path_factory.mktemp("load")
     requests, clients = renamed(day.requests, "client_id", "Client № {}")
     shifts, couriers = renamed(day.shifts, "courier_id", "{} / car")
-    write_trace(Source(day.about, iter([requests]), day.tally, lambda: shifts, lambda: day.offers), tmp_path / "day")
-    arguments = ["load", "--trace", str(tmp_path / "day"), "--speed", "3600", "--seconds", "2", "--json"]
-    done = subprocess.run([GIG, *arguments], capture_output=True, text=True)
+    write_trace(Source(day.about, iter([requests]), day.tally, lambda: shifts, lambda: day.offers), folder / "day")
+    arguments = ["load", "--trace", str(folder / "day"), "--speed", "3600", "--seconds", "9", "--out", str(folder)]
+    done = subprocess.run([GIG, *arguments, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["ids_mapped"] == {"clients": clients, "couriers": couriers}
+    kept = json.loads((folder / "load.json").read_text("utf-8"))
+    return Played(json.loads(done.stdout), kept, clients, couriers)
+
+
+def test_a_trace_is_played_against_a_real_suite_whose_log_is_then_proved(played: Played) -> None:
+    found = played.found
+    assert found["requests"] > 20
+    assert (found["lost"], found["doubled"], found["violations"], found["faults"]) == (0, 0, [], 0)
+    assert {"PlaceJob", "Connect/go_online", "Connect/answer", "Connect/progress"} <= found["methods"].keys()
+    assert played.kept["histograms"]["PlaceJob"].startswith("HIST")
+
+
+def test_a_trace_whose_ids_the_contract_does_not_allow_is_played_under_other_ids(played: Played) -> None:
+    found = played.found
+    assert found["ids_mapped"] == {"clients": played.clients, "couriers": played.couriers}
     assert (found["faults"], found["refused_calls"]) == (0, 0)
     assert found["states"]
 
 
 def test_a_target_that_is_not_there_is_told_in_a_line(day_folder: Path) -> None:
     arguments = ["load", "--trace", str(day_folder), "--target", "127.0.0.1:9", "--speed", "3600"]
-    done = subprocess.run([GIG, *arguments], capture_output=True, text=True)
-    assert done.returncode == 1
+    done = CliRunner().invoke(app(), arguments)
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
     assert "is a suite serving there?" in done.stderr
     assert "Traceback" not in done.stderr

@@ -126,7 +126,7 @@ async def answers(raw_channel) -> dict[str, list[tuple[Message, Outcome]]]:
     sent = [
         (method, message, metadata)
         for method in METHODS
-        for message, metadata in drawn(st.tuples(messages(method.input_type), st.sampled_from(CALLERS)), 40)
+        for message, metadata in drawn(st.tuples(messages(method.input_type), st.sampled_from(CALLERS)), 25)
     ]
     found = defaultdict(list)
     calls = [RawCall.of(*one) for one in sent]

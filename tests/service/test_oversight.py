@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -19,6 +20,7 @@ from gig.v1 import oversight_service_pb2_grpc as rpc
 from gig.v1 import transparency_service_pb2 as transparency_pb
 from gig.v1 import transparency_service_pb2_grpc as transparency_rpc
 from load_tests.bench.running import UNLIMITED, running_suite
+from load_tests.live.suite_process import SuiteProcess
 from tests.geo.test_geojson import grid
 from tests.geo.test_zones import CITY, collection, square
 from tests.service.stream import CourierClient, place_request
@@ -45,8 +47,15 @@ def test_metrics_are_readable_and_name_nobody(suite, name) -> None:
             assert answer.read() == body
 
 
-async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> None:
-    async with running_suite(*UNLIMITED) as own, signed_channel(own.target, own.wallet) as channel:
+@pytest.fixture(scope="module")
+async def own() -> AsyncIterator[SuiteProcess]:
+    """A server whose policy and zones these tests may change. Its queues are looked at every five market seconds."""
+    async with running_suite(*UNLIMITED, "--clock-speed", "5") as own:
+        yield own
+
+
+async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on(own: SuiteProcess) -> None:
+    async with signed_channel(own.target, own.wallet) as channel:
         oversight = rpc.OversightServiceStub(channel)
         jobs = job_rpc.JobServiceStub(channel)
         dearer = policy.load("plain")
@@ -93,14 +102,16 @@ async def test_a_new_policy_and_new_zones_hold_from_the_next_decision_on() -> No
         assert "candidates_per_job" in refused.value.details()
 
 
-async def test_queue_blocks_and_plan_check_answer_over_grpc() -> None:
-    async with running_suite(*UNLIMITED) as own, signed_channel(own.target, own.wallet) as channel:
+async def test_queue_blocks_and_plan_check_answer_over_grpc(own: SuiteProcess) -> None:
+    async with signed_channel(own.target, own.wallet) as channel:
         oversight, jobs = rpc.OversightServiceStub(channel), job_rpc.JobServiceStub(channel)
         queueing = policy.load("plain")
         queueing.queues.no_shows = 2
-        await oversight.SetPolicy(pb.SetPolicyRequest(request_id="p", operator_id="op", policy=queueing))
+        await oversight.SetPolicy(pb.SetPolicyRequest(request_id="queueing", operator_id="op", policy=queueing))
         airport = square(0, 0, 1, name="airport", rule="queue")
-        await oversight.SetZones(pb.SetZonesRequest(request_id="z", operator_id="op", geojson=collection(airport)))
+        await oversight.SetZones(
+            pb.SetZonesRequest(request_id="airport", operator_id="op", geojson=collection(airport))
+        )
         bo = CourierClient(courier_rpc.CourierServiceStub(channel), "bo", own.wallet)
         await bo.online((0.5, 0.5))
         places: list[courier_pb.QueuePlace] = []
@@ -111,18 +122,18 @@ async def test_queue_blocks_and_plan_check_answer_over_grpc() -> None:
             await oversight.GetQueue(pb.GetQueueRequest(zone="harbour"))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         block = pb.SetBlockRequest(
-            request_id="b", operator_id="op", client_id="ann", courier_id="bo", blocked=True, reason="asked for it"
+            request_id="block", operator_id="op", client_id="ann", courier_id="bo", blocked=True, reason="asked for it"
         )
         await oversight.SetBlock(block)
-        job = (await jobs.PlaceJob(place_request("ann", (0.5, 0.5)))).job
+        job = (await jobs.PlaceJob(place_request("ann", (0.5, 0.5), 3))).job
         stops = [job_pb2.PlanStop(job_id=job.job_id, kind=kind) for kind in (1, 2)]
         waits = transparency_rpc.TransparencyServiceStub(channel)
         why = await waits.ExplainWait(transparency_pb.ExplainWaitRequest(job_id=job.job_id))
         assert [(gate.gate, gate.removed) for gate in why.gates] == [(offer_pb2.GATE_BLOCKED, 1)]
-        shown: list[pb.StrandedJob] = []
-        while not shown:  # until the next round has looked
-            shown = list((await oversight.GetMarket(pb.GetMarketRequest())).market.last_round.stranded)
-        assert shown[0].job_id == job.job_id
+        shown: set[str] = set()
+        while job.job_id not in shown:  # until the next round has looked
+            stranded = (await oversight.GetMarket(pb.GetMarketRequest())).market.last_round.stranded
+            shown = {one.job_id for one in stranded}
         checked = await oversight.CheckPlan(pb.CheckPlanRequest(courier_id="bo", stops=stops))
         assert [violation.constraint for violation in checked.violations] == ["excluded"]
         assert "kept apart" in checked.violations[0].sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from dispatcher.times import micros
@@ -84,6 +85,7 @@ class Day:
         for (start, phase), (stop, _) in pairwise([*phases, (end_us, P1)]):
             self.work[courier].phases.append((start, stop, phase, job))
 
+    @cached_property
     def postings(self) -> sqlite3.Connection:
         """A table of all legs: sequence, time, body, job, account, holder, line, amount."""
         database = sqlite3.connect(":memory:")

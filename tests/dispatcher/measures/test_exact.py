@@ -40,7 +40,7 @@ def spent(day: Day) -> dict[str, list[int]]:
 
 def earnings(day: Day, since_us: int = 0, until_us: int = 2**62) -> dict[str, int]:
     """By courier, without tips."""
-    rows = day.postings().execute(
+    rows = day.postings.execute(
         "SELECT holder, sum(amount) FROM leg"
         " WHERE account = 'COURIER' AND line <> 'TIP' AND at_us >= ? AND at_us < ? GROUP BY holder",
         (since_us, until_us),
@@ -50,7 +50,7 @@ def earnings(day: Day, since_us: int = 0, until_us: int = 2**62) -> dict[str, in
 
 def unpaid_before_pickup(day: Day) -> tuple[int, int]:
     """Waiting at pickups that no line pays, and ways for jobs that brought nothing."""
-    paid = {job for (job,) in day.postings().execute("SELECT DISTINCT job FROM leg WHERE account = 'COURIER'")}
+    paid = {job for (job,) in day.postings.execute("SELECT DISTINCT job FROM leg WHERE account = 'COURIER'")}
     free = {}
     for _, made in day.bodies("offer_made"):
         for offered in made.offer.jobs:
@@ -139,7 +139,7 @@ def test_spells_of_waiting_and_choice(day: Day, reading: Reading) -> None:
 
 
 def test_money_by_sql(day: Day, reading: Reading) -> None:
-    database = day.postings()
+    database = day.postings
     ended = "body IN ('job_completed', 'job_cancelled', 'job_failed')"
 
     def total(where: str) -> int:
@@ -334,22 +334,26 @@ def test_offers_answers_and_what_they_showed(day: Day, reading: Reading) -> None
     assert found["Information at offer"] == 1.0
 
 
+OF_A_COURIER = {"offer_made", "offer_answered", "job_completed", "courier_offline", "courier_online"}
+
+
 def test_waits_after_declining_matched_by_place_and_hour(day: Day, reading: Reading) -> None:
     jobs, waits = jobs_of(day), {"declined": defaultdict(list), "completed": defaultdict(list)}
     offered = {body.offer.offer_id: body.offer for _, body in day.bodies("offer_made")}
+    log = [(micros(event.time), event.WhichOneof("body"), event) for event in day.log]
+    bodies = [(now, kind, getattr(event, kind)) for now, kind, event in log if kind in OF_A_COURIER]
     for courier, work in day.work.items():
         since: tuple[str, int, tuple[str, int]] | None = None
-        for event in day.log:
-            now, kind = micros(event.time), event.WhichOneof("body")
-            body = getattr(event, kind)
+        for now, kind, body in bodies:
+            whose = body.offer.courier_id if kind == "offer_made" else body.courier_id
+            if whose != courier:
+                continue
             # A courier who completes one job of several is not free.
             free = not any(a <= now < b for a, b, _, _ in work.phases)
-            if kind == "offer_made" and body.offer.courier_id == courier:
+            if kind == "offer_made":
                 if since is not None and free:
                     waits[since[0]][since[2]].append((now - since[1]) / SECOND)
                 since = None
-            elif getattr(body, "courier_id", "") != courier:
-                continue
             elif kind == "offer_answered" and body.outcome == DECLINED and free:
                 at = jobs[offered[body.offer_id].jobs[0].job_id].spec.pickup.position
                 since = "declined", now, (area_cell(at.latitude, at.longitude), now // HOUR_US % 24)
@@ -400,7 +404,7 @@ def test_decisions_by_kind_and_decider(day: Day, reading: Reading) -> None:
 def test_review_work_and_contests(day: Day, reading: Reading) -> None:
     opinions = [body.opinion for _, body in day.bodies("review_opinion_given")]
     seconds = sum(span(opinion.time_spent) for opinion in opinions) / SECOND
-    pay = day.postings().execute("SELECT sum(amount) FROM leg WHERE account = 'REVIEWER'").fetchone()[0]
+    pay = day.postings.execute("SELECT sum(amount) FROM leg WHERE account = 'REVIEWER'").fetchone()[0]
     found = values(reading)
     assert found["Review work"] == pytest.approx(
         {"answers": len(opinions), "seconds": seconds, "pay": pay, "pay an hour": pay / seconds * 3600}
