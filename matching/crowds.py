@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geo.units import Ints
-from matching.problem import NOBODY, Bools
+from matching.problem import NOBODY, Bools, Problem
 from matching.search import Pairs, Search, rank_in_job
 from matching.widening import LARGEST_STEP, widen
 
@@ -34,12 +34,19 @@ def with_crowds_served(search: Search, jobs: Ints, pairs: Pairs, others: Pairs) 
     without a plan, for whom the filters of pairs are complete. Jobs that the time cuts off are marked in
     ``search.truncated``.
     """
+    if not _may_be_crowded(jobs, search.problem):
+        return pairs
     crowds = Crowds(search, jobs, pairs, others)
     while (left := crowds.left()).size:
         if perf_counter() > search.until or not crowds.look_further(left):
             search.truncated[crowds.cut_off()] = True
             break
     return crowds.candidates()
+
+
+def _may_be_crowded(jobs: Ints, problem: Problem) -> bool:
+    """Return whether the jobs are more than the next round can serve by the couriers that it compares for one job."""
+    return jobs.size > problem.candidates_per_job
 
 
 class Crowds:
@@ -62,7 +69,7 @@ class Crowds:
         """Return the jobs of crowds to look further for. Of these, the ones for which the search looked least far."""
         left = self._jobs[self.place[self._jobs] == NOBODY]
         more = left[self._search.may_have_more(left)]
-        if more.size <= self._search.problem.candidates_per_job:
+        if not _may_be_crowded(more, self._search.problem):
             return np.zeros(0, np.int64)
         wanted = self._search.wanted[more]
         least: Ints = more[wanted == wanted.min()]
