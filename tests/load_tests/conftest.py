@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,20 @@ from load_tests.traces.source import Source
 from load_tests.traces.writing import write_trace
 
 REQUESTS, COURIERS = 500, 24
-SHORT_REQUESTS = 150
+# About noon, as close together as in the whole day.
+NOON = slice(160, 310)
+SHORT_REQUESTS, SHORT_COURIERS = 80, 14
 
 
 @pytest.fixture(scope="session")
 def day() -> Trace:
     return generated_day(REQUESTS, COURIERS, seed=5)
+
+
+@pytest.fixture(scope="session")
+def noon(day: Trace) -> Trace:
+    """The day with its requests about noon only."""
+    return replace(day, requests=day.requests.slice(NOON.start, NOON.stop - NOON.start))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +47,7 @@ def day_folder(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_day_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A day with few requests, for tests that replay it many times."""
     folder = tmp_path_factory.mktemp("traces") / "short-day"
-    write_day(generated_day(SHORT_REQUESTS, COURIERS, seed=5), folder)
+    write_day(generated_day(SHORT_REQUESTS, SHORT_COURIERS, seed=5), folder)
     return folder
 
 
@@ -50,9 +59,13 @@ def write_day(day: Trace, folder: Path) -> None:
 @pytest.fixture(scope="session")
 def log_file(day: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the policy "city" among lively people."""
-    path = tmp_path_factory.mktemp("logs") / "day.log.gz"
+    return logged(day, tmp_path_factory.mktemp("logs") / "day.log.gz")
+
+
+def logged(trace: Trace, path: Path) -> Path:
+    """Write the log of a replay under the policy "city" among lively people."""
     behaviour = settings.load("lively")
-    prepared = prepare(day, behaviour, 3)
+    prepared = prepare(trace, behaviour, 3)
     with open_log(path, "wb") as file:
         replay_day(prepared, under_trace(policies.load("city"), prepared), behaviour, 3, log=file)
     return path
