@@ -15,10 +15,11 @@ SECTION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The sections run in parallel, in an empty folder each: a chain holds the sections whose files its last ones read.
 CHAINS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
-    "compare": ((1, 2, 3, 4), ("compared/report.html", "hourly.html")),
-    "what-if": ((1, 3, 6, 7), ("what-if/report.html", "calibrated/calibration.html")),
-    "sweep": ((1, 5), ("grid/frontier.html", "searched/frontier.html")),
-    "load": ((1, 8), ()),
+    "compare": (
+        (1, 2, 3, 4, 6, 7),
+        ("compared/report.html", "hourly.html", "what-if/report.html", "calibrated/calibration.html"),
+    ),
+    "sweep": ((1, 5, 8), ("grid/frontier.html", "searched/frontier.html")),
 }
 
 
