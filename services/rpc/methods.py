@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ from google.rpc import status_pb2
 
 from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
+from services.auth.bulkheads import BULKHEADS
 from services.auth.gate import Gate
 from services.auth.limits import UNDER_WAY
 from services.auth.slow_refusals import SlowRefusals
 from services.rpc import errors
 from services.rpc.call_metrics import CallMetrics, MethodMetrics
 from services.rpc.currency_digits import add_digits
+from services.rpc.deadlines import answered_in_time
 from services.rpc.decoding import Malformed, decoder
 from services.rpc.services import Service
 
@@ -163,7 +165,7 @@ class _Method:
         return grpc.unary_unary_rpc_method_handler(self._unary, None, encode)
 
     async def _unary(self, data: bytes, context: grpc.aio.ServicerContext) -> Message:
-        async with self._told(context):
+        async with self._told(context), answered_in_time(self._left_s(context)):
             call = self._admitted(context)
             async with self._gate.limits.carrying_out(self._path, call.caller):
                 answer: Message = await self._implementation(self._checked(call, data))
@@ -177,13 +179,17 @@ class _Method:
             call = self._admitted(context)
             limits = self._gate.limits
             with limits.stream(call.caller):
-                async with limits.carrying_out(self._path, call.caller) as slot:
-                    answers = self._implementation(self._checked(call, data))
-                    while (answer := await self._next(answers, call)) is not None:
-                        if slot is not None:
-                            # The expensive part is done: a slow reader must not hold the slot.
-                            slot.release()
+                async with AsyncExitStack() as held:
+                    async with answered_in_time(self._left_s(context)):
+                        slot = await held.enter_async_context(limits.carrying_out(self._path, call.caller))
+                        answers = self._implementation(self._checked(call, data))
+                        answer = await self._next(answers, call)
+                    if slot is not None:
+                        # The expensive part is done: a slow reader must not hold the slot.
+                        slot.release()
+                    while answer is not None:
                         yield answer
+                        answer = await self._next(answers, call)
 
     async def _next(self, answers: AsyncIterator[Message], call: access.Call) -> Message | None:
         """Raises NoCaller where the caller's token expires meanwhile."""
@@ -207,6 +213,11 @@ class _Method:
                         await self._implementation(context)
                 except TimeoutError as fault:
                     raise _expired() if limit.expired() else fault from None
+
+    def _left_s(self, context: grpc.aio.ServicerContext) -> float | None:
+        """Return the wall seconds until the caller's deadline for a method that may take long; None for the others."""
+        left_s: float | None = context.time_remaining() if self._path in BULKHEADS else None
+        return left_s
 
     def _admitted(self, context: grpc.aio.ServicerContext) -> access.Call:
         return self._gate.admit(self._path, self._gate.caller(context.invocation_metadata()))
