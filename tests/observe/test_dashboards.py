@@ -27,7 +27,7 @@ from tests.tools import needed
 
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "services/observe"
-SECONDS, SPEED, COURIERS = 45.0, 90.0, 150
+SECONDS, SPEED, COURIERS = 30.0, 150.0, 90
 
 # What a demonstration of an hour has none of, and why its query may come back empty.
 NO_SUCH_EVENTS = {
@@ -106,7 +106,7 @@ async def _demonstrate(folder: Path, port: int) -> None:
     await suite.start()
     watcher = prometheus.start(needed("prometheus"), folder / "prometheus", f"127.0.0.1:{suite.http_port}", port, "1s")
     try:
-        plan = Plan(SECONDS, COURIERS, 9.0, 7, bicycles=True, governs=True)
+        plan = Plan(SECONDS, COURIERS, 6.0, 7, bicycles=True, governs=True)
         account = await Demonstration(suite.target, suite.wallet, city, plan, lambda *_: None).run(asyncio.Event())
         assert account.states["lost"] == 0
         with urllib.request.urlopen(f"http://127.0.0.1:{suite.http_port}/metrics", timeout=10) as answer:
