@@ -95,12 +95,19 @@ class Relaxation:
         # Columns that the solver has, in its order.
         self._given = np.zeros(0, np.int64)
         self._rows: csr_array | None = None
+        # The optimum over all columns, until columns or cuts join.
+        self._optimum: Relaxed | None = None
         self._solver = Highs(presolve="off")
         self._add_rows(csr_array((jobs + couriers, 0)))
         self._give(_likely(columns))
 
     def solve(self) -> Relaxed:
         """The optimum over all columns. Raises SolverFailed if the solver finds none."""
+        if self._optimum is None:
+            self._optimum = self._solved()
+        return self._optimum
+
+    def _solved(self) -> Relaxed:
         rows = self.rows()
         while True:
             share, dual, saved = self._run()
@@ -124,7 +131,7 @@ class Relaxation:
     def join(self, more: Columns) -> None:
         """More columns to choose among."""
         self.columns = self.columns.joined(more)
-        self._rows = None
+        self._rows = self._optimum = None
 
     def take(self, columns: Ints) -> None:
         """These columns, of which the solver has shares, are chosen from now on."""
@@ -146,7 +153,7 @@ class Relaxation:
         triples = _broken(self.columns.jobs, share, self._jobs)
         if len(triples):
             self._cuts.append(triples)
-            self._rows = None
+            self._rows = self._optimum = None
             self._add_rows(self._takes_two(triples)[:, self._given])
         return len(triples)
 

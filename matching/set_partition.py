@@ -12,8 +12,8 @@ from matching.branch_and_bound import best_columns
 from matching.problem import Bools
 from matching.relaxation import Relaxation, Relaxed
 
-# While diving, columns above this are taken at once.
-LIKELY = 0.7
+# While diving, columns above LIKELY are taken at once; those above WHOLE are taken by the relaxation itself.
+LIKELY, WHOLE = 0.7, 1 - 1e-6
 # Cuts join the relaxation in so many turns.
 CUT_TURNS = 4
 # Branch and bound first looks at so many columns, those that lose least, for at the most this part of the time left;
@@ -91,7 +91,8 @@ def _dive(relaxation: Relaxation, relaxed: Relaxed) -> Bools:
     share = relaxed.share
     while True:
         undecided = np.flatnonzero((share > 1e-6) & ~taken)
-        if not undecided.size:
+        if (share[undecided] > WHOLE).all():
+            taken[undecided] = True
             relaxation.release()
             return taken
         sure = undecided[share[undecided] > LIKELY]
