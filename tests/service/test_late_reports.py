@@ -12,6 +12,7 @@ from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_service_pb2 as job_pb
 from gig.v1 import pay_service_pb2 as pay_pb
+from services.host.position_trail import EVERY_MS
 from tests.service.hand_market import HandMarket, hand_market
 from tests.service.stream import CourierClient, place_request
 
@@ -94,7 +95,8 @@ async def test_a_ride_that_ended_offline_counts_from_its_end(market) -> None:
 
 async def test_positions_move_an_end_that_they_rule_out(market) -> None:
     """The device says 10 min after the pickup; its own positions show it 30 km away then, and back 20 min later."""
-    way = [(120.0, HERE), (600.0, FAR), (700.0, FAR), (1_480.0, THERE)]
+    # More than two minutes apart, so that the trail keeps both positions far away: a single one counts as a stray.
+    way = [(120.0, HERE), (600.0, FAR), (600.0 + EVERY_MS / 1000 + 1.0, FAR), (1_480.0, THERE)]
     cy, job_id, picked_up_us, ended_us = await ride_without_connection(market, "cy", way)
     occurred = (await completion(market, job_id)).job_completed.occurred
     assert occurred.bound == events_pb.OCCURRED_BOUND_POSITIONS
