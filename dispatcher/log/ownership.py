@@ -140,8 +140,9 @@ class MarketLock:
         connection.remove_termination_listener(self._ended)
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.remove_listener(CHANNEL, self._notified)
-        # A session that held a lock is not given to others.
-        connection.terminate()
+        # A session that held a lock is not given to others. The pool has taken back one that has ended meanwhile.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
         await self._pool.release(connection)
 
     def _notified(self, _connection: object, _pid: int, _channel: str, market_id: object) -> None:

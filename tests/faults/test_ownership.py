@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher import commands, policy
 from dispatcher.errors import MarketUnavailable, StaleWriter
 from dispatcher.log.embedded_postgres import EmbeddedPostgres
+from dispatcher.log.ownership import MarketLock
 from dispatcher.log.sql import query
 from dispatcher.log.store import LogStore, open_pool
 from gig.v1 import job_service_pb2 as job_pb
@@ -117,6 +120,17 @@ async def accepted(host: MarketHost, job_id: str) -> None:
             return await host.submit(command, lambda _market: None)
         except MarketUnavailable:
             await asyncio.sleep(0)
+
+
+async def test_a_lock_is_given_back_while_its_connection_ends(pool, operator) -> None:
+    for _ in range(20):
+        lock = MarketLock(pool, "ending")
+        await lock.acquire()
+        (holder,) = await operator.fetch(query("lock_holder"), "ending")
+        # This process hears of it while it gives the lock back.
+        os.kill(holder["pid"], signal.SIGTERM)
+        await lock.release()
+        assert not lock.held
 
 
 async def test_a_server_whose_lock_is_cut_takes_it_again_and_serves_on(pool, operator) -> None:
