@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from time import monotonic
 from typing import TypeVar
 
 from matching.child_process import end, new_pool, pool_of, processes_of
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 # The niceness of these processes: where cores are short, calls and rounds go first.
 NICENESS = 10
+# The pause of a warm process after each piece of work, as a multiple of how long that took, and at most so many wall
+# seconds: however much people ask for, calls seldom meet it at work.
+REST, LONGEST_REST_S = 4.0, 2.0
 # A warm process ends after so many wall seconds without work, and after so many calls: it then returns its memory.
 KEEP_S, MOST_CALLS = 60.0, 100
 
@@ -35,12 +39,24 @@ def _start(pool: ProcessPoolExecutor) -> None:
     for process in processes_of(pool):
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid or 0, niceness)
+            _share_last_core(process.pid or 0)
+
+
+def _share_last_core(pid: int) -> None:
+    """Keep the process to the last of the cores that this one may use; the others stay free for calls and rounds."""
+    if hasattr(os, "sched_setaffinity"):  # not on every system
+        os.sched_setaffinity(pid, {max(os.sched_getaffinity(0))})
 
 
 async def in_child(work: Callable[..., T], *arguments: object) -> T:
     """Return what the work returns. A cancelled call kills the process. Raises BrokenExecutor where it dies."""
     with background_process() as process:
         return await asyncio.wrap_future(process.submit(work, *arguments))
+
+
+def rest_s(took_s: float) -> float:
+    """Return the pause after a piece of work that took ``took_s``; wall seconds both."""
+    return min(REST * took_s, LONGEST_REST_S)
 
 
 class WarmProcess:
@@ -51,21 +67,25 @@ class WarmProcess:
         self._turn = asyncio.Lock()
         self._pool: ProcessPoolExecutor | None = None
         self._calls = 0
+        # Monotonic time until which the process rests.
+        self._rests_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Return what the work returns; one at a time. A cancelled call kills the process.
+        """Return what the work returns; one at a time, with a rest before the next. A cancelled call kills the process.
 
         Raises BrokenExecutor where it dies; the next call starts another.
         """
         async with self._turn:
-            pool = self._started()
+            await asyncio.sleep(self._rests_until - monotonic())
+            pool, began = self._started(), monotonic()
             try:
                 return await asyncio.wrap_future(pool.submit(work, *arguments))
             except (asyncio.CancelledError, BrokenExecutor):
                 self.close()
                 raise
             finally:
+                self._rests_until = monotonic() + rest_s(monotonic() - began)
                 self._expire_later()
 
     def close(self) -> None:

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from concurrent.futures import BrokenExecutor
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import pytest
 
-from services.host.child import NICENESS, WarmProcess, in_child
+from services.auth.bulkheads import WAIT_LIMIT_S
+from services.host.child import LONGEST_REST_S, NICENESS, WarmProcess, in_child, rest_s
 
 LIMIT_S = 60.0
 
@@ -44,8 +46,14 @@ async def test_a_warm_process_does_several_works_and_yields_the_cores() -> None:
         process.close()
 
 
+def open_and_wait(path: str) -> None:
+    """Open the pipe for writing, and never end."""
+    with open(path, "wb"):
+        signal.pause()
+
+
 @pytest.mark.parametrize("ending", ["crash", "cancelled call", "killed while idle", "no work", "many calls"])
-async def test_another_warm_process_follows_one_that_has_ended(ending: str) -> None:
+async def test_another_warm_process_follows_one_that_has_ended(ending: str, tmp_path: Path) -> None:
     process = WarmProcess(keep_s=0.0 if ending == "no work" else 60.0, most_calls=1 if ending == "many calls" else 100)
     before = set(multiprocessing.active_children())
     try:
@@ -55,8 +63,10 @@ async def test_another_warm_process_follows_one_that_has_ended(ending: str) -> N
             with pytest.raises(BrokenExecutor):
                 await process.run(os._exit, 1)
         elif ending == "cancelled call":
-            work = asyncio.create_task(process.run(signal.pause))
-            await asyncio.sleep(0)
+            os.mkfifo(pipe := tmp_path / "pipe")
+            work = asyncio.create_task(process.run(open_and_wait, str(pipe)))
+            # The other end opens once the work has begun.
+            (await asyncio.to_thread(pipe.open, "rb")).close()
             work.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await work
@@ -67,6 +77,11 @@ async def test_another_warm_process_follows_one_that_has_ended(ending: str) -> N
         assert await process.run(os.getpid) != first
     finally:
         process.close()
+
+
+def test_a_rest_keeps_most_of_the_time_free_and_nobody_waiting_for_long() -> None:
+    assert rest_s(0.1) >= 3 * 0.1
+    assert rest_s(1e6) == LONGEST_REST_S <= WAIT_LIMIT_S / 4
 
 
 @pytest.mark.parametrize("module", ["services.host.erasure_work", "services.host.snapshots", "services.host.no_offer"])
