@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
 
+from dispatcher.complete import complete
 from geo.sightings import Sightings
 from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -278,12 +282,34 @@ class CheckDue(Command):
     skip: frozenset[tuple[int, str]] = frozenset()
 
 
+COMMANDS: tuple[type[Command], ...] = tuple(
+    kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and issubclass(kind, Command) and kind is not Command
+)
+
 # Fields that name the author of a command; the first one that it has counts.
 _ACTORS = ("operator_id", "reviewer_id", "reader_id", "client_id", "courier_id", "person_id")
+# Commands that the market gives itself.
+BY_THE_MARKET = frozenset({CheckDue, ObserveQueues, CompleteErasure})
+
+
+def _author_field(command: type[Command]) -> str | None:
+    return next((name for name in _ACTORS if name in command.__dataclass_fields__), None)
+
+
+_AUTHORS: dict[type[Command], Callable[[Any], str]] = complete(
+    {
+        RateJob: attrgetter("rating.rater_id"),
+        **{command: attrgetter(name) for command in COMMANDS if (name := _author_field(command)) is not None},
+    },
+    COMMANDS,
+    "authors of commands",
+    without=BY_THE_MARKET,
+)
 
 
 def actor_of(command: Command) -> str:
     """Return the id of the person who gives the command; empty where the market acts by itself."""
-    if isinstance(command, RateJob):
-        return command.rating.rater_id
-    return next((str(getattr(command, name)) for name in _ACTORS if hasattr(command, name)), "")
+    read = _AUTHORS.get(type(command))
+    return "" if read is None else read(command)

@@ -153,3 +153,11 @@ class PolicyError(DispatchError):
     def of(cls, origin: str, faults: Sequence[tuple[str, str]]) -> Self:
         """Return the error that lists all faults of a policy that comes from ``origin``."""
         return cls(f"{origin}: {'; '.join(f'{field}: {fault}' for field, fault in faults)}", faults)
+
+
+# Every class of error but the base.
+CONDITIONS: tuple[type[DispatchError], ...] = tuple(
+    kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and issubclass(kind, DispatchError) and kind is not DispatchError
+)

@@ -6,16 +6,13 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from dispatcher.event_kinds import bodies_with
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 
 # Bodies of events that hold ``occurred``.
-STEPS = frozenset(
-    name
-    for name, field in ((field.name, field) for field in events_pb.Event.DESCRIPTOR.oneofs_by_name["body"].fields)
-    if "occurred" in field.message_type.fields_by_name
-)
+STEPS = bodies_with("occurred")
 
 
 def occurred_time(body: Any, event_time: Timestamp) -> Timestamp:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from dispatcher.complete import complete
+from dispatcher.event_kinds import DERIVED, EVENT_KINDS, UNNAMED, reader
 from dispatcher.messages import parts
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -152,9 +154,11 @@ def _redact_kept_request(kept: snapshot_pb.RecentRequest, erased: Erased) -> Non
 def _actor(event: events_pb.Event, key: str, erased: Erased) -> str:
     """Return who made the call of an old request key. Where the event names nobody, the longest known id counts."""
     body = event.WhichOneof("body")
-    named = _ACTOR[body](getattr(event, body), erased)
-    if named is not None:
-        return named
+    author = EVENT_KINDS[body].author
+    if author == DERIVED:
+        return _AUTHORS[body](getattr(event, body), erased)
+    if author != UNNAMED:
+        return reader(author)(getattr(event, body))[0]
     known = (name for name in (erased.person_id, *erased.others) if key.startswith(f"{name}:"))
     return max(known, key=len)
 
@@ -172,86 +176,12 @@ def _opener(body: events_pb.ReviewOpened, _erased: Erased) -> str:
     return str(review.subject_id)
 
 
-def _field(*path: str) -> Callable[[Any, Erased], str]:
-    def find(body: Any, _erased: Erased) -> str:
-        for name in path:
-            body = getattr(body, name)
-        return str(body)
-
-    return find
-
-
-def _unnamed(_body: Any, _erased: Erased) -> None:
-    """The event does not say who made the call; most events of this kind follow from no call."""
-    return
-
-
-_COURIER = _field("courier_id")
-_ACTOR: dict[str, Callable[[Any, Erased], str | None]] = {
-    "market_opened": _unnamed,
-    "market_resumed": _unnamed,
-    "event_skipped": _unnamed,
-    "subject_quarantined": _field("operator_id"),
-    "policy_set": _field("operator_id"),
-    "policy_announced": _field("operator_id"),
-    "zones_set": _field("operator_id"),
-    "pair_blocked": _field("operator_id"),
-    "job_quoted": _field("job", "client_id"),
-    "job_placed": _field("job", "client_id"),
-    "job_queued": _unnamed,
-    "job_expired": _unnamed,
-    "job_cancelled": _canceller,
-    "job_released": _COURIER,
-    "job_failed": _COURIER,
-    "courier_arrived": _COURIER,
-    "job_picked_up": _COURIER,
-    "job_completed": _COURIER,
-    "contact_lost": _unnamed,
-    "contact_regained": _unnamed,
-    "progress_flagged": _unnamed,
-    "courier_online": _COURIER,
-    "courier_closing": _COURIER,
-    "courier_offline": _COURIER,
-    "courier_destination_set": _COURIER,
-    "courier_clock_estimated": _COURIER,
-    "queue_joined": _COURIER,
-    "queue_left": _COURIER,
-    "nudge_sent": _unnamed,
-    "nudge_closed": _COURIER,
-    "round_settled": _unnamed,
-    "surge_updated": _unnamed,
-    "offer_made": _unnamed,
-    "offer_answered": _COURIER,
-    "period_settled": _COURIER,
-    "job_rated": _field("rating", "rater_id"),
-    "rating_revised": _unnamed,
-    "tip_added": _field("job", "client_id"),
-    "review_opened": _opener,
-    "review_statement_added": _field("person_id"),
-    "review_claimed": _field("reviewer_id"),
-    "review_opinion_given": _field("opinion", "reviewer_id"),
-    "review_decided": _unnamed,
-    "standing_changed": _field("change", "decided_by"),
-    "person_erased": _unnamed,
-    "erasure_completed": _unnamed,
-    "data_accessed": _field("reader_id"),
-}
-
-# Bodies of calls that are about a person: the subject of their request is one.
-_ABOUT_PEOPLE = frozenset(
-    {
-        "courier_online",
-        "courier_closing",
-        "courier_offline",
-        "courier_destination_set",
-        "courier_clock_estimated",
-        "queue_joined",
-        "queue_left",
-        "nudge_closed",
-        "period_settled",
-        "pair_blocked",
-    }
+_AUTHORS: dict[str, Callable[[Any, Erased], str]] = complete(
+    {"job_cancelled": _canceller, "review_opened": _opener},
+    (body for body, kind in EVENT_KINDS.items() if kind.author == DERIVED),
+    "functions that derive who made the call of an event",
 )
+_ABOUT_PEOPLE = frozenset(body for body, kind in EVENT_KINDS.items() if kind.about_person)
 _ANSWERS = (courier_pb.OFFER_OUTCOME_ACCEPTED, courier_pb.OFFER_OUTCOME_DECLINED)
 
 

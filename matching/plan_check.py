@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -10,7 +11,29 @@ from geo.units import Floats, Ints
 from matching.problem import NOBODY, TOLERANCE_S, Problem
 from matching.routes import Points, gather, play
 
-LOADS = ("persons", "parcels", "weight_g")
+
+class Constraint(StrEnum):
+    """What a plan may break. The values are part of the contract."""
+
+    MISSING_STOP = "missing_stop"
+    VEHICLE = "vehicle"
+    ZONE = "zone"
+    SKILLS = "skills"
+    # The pair is kept apart, or the courier has declined the job.
+    EXCLUDED = "excluded"
+    CAPACITY_PERSONS = "capacity_persons"
+    CAPACITY_PARCELS = "capacity_parcels"
+    CAPACITY_WEIGHT_G = "capacity_weight_g"
+    LATEST = "latest"
+    PROMISE = "promise"
+    RIDE = "ride"
+    PICKUP_BEFORE_DROPOFF = "pickup_before_dropoff"
+    SHIFT_END = "shift_end"
+    REACH = "reach"
+
+
+# In the order of the columns of loads.
+LOADS = (Constraint.CAPACITY_PERSONS, Constraint.CAPACITY_PARCELS, Constraint.CAPACITY_WEIGHT_G)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +41,7 @@ class Violation:
     """``point`` as in matching.routes.Points, or NOBODY where the whole plan is meant; ``amount`` in the constraint's
     unit: seconds, persons, parcels, grams, or 1."""
 
-    constraint: str
+    constraint: Constraint
     point: int
     amount: float
 
@@ -39,7 +62,7 @@ def check_plan(problem: Problem, courier: int, jobs: Ints, order: Ints) -> Check
     missing = sorted(set(range(old + 2 * jobs.size)) - set(order.tolist()))
     schedule = play(problem, who, points, order[None, :])
     moment, there = schedule.moment_s[0, 0], schedule.there_s[0, 0]
-    found = [Violation("missing_stop", point, 1.0) for point in missing]
+    found = [Violation(Constraint.MISSING_STOP, point, 1.0) for point in missing]
     found += _pairs(problem, courier, jobs)
     found += _loads(problem, courier, points, order)
     served = set(order.tolist())
@@ -48,28 +71,28 @@ def check_plan(problem: Problem, courier: int, jobs: Ints, order: Ints) -> Check
         is_new_pickup = point >= old and (point - old) % 2 == 0
         if is_new_pickup:
             left = float(problem.couriers.shift_left_s[courier])
-            found += _over("shift_end", point, float(moment[point]), left)
+            found += _over(Constraint.SHIFT_END, point, float(moment[point]), left)
             way = float(there[point] - problem.couriers.starts_in_s[courier])
-            found += _over("reach", point, way, problem.max_reach_s)
+            found += _over(Constraint.REACH, point, way, problem.max_reach_s)
     return Checked(moment[order], found)
 
 
-def _over(constraint: str, point: int, value: float, limit: float) -> list[Violation]:
+def _over(constraint: Constraint, point: int, value: float, limit: float) -> list[Violation]:
     return [Violation(constraint, point, value - limit)] if value > limit + TOLERANCE_S else []
 
 
 def _times(points: Points, moment: Floats, point: int, served: set[int]) -> list[Violation]:
-    found = _over("latest", point, float(moment[point]), float(points.latest_s[0, point]))
+    found = _over(Constraint.LATEST, point, float(moment[point]), float(points.latest_s[0, point]))
     if not found:
-        found = _over("promise", point, float(moment[point]), float(points.due_s[0, point]))
+        found = _over(Constraint.PROMISE, point, float(moment[point]), float(points.due_s[0, point]))
     mate = int(points.mate[0, point])
     if mate == NOBODY:
-        return found + _over("ride", point, float(moment[point]), float(points.ride_limit_s[0, point]))
+        return found + _over(Constraint.RIDE, point, float(moment[point]), float(points.ride_limit_s[0, point]))
     if mate in served:
         ride = float(moment[point] - moment[mate])
         if ride < 0:
-            return [*found, Violation("pickup_before_dropoff", point, -ride)]
-        found += _over("ride", point, ride, float(points.ride_limit_s[0, point]))
+            return [*found, Violation(Constraint.PICKUP_BEFORE_DROPOFF, point, -ride)]
+        found += _over(Constraint.RIDE, point, ride, float(points.ride_limit_s[0, point]))
     return found
 
 
@@ -79,10 +102,10 @@ def _loads(problem: Problem, courier: int, points: Points, order: Ints) -> list[
     filled = problem.couriers.plans.aboard[courier] + np.cumsum(points.load[0, order], axis=0)
     excess = filled - capacity
     found = []
-    for kind, name in enumerate(LOADS):
+    for kind, constraint in enumerate(LOADS):
         worst = int(excess[:, kind].argmax())
         if excess[worst, kind] > 0:
-            found.append(Violation(f"capacity_{name}", int(order[worst]), float(excess[worst, kind])))
+            found.append(Violation(constraint, int(order[worst]), float(excess[worst, kind])))
     return found
 
 
@@ -94,12 +117,12 @@ def _pairs(problem: Problem, courier: int, jobs: Ints) -> list[Violation]:
     for place, job in enumerate(jobs.tolist()):
         point = old + 2 * place
         if not offers.vehicles[courier] & needs.vehicles[job]:
-            found.append(Violation("vehicle", point, 1.0))
+            found.append(Violation(Constraint.VEHICLE, point, 1.0))
         if offers.vehicles[courier] & problem.jobs.barred[job]:
-            found.append(Violation("zone", point, 1.0))
+            found.append(Violation(Constraint.ZONE, point, 1.0))
         lacking = np.bitwise_count(needs.skills[job] & ~offers.skills[courier]).sum() + problem.jobs.unmet_skills[job]
         if lacking:
-            found.append(Violation("skills", point, float(lacking)))
+            found.append(Violation(Constraint.SKILLS, point, float(lacking)))
         apart = (exclusions.job == job) & (exclusions.courier == courier)
-        found += [Violation("excluded", point, 1.0)] * int(apart.any())
+        found += [Violation(Constraint.EXCLUDED, point, 1.0)] * int(apart.any())
     return found

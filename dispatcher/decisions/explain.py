@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dispatcher.complete import complete
 from dispatcher.deciders import deciders, set_deciders
 from dispatcher.decisions import sentences
 from dispatcher.decisions.index import DecisionKey, decisions_of
+from dispatcher.event_kinds import Use, bodies_for
 from dispatcher.market.plausibility import FLAG_FOLLOWS, flag_sentence
 from dispatcher.pricing.amounts import saturated
 from dispatcher.times import SECOND, micros, span, timestamp
@@ -211,15 +213,19 @@ def _input_amount(decision: pb.Decision, name: str, minor_units: int, currency: 
     decision.inputs.add(name=name, value=amount.minor_units, unit=f"minor units of {currency}", amount=amount)
 
 
-_FILL = {
-    "job_quoted": _priced,
-    "job_placed": _priced,
-    "offer_made": _offered,
-    "job_cancelled": _cancelled,
-    "job_failed": _lost,
-    "job_rated": _rated,
-    "rating_revised": _revised,
-    "standing_changed": _standing,
-    "review_decided": _answered,
-    "progress_flagged": _flagged,
-}
+_FILL = complete(
+    {
+        "job_quoted": _priced,
+        "job_placed": _priced,
+        "offer_made": _offered,
+        "job_cancelled": _cancelled,
+        "job_failed": _lost,
+        "job_rated": _rated,
+        "rating_revised": _revised,
+        "standing_changed": _standing,
+        "review_decided": _answered,
+        "progress_flagged": _flagged,
+    },
+    bodies_for(Use.DECISIONS),
+    "explanations of decisions by the event that holds them",
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from dispatcher.complete import complete
+from dispatcher.event_kinds import Use, bodies_for
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -112,15 +114,19 @@ def _flagged(body: events_pb.ProgressFlagged, _sequence: int) -> Iterator[Decisi
     yield DecisionKey(body.flag.courier_id, body.decision_id, FLAG, body.flag.job_id)
 
 
-_FIND: dict[str, Callable[..., Iterator[DecisionKey]]] = {
-    "job_quoted": _quoted,
-    "job_placed": _placed,
-    "offer_made": _offered,
-    "job_cancelled": _cancelled,
-    "job_failed": _lost,
-    "job_rated": _rated,
-    "rating_revised": _rated,
-    "standing_changed": _standing,
-    "review_decided": _answered,
-    "progress_flagged": _flagged,
-}
+_FIND: dict[str, Callable[..., Iterator[DecisionKey]]] = complete(
+    {
+        "job_quoted": _quoted,
+        "job_placed": _placed,
+        "offer_made": _offered,
+        "job_cancelled": _cancelled,
+        "job_failed": _lost,
+        "job_rated": _rated,
+        "rating_revised": _rated,
+        "standing_changed": _standing,
+        "review_decided": _answered,
+        "progress_flagged": _flagged,
+    },
+    bodies_for(Use.DECISIONS),
+    "decisions that events hold",
+)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dispatcher.market import Market, MovedCouriers, Round, lifecycle
+from dispatcher.market.filter_sentences import FILTERS
 from dispatcher.market.offers import GATES
 from dispatcher.market.set_aside import SetAside
 from dispatcher.times import micros
@@ -25,21 +26,6 @@ from matching.solve import digest
 MOST_ROUNDS = 50
 
 STALE_POSITION = "your device had sent no position for too long"
-_GATE_TEXTS = {
-    Gate.VEHICLE: "the job asks for another vehicle than yours",
-    Gate.ZONE: "a zone's rule keeps your vehicle out",
-    Gate.CAPACITY: "your vehicle had too little room",
-    Gate.SKILLS: "the job asks for a skill that your profile lacks",
-    Gate.QUEUE: "others were before you in the queue of the pickup's zone",
-    Gate.REACH: "the pickup was further away than the market sends anyone",
-    Gate.BLOCKED: "you and the client are kept apart",
-    Gate.DECLINED: "you had declined it, let its offer pass or given it up, and the policy's wait was not over",
-    Gate.NEAREST: "as many couriers as are compared were nearer",
-    Gate.SHIFT_END: "your shift ends before you could have picked it up",
-    Gate.DESTINATION: "the job does not lead to the destination that you had set",
-    Gate.PROMISE: "you could not have kept what was promised to the client, or to those aboard",
-    Gate.TRUNCATED: "the time that a round has was over before it came to you",
-}
 
 
 @dataclass(slots=True)
@@ -119,7 +105,7 @@ class Reruns:
         if edge is None:
             gate = _gate(market, self, moved, as_of, candidates.gates[job])
             answer.gate = GATES[gate]
-            answer.sentence = f"You were not compared: {_GATE_TEXTS[gate]}."
+            answer.sentence = f"You were not compared: {FILTERS[gate].no_offer}."
             return answer
         answer.cost = int(candidates.cost[edge])
         terms = zip(TERMS, candidates.terms[edge].tolist(), strict=True)

@@ -3,14 +3,16 @@ once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
+from dispatcher.complete import complete
 from dispatcher.decisions.index import decisions_of
 from dispatcher.errors import TablesBehind
+from dispatcher.event_kinds import Use, bodies_for, bodies_with
 from dispatcher.event_subjects import jobs_of
 from dispatcher.log.sql import query
 from dispatcher.occurred import event_occurred_us
@@ -21,18 +23,7 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import transparency_service_pb2 as pb
 
 # Bodies whose events may book pay.
-_BOOKING = frozenset(
-    {
-        "job_completed",
-        "job_cancelled",
-        "job_failed",
-        "courier_offline",
-        "tip_added",
-        "period_settled",
-        "review_opinion_given",
-        "review_decided",
-    }
-)
+_BOOKING = bodies_with("postings")
 
 
 @dataclass(slots=True)
@@ -77,24 +68,27 @@ class Rows:
         self.phases += [(courier_id, event.sequence, at_us, phase) for courier_id, phase in phases]
         if kind in _BOOKING:
             self._book(event, getattr(event, kind), at_us)
-        if kind in ("job_rated", "rating_revised"):
-            rating = getattr(event, kind).rating
-            row = rating.rater_id, rating.rated_id, event.sequence, rating.SerializeToString()
-            self.ratings[rating.job_id, rating.rater] = row
-        if kind in ("review_opened", "review_decided"):
-            review = getattr(event, kind).review
-            self.reviews[review.review_id] = review, event.sequence, event.sequence
-        if kind == "review_opinion_given":
-            body = event.review_opinion_given
-            spent = span(body.opinion.time_spent)
-            self.opinions.append(
-                (event.sequence, body.opinion.reviewer_id, body.review_id, at_us, spent, body.opinion.outcome)
-            )
-        if kind == "data_accessed":
-            access = event.data_accessed
-            self.accesses.append((event.sequence, at_us, access.role, access.method, access.subject_id))
+        add = _ROWS.get(kind)
+        if add is not None:
+            add(self, event.sequence, getattr(event, kind), at_us)
         for key in decisions_of(event):
             self.decisions.append((event.sequence, key.person_id, key.decision_id, key.kind, key.job_id))
+
+    def _add_rating(self, sequence: int, body: Any, _at_us: int) -> None:
+        rating = body.rating
+        row = rating.rater_id, rating.rated_id, sequence, rating.SerializeToString()
+        self.ratings[rating.job_id, rating.rater] = row
+
+    def _add_review(self, sequence: int, body: Any, _at_us: int) -> None:
+        self.reviews[body.review.review_id] = body.review, sequence, sequence
+
+    def _add_opinion(self, sequence: int, body: events_pb.ReviewOpinionGiven, at_us: int) -> None:
+        opinion = body.opinion
+        spent = span(opinion.time_spent)
+        self.opinions.append((sequence, opinion.reviewer_id, body.review_id, at_us, spent, opinion.outcome))
+
+    def _add_access(self, sequence: int, body: events_pb.DataAccessed, at_us: int) -> None:
+        self.accesses.append((sequence, at_us, body.role, body.method, body.subject_id))
 
     def _book(self, event: events_pb.Event, body: Any, at_us: int) -> None:
         """The lines of those who work."""
@@ -118,6 +112,21 @@ class Rows:
                     leg.rule,
                 )
             )
+
+
+# Bodies whose events add rows beside those for their jobs, couriers, pay and decisions.
+_ROWS: dict[str, Callable[[Rows, int, Any, int], None]] = complete(
+    {
+        "job_rated": Rows._add_rating,
+        "rating_revised": Rows._add_rating,
+        "review_opened": Rows._add_review,
+        "review_decided": Rows._add_review,
+        "review_opinion_given": Rows._add_opinion,
+        "data_accessed": Rows._add_access,
+    },
+    bodies_for(Use.TABLES),
+    "rows that events add to the tables",
+)
 
 
 class Projections:

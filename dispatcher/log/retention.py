@@ -14,6 +14,8 @@ import asyncpg
 import numpy as np
 from google.protobuf.message import Message
 
+from dispatcher.complete import complete
+from dispatcher.event_kinds import Use, bodies_for
 from dispatcher.log.rewriting import begin_rewriting, write_changed
 from dispatcher.log.sql import query
 from dispatcher.messages import parts
@@ -71,13 +73,9 @@ class Rewriter:
     _last: dict[int, events_pb.Event] = field(default_factory=dict)
 
     def rewrite(self, event: events_pb.Event) -> None:
-        kind = event.WhichOneof("body")
-        if kind == "round_settled":
-            self._round(event)
-        elif kind == "courier_online":
-            self._online(event)
-        elif kind == "event_skipped":
-            _forget_moves(event.event_skipped.original)
+        rewrite = _REWRITE.get(event.WhichOneof("body"))
+        if rewrite is not None:
+            rewrite(self, event)
         _rewrite_places(event, self.rounding)
 
     def make_up(self, event: events_pb.Event) -> bool:
@@ -133,6 +131,9 @@ class Rewriter:
         self._moved(event, np.array([body.courier_number]), true)
         body.latitude_e7, body.longitude_e7 = self.places.e7[:, body.courier_number].tolist()
 
+    def _skipped(self, event: events_pb.Event) -> None:
+        _forget_moves(event.event_skipped.original)
+
     def _moved(self, event: events_pb.Event, numbers: Ints, true: Ints) -> None:
         written = self.rounding(true)
         self.places.e7[:, numbers] = written
@@ -143,6 +144,18 @@ class Rewriter:
                 self._off[number] = off
             else:
                 self._off.pop(number, None)
+
+
+# Positions in other fields than those of Position messages, which _rewrite_places finds in every event.
+_REWRITE: dict[str, Callable[[Rewriter, events_pb.Event], None]] = complete(
+    {
+        "round_settled": Rewriter._round,
+        "courier_online": Rewriter._online,
+        "event_skipped": Rewriter._skipped,
+    },
+    bodies_for(Use.POSITIONS),
+    "functions that rewrite the positions of events when they get old",
+)
 
 
 def _numbers(body: events_pb.RoundSettled) -> Ints:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dispatcher.complete import complete, numbers_of
 from dispatcher.times import duration
 from gig.v1 import courier_service_pb2 as courier_pb
 
 # Phases, after New York's Taxi and Limousine Commission: P1 waiting for work, P2 to the pickup, P2w waiting there, P3.
 P1, P2, P2W, P3 = range(4)
-PHASE_OF = {
-    courier_pb.COURIER_STATE_FREE: P1,
-    courier_pb.COURIER_STATE_OFFERED: P1,
-    courier_pb.COURIER_STATE_TO_PICKUP: P2,
-    courier_pb.COURIER_STATE_AT_PICKUP: P2W,
-    courier_pb.COURIER_STATE_WITH_JOB: P3,
-}
+PHASE_OF = complete(
+    {
+        courier_pb.COURIER_STATE_FREE: P1,
+        courier_pb.COURIER_STATE_OFFERED: P1,
+        courier_pb.COURIER_STATE_TO_PICKUP: P2,
+        courier_pb.COURIER_STATE_AT_PICKUP: P2W,
+        courier_pb.COURIER_STATE_WITH_JOB: P3,
+    },
+    numbers_of(courier_pb.CourierState),
+    "phases of couriers",
+    without={courier_pb.COURIER_STATE_OFFLINE},
+)
 
 
 @dataclass(slots=True)

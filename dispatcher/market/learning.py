@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dispatcher.complete import complete
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, micros, rounded_us
 from geo.learned_travel import LearnedTravel
@@ -14,12 +15,16 @@ from geo.trip_times import HOURS
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
 
-_ON_THE_LOG = {
-    TripUse.LEARNED: events_pb.TRIP_USE_LEARNED,
-    TripUse.TOO_SHORT: events_pb.TRIP_USE_TOO_SHORT,
-    TripUse.TOO_FAST: events_pb.TRIP_USE_TOO_FAST,
-    TripUse.TOO_SLOW: events_pb.TRIP_USE_TOO_SLOW,
-}
+_ON_THE_LOG = complete(
+    {
+        TripUse.LEARNED: events_pb.TRIP_USE_LEARNED,
+        TripUse.TOO_SHORT: events_pb.TRIP_USE_TOO_SHORT,
+        TripUse.TOO_FAST: events_pb.TRIP_USE_TOO_FAST,
+        TripUse.TOO_SLOW: events_pb.TRIP_USE_TOO_SLOW,
+    },
+    TripUse,
+    "uses of a trip on the log",
+)
 LEARNED, UNSPECIFIED = events_pb.TRIP_USE_LEARNED, events_pb.TRIP_USE_UNSPECIFIED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from dispatcher.complete import complete, numbers_of
 from dispatcher.errors import WrongState
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
@@ -95,12 +96,17 @@ TRANSITIONS = (
 _NEXT = {(row.state, row.step): row.next for row in TRANSITIONS}
 
 # What a courier reports, as a step, once the pickup has been made or not.
-PROGRESS_STEPS = {
-    courier_pb.PROGRESS_STEP_ARRIVED: Step.ARRIVE,
-    courier_pb.PROGRESS_STEP_PICKED_UP: Step.PICK_UP,
-    courier_pb.PROGRESS_STEP_COMPLETED: Step.COMPLETE,
-    courier_pb.PROGRESS_STEP_NO_SHOW: Step.NO_SHOW,
-}
+PROGRESS_STEPS = complete(
+    {
+        courier_pb.PROGRESS_STEP_ARRIVED: Step.ARRIVE,
+        courier_pb.PROGRESS_STEP_PICKED_UP: Step.PICK_UP,
+        courier_pb.PROGRESS_STEP_COMPLETED: Step.COMPLETE,
+        courier_pb.PROGRESS_STEP_NO_SHOW: Step.NO_SHOW,
+    },
+    numbers_of(courier_pb.ProgressStep),
+    "steps of a job by what a courier reports",
+    without={courier_pb.PROGRESS_STEP_FAILED},
+)
 
 
 def state_name(state: job_pb.JobState) -> str:

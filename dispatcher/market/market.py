@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher import commands
+from dispatcher.complete import complete
 from dispatcher.errors import NotFound
 from dispatcher.market import apply, plan_checks, requests, rounds, snapshot, unfilled, waits
 from dispatcher.market.decide import (
@@ -46,35 +47,39 @@ Networks = Mapping[str, TravelTime]
 NO_NETWORKS: Networks = {}
 Decider = Callable[[MarketState, Any, int, Drafts], str]
 
-_DECIDERS: dict[type[commands.Command], Decider] = {
-    commands.QuoteJob: jobs.quote,
-    commands.PlaceJob: jobs.place,
-    commands.TakeQuote: jobs.take_quote,
-    commands.CancelJob: jobs.cancel,
-    commands.RateJob: ratings.rate,
-    commands.AddTip: tips.add_tip,
-    commands.ContestDecision: contests.contest,
-    commands.OpenReview: contests.open_by_operator,
-    commands.ClaimReview: review_work.claim,
-    commands.DecideReview: review_work.decide,
-    commands.ErasePerson: people.erase,
-    commands.CompleteErasure: people.complete_erasure,
-    commands.NoteAccess: people.note_access,
-    commands.GoOnline: couriers.go_online,
-    commands.GoOffline: couriers.go_offline,
-    commands.AnswerOffer: couriers.answer_offer,
-    commands.ReportProgress: couriers.report_progress,
-    commands.SetPolicy: rules.set_policy,
-    commands.SetZones: rules.set_zones,
-    commands.SetBlock: rules.set_block,
-    commands.SetDestination: couriers.set_destination,
-    commands.NoteClock: couriers.note_clock,
-    commands.ObserveQueues: zone_queues.observe,
-    commands.LoseContact: contact.lose,
-    commands.RegainContact: contact.regain,
-    commands.EndLostJobs: contact.end_lost_jobs,
-    commands.CheckDue: due.check,
-}
+_DECIDERS: dict[type[commands.Command], Decider] = complete(
+    {
+        commands.QuoteJob: jobs.quote,
+        commands.PlaceJob: jobs.place,
+        commands.TakeQuote: jobs.take_quote,
+        commands.CancelJob: jobs.cancel,
+        commands.RateJob: ratings.rate,
+        commands.AddTip: tips.add_tip,
+        commands.ContestDecision: contests.contest,
+        commands.OpenReview: contests.open_by_operator,
+        commands.ClaimReview: review_work.claim,
+        commands.DecideReview: review_work.decide,
+        commands.ErasePerson: people.erase,
+        commands.CompleteErasure: people.complete_erasure,
+        commands.NoteAccess: people.note_access,
+        commands.GoOnline: couriers.go_online,
+        commands.GoOffline: couriers.go_offline,
+        commands.AnswerOffer: couriers.answer_offer,
+        commands.ReportProgress: couriers.report_progress,
+        commands.SetPolicy: rules.set_policy,
+        commands.SetZones: rules.set_zones,
+        commands.SetBlock: rules.set_block,
+        commands.SetDestination: couriers.set_destination,
+        commands.NoteClock: couriers.note_clock,
+        commands.ObserveQueues: zone_queues.observe,
+        commands.LoseContact: contact.lose,
+        commands.RegainContact: contact.regain,
+        commands.EndLostJobs: contact.end_lost_jobs,
+        commands.CheckDue: due.check,
+    },
+    commands.COMMANDS,
+    "deciders of commands",
+)
 
 
 class Market:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dispatcher.complete import mirrored
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
 from dispatcher.market.state import MarketState
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 # Longest distance to a pickup that an offer states, metres.
 LONGEST_WAY_M = 1e12
 
-# matching's gates are numbered as they stand, the contract's for ever.
+# matching's filters are numbered in the order of evaluation, the contract's numbers never change. The market itself
+# removes couriers whose position is too old.
+mirrored(Gate, offer_pb.Gate, "GATE_", without={"POSITION"})
 GATES = {gate: offer_pb.Gate.Value(f"GATE_{gate.name}") for gate in Gate}
 GATE_NUMBERS = [GATES[gate] for gate in sorted(Gate)]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dispatcher.errors import InvalidField, WrongState
 from dispatcher.market import lifecycle
+from dispatcher.market.filter_sentences import PLAN_SENTENCES
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.problems import problem_of
 from dispatcher.market.queue import queued
@@ -21,23 +22,6 @@ from matching.plan_check import Violation, check_plan
 
 if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
-
-_SENTENCES = {
-    "missing_stop": "the plan leaves out a stop that has to be made",
-    "vehicle": "the courier's vehicle is not one that the job asks for",
-    "zone": "a zone keeps the courier's vehicle out",
-    "skills": "the courier lacks {amount:g} of the skills asked for",
-    "excluded": "client and courier are kept apart, or the courier has declined the job a short while ago",
-    "capacity_persons": "{amount:g} persons more than there is room for",
-    "capacity_parcels": "{amount:g} parcels more than there is room for",
-    "capacity_weight_g": "{amount:g} grams more than can be carried",
-    "latest": "{amount:.0f} s after the latest moment that is possible",
-    "promise": "{amount:.0f} s after the promised time",
-    "ride": "the ride takes {amount:.0f} s longer than is allowed",
-    "pickup_before_dropoff": "the drop-off comes {amount:.0f} s before the pickup",
-    "shift_end": "the pickup comes {amount:.0f} s after the end of the shift",
-    "reach": "the pickup is {amount:.0f} s further than the market's reach",
-}
 
 
 def check(
@@ -91,7 +75,7 @@ def _point(stop: job_pb.PlanStop, accepted: list[tuple[str, int]], new: list[str
 def _told(violation: Violation, accepted: list[tuple[str, int]], new: list[str]) -> pb.PlanViolation:
     point = violation.point
     job_id = accepted[point][0] if point < len(accepted) else new[(point - len(accepted)) // 2]
-    sentence = _SENTENCES[violation.constraint].format(amount=violation.amount)
+    sentence = PLAN_SENTENCES[violation.constraint].format(amount=violation.amount)
     return pb.PlanViolation(
-        constraint=violation.constraint, job_id=job_id, amount=violation.amount, sentence=f"{job_id}: {sentence}"
+        constraint=violation.constraint.value, job_id=job_id, amount=violation.amount, sentence=f"{job_id}: {sentence}"
     )

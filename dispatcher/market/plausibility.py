@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dispatcher.commands import SeenAt
+from dispatcher.complete import complete, numbers_of
 from dispatcher.market import lifecycle
 from dispatcher.market.plans import stop_position
 from dispatcher.market.state import MarketState
@@ -24,21 +25,30 @@ ARRIVED, PICKED_UP, COMPLETED, NO_SHOW = (
     courier_pb.PROGRESS_STEP_NO_SHOW,
 )
 # The stop at which a step is reported.
-STOPS = {
-    ARRIVED: job_pb.STOP_KIND_PICKUP,
-    PICKED_UP: job_pb.STOP_KIND_PICKUP,
-    NO_SHOW: job_pb.STOP_KIND_PICKUP,
-    COMPLETED: job_pb.STOP_KIND_DROPOFF,
-}
+STOPS = complete(
+    {
+        ARRIVED: job_pb.STOP_KIND_PICKUP,
+        PICKED_UP: job_pb.STOP_KIND_PICKUP,
+        NO_SHOW: job_pb.STOP_KIND_PICKUP,
+        COMPLETED: job_pb.STOP_KIND_DROPOFF,
+    },
+    numbers_of(courier_pb.ProgressStep),
+    "stops at which steps are reported",
+    without={courier_pb.PROGRESS_STEP_FAILED},
+)
 STOP_DISTANCE, SPEED = pb.PLAUSIBILITY_CHECK_STOP_DISTANCE, pb.PLAUSIBILITY_CHECK_SPEED
 FLAG_FOLLOWS = "A human is asked. Your report counts, your pay stays, and nothing else follows unless they decide so."
 _GREAT_CIRCLE = StraightLine(circuity=1.0, speeds_mps=(1.0,))
-_DONE = {
-    ARRIVED: "arrived at the pickup",
-    PICKED_UP: "picked up",
-    NO_SHOW: "left by its client",
-    COMPLETED: "completed",
-}
+_DONE = complete(
+    {
+        ARRIVED: "arrived at the pickup",
+        PICKED_UP: "picked up",
+        NO_SHOW: "left by its client",
+        COMPLETED: "completed",
+    },
+    STOPS,
+    "words for reported steps",
+)
 
 
 def facts(

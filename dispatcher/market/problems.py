@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dispatcher.complete import complete, numbers_of
 from dispatcher.market import plans as plan
 from dispatcher.market.couriers import NOWHERE, OPEN_ENDED
 from dispatcher.market.queue import JOB_COLUMNS, NEVER, WHOLE_COLUMNS, QueuedJob, queued
@@ -40,16 +41,24 @@ if TYPE_CHECKING:
 
 NO_SKILLS: frozenset[str] = frozenset()
 
-_SOLVERS = {
-    policy_pb.SOLVER_MIN_COST_FLOW: Solver.MIN_COST_FLOW,
-    policy_pb.SOLVER_GREEDY_NEAREST: Solver.GREEDY_NEAREST,
-}
-_INSERTIONS = {
-    policy_pb.INSERTION_UNSPECIFIED: Insertion.APPEND,
-    policy_pb.INSERTION_APPEND: Insertion.APPEND,
-    policy_pb.INSERTION_INSERT: Insertion.INSERT,
-    policy_pb.INSERTION_REORDER: Insertion.REORDER,
-}
+_SOLVERS = complete(
+    {
+        policy_pb.SOLVER_MIN_COST_FLOW: Solver.MIN_COST_FLOW,
+        policy_pb.SOLVER_GREEDY_NEAREST: Solver.GREEDY_NEAREST,
+    },
+    numbers_of(policy_pb.Solver),
+    "solvers of a policy",
+)
+_INSERTIONS = complete(
+    {
+        policy_pb.INSERTION_UNSPECIFIED: Insertion.APPEND,
+        policy_pb.INSERTION_APPEND: Insertion.APPEND,
+        policy_pb.INSERTION_INSERT: Insertion.INSERT,
+        policy_pb.INSERTION_REORDER: Insertion.REORDER,
+    },
+    policy_pb.Insertion.values(),
+    "insertions of a policy",
+)
 
 
 def revisable(state: MarketState, set_aside: SetAside = NOTHING) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from dispatcher.event_kinds import EVENT_KINDS, reader
 from dispatcher.market import lifecycle
 from dispatcher.market.state import MarketState
 from gig.v1 import events_pb2 as events_pb
@@ -30,9 +30,12 @@ class Subject:
 def subject_of(event: events_pb.Event) -> Subject:
     """Return the subject to quarantine where an event cannot be applied: the smallest one that contains its effect."""
     body = event.WhichOneof("body")
-    kind, name = _SUBJECTS.get(body, (types_pb.SUBJECT_KIND_MARKET, _sequence))
-    found = name(getattr(event, body)) if body is not None and name is not _sequence else ""
-    return Subject(kind, found or ("" if kind == types_pb.SUBJECT_KIND_ZONES else f"event {event.sequence}"))
+    by_sequence = f"event {event.sequence}"
+    if body is None:
+        return Subject(types_pb.SUBJECT_KIND_MARKET, by_sequence)
+    kind = EVENT_KINDS[body]
+    found = reader(kind.subject_id)(getattr(event, body))[0] if kind.subject_id else ""
+    return Subject(kind.subject, found or ("" if kind.subject == types_pb.SUBJECT_KIND_ZONES else by_sequence))
 
 
 def jobs_affected(state: MarketState, subject: Subject) -> list[events_pb.QuarantinedJob]:
@@ -78,73 +81,3 @@ def _affected(state: MarketState, job: job_pb.Job, *, ended: bool) -> events_pb.
         offer_id=offers[0] if offers else offered,
         ended=ended,
     )
-
-
-def _sequence(_body: Any) -> str:
-    """Named by the event's sequence."""
-    return ""
-
-
-def _field(*path: str) -> Callable[[Any], str]:
-    def value(body: Any) -> str:
-        for name in path:
-            body = getattr(body, name)
-        return str(body)
-
-    return value
-
-
-_JOB = types_pb.SUBJECT_KIND_JOB, _field("job_id")
-_COURIER = types_pb.SUBJECT_KIND_COURIER, _field("courier_id")
-_REVIEW = types_pb.SUBJECT_KIND_REVIEW, _field("review_id")
-_MARKET = types_pb.SUBJECT_KIND_MARKET, _sequence
-
-_SUBJECTS: dict[str, tuple[Kind, Callable[[Any], str]]] = {
-    "market_opened": _MARKET,
-    "market_resumed": _MARKET,
-    "event_skipped": _MARKET,
-    "subject_quarantined": _MARKET,
-    "data_accessed": _MARKET,
-    "person_erased": _MARKET,
-    "erasure_completed": _MARKET,
-    "policy_set": (types_pb.SUBJECT_KIND_POLICY, _field("policy", "name")),
-    "policy_announced": (types_pb.SUBJECT_KIND_POLICY, _field("policy", "name")),
-    "zones_set": (types_pb.SUBJECT_KIND_ZONES, _sequence),
-    "job_quoted": (types_pb.SUBJECT_KIND_JOB, _field("job", "job_id")),
-    "job_placed": (types_pb.SUBJECT_KIND_JOB, _field("job", "job_id")),
-    "job_queued": _JOB,
-    "job_expired": _JOB,
-    "job_cancelled": _JOB,
-    "job_released": _JOB,
-    "job_failed": _JOB,
-    "courier_arrived": _JOB,
-    "job_picked_up": _JOB,
-    "job_completed": _JOB,
-    "contact_lost": _COURIER,
-    "contact_regained": _COURIER,
-    "progress_flagged": (types_pb.SUBJECT_KIND_JOB, _field("flag", "job_id")),
-    "courier_online": _COURIER,
-    "courier_closing": _COURIER,
-    "courier_offline": _COURIER,
-    "courier_destination_set": _COURIER,
-    "courier_clock_estimated": _COURIER,
-    "queue_joined": (types_pb.SUBJECT_KIND_QUEUE_PLACE, _field("courier_id")),
-    "queue_left": (types_pb.SUBJECT_KIND_QUEUE_PLACE, _field("courier_id")),
-    "pair_blocked": (types_pb.SUBJECT_KIND_CLIENT, _field("client_id")),
-    "round_settled": (types_pb.SUBJECT_KIND_ROUND, _sequence),
-    "offer_made": (types_pb.SUBJECT_KIND_OFFER, _field("offer", "offer_id")),
-    "offer_answered": (types_pb.SUBJECT_KIND_OFFER, _field("offer_id")),
-    "surge_updated": (types_pb.SUBJECT_KIND_SURGE, _sequence),
-    "nudge_sent": (types_pb.SUBJECT_KIND_NUDGE, _field("nudge", "courier_id")),
-    "nudge_closed": (types_pb.SUBJECT_KIND_NUDGE, _field("courier_id")),
-    "job_rated": (types_pb.SUBJECT_KIND_RATING, _field("rating", "job_id")),
-    "rating_revised": (types_pb.SUBJECT_KIND_RATING, _field("rating", "job_id")),
-    "tip_added": (types_pb.SUBJECT_KIND_RATING, _field("job", "job_id")),
-    "period_settled": (types_pb.SUBJECT_KIND_PAY_PERIOD, _field("courier_id")),
-    "standing_changed": (types_pb.SUBJECT_KIND_STANDING, _field("change", "person_id")),
-    "review_opened": (types_pb.SUBJECT_KIND_REVIEW, _field("review", "review_id")),
-    "review_decided": (types_pb.SUBJECT_KIND_REVIEW, _field("review", "review_id")),
-    "review_statement_added": _REVIEW,
-    "review_claimed": _REVIEW,
-    "review_opinion_given": _REVIEW,
-}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from dispatcher.complete import complete, numbers_of
 from dispatcher.errors import WrongState
 from dispatcher.market import lifecycle
+from dispatcher.market.filter_sentences import FILTERS
 from dispatcher.market.offers import GATES
 from dispatcher.market.problems import problem_of, revisable, supply
 from dispatcher.market.queue import queued
@@ -22,24 +24,14 @@ if TYPE_CHECKING:
     from dispatcher.market.rounds import MovedCouriers
 
 # Why each filter removes couriers: continues a sentence that begins with their number.
-WORDS = {
-    offer_pb.GATE_POSITION: "have sent no position for too long",
-    offer_pb.GATE_VEHICLE: "drive another vehicle than the job asks for",
-    offer_pb.GATE_ZONE: "may not enter a zone with their vehicle",
-    offer_pb.GATE_CAPACITY: "have too little room",
-    offer_pb.GATE_SKILLS: "lack a skill that the job asks for",
-    offer_pb.GATE_QUEUE: "are behind others in the line of the pickup's zone, or not in it",
-    offer_pb.GATE_REACH: "are further away than the market sends anyone",
-    offer_pb.GATE_BLOCKED: "are kept apart from the client",
-    offer_pb.GATE_DECLINED: "have declined the job, let its offer pass or given it up a short while ago",
-    offer_pb.GATE_NEAREST: "are behind nearer ones",
-    offer_pb.GATE_SHIFT_END: "go home before they could pick it up",
-    offer_pb.GATE_DESTINATION: "head for a destination that the job does not lead to",
-    offer_pb.GATE_PROMISE: "could not keep what was promised to this client or to those aboard",
-    offer_pb.GATE_TRUNCATED: "were not looked at in the time that a round has",
-}
-if missing := set(offer_pb.Gate.values()) - {offer_pb.GATE_UNSPECIFIED} - WORDS.keys():
-    raise LookupError(f"no words for {sorted(map(offer_pb.Gate.Name, missing))}")
+WORDS: dict[int, str] = complete(
+    {
+        offer_pb.GATE_POSITION: "have sent no position for too long",
+        **{GATES[gate]: sentences.wait for gate, sentences in FILTERS.items()},
+    },
+    numbers_of(offer_pb.Gate),
+    "sentences about couriers whom a filter removes",
+)
 
 
 def explain_wait(

@@ -4,11 +4,14 @@ last five weeks."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
 
+from dispatcher.complete import complete
+from dispatcher.event_kinds import Use, bodies_for
 from dispatcher.market import lifecycle
 from dispatcher.measures.areas import Areas, Atlas
 from dispatcher.measures.conduct import DAY_US, Accounts, Exits, Nudges
@@ -587,8 +590,43 @@ CHECKS = {
 TRIP_USES = {number: name.removeprefix("TRIP_USE_").lower() for name, number in events_pb.TripUse.items()}
 STATE_NAMES = {state: lifecycle.state_name(state) for state in job_pb.JobState.values()}
 _ADAPTER = TypeAdapter(Measures)
-_FOLD: dict[str, Any] = {
-    name.removeprefix("_"): handler
-    for name, handler in vars(Measures).items()
-    if name.removeprefix("_") in {field_.name for field_ in Event.DESCRIPTOR.oneofs_by_name["body"].fields}
-}
+_FOLD: dict[str, Callable[[Measures, Any], None]] = complete(
+    {
+        "market_opened": Measures._market_opened,
+        "subject_quarantined": Measures._subject_quarantined,
+        "policy_set": Measures._policy_set,
+        "zones_set": Measures._zones_set,
+        "job_quoted": Measures._job_quoted,
+        "job_placed": Measures._job_placed,
+        "job_queued": Measures._job_queued,
+        "job_expired": Measures._job_expired,
+        "job_cancelled": Measures._job_cancelled,
+        "job_released": Measures._job_released,
+        "job_failed": Measures._job_failed,
+        "courier_arrived": Measures._courier_arrived,
+        "job_picked_up": Measures._job_picked_up,
+        "job_completed": Measures._job_completed,
+        "courier_online": Measures._courier_online,
+        "courier_offline": Measures._courier_offline,
+        "queue_joined": Measures._queue_joined,
+        "queue_left": Measures._queue_left,
+        "round_settled": Measures._round_settled,
+        "offer_made": Measures._offer_made,
+        "offer_answered": Measures._offer_answered,
+        "job_rated": Measures._job_rated,
+        "rating_revised": Measures._rating_revised,
+        "surge_updated": Measures._surge_updated,
+        "nudge_sent": Measures._nudge_sent,
+        "nudge_closed": Measures._nudge_closed,
+        "tip_added": Measures._tip_added,
+        "period_settled": Measures._period_settled,
+        "standing_changed": Measures._standing_changed,
+        "progress_flagged": Measures._progress_flagged,
+        "review_opened": Measures._review_opened,
+        "review_claimed": Measures._review_claimed,
+        "review_opinion_given": Measures._review_opinion_given,
+        "review_decided": Measures._review_decided,
+    },
+    bodies_for(Use.MEASURES),
+    "functions that count events in the measures",
+)

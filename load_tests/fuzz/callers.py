@@ -19,7 +19,7 @@ from load_tests.fuzz.exchange import Exchange
 from load_tests.fuzz.findings import CUT, STALE
 from load_tests.fuzz.sound import Sound
 from load_tests.fuzz.streams import stream
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 
 # No answer within this is a hang. A market that is away for a moment (erasure, reload) is asked again for so long.
 LIMIT_S, AWAY_S, AWAY_RETRY_S = 30.0, 10.0, 0.05

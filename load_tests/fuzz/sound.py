@@ -30,7 +30,7 @@ from load_tests.fuzz.world import HELD, PEOPLE, KnownJob, World
 from load_tests.ordinary import city
 from services.auth.access import RULES, Rule
 from services.auth.caller import CLIENT, COURIER
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 
 # Share of optional fields that are set; most items of a list beyond its least number; deepest nesting that is filled.
 OPTIONAL_SHARE, ITEMS, DEEPEST = 0.25, 2, 6

@@ -18,7 +18,7 @@ from load_tests.fuzz.sound import Sound
 from load_tests.fuzz.world import PEOPLE
 from load_tests.fuzz.wrong import wrong
 from services.auth.caller import COURIER
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 
 # Messages of one stream, its hello included; the stream ends when their answers have come.
 MESSAGES = 20

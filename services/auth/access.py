@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from dispatcher.complete import complete
 from dispatcher.errors import NotAllowed
 from services.auth.caller import CLIENT, COURIER, OPERATOR, RESEARCHER, REVIEWER, ROLES, Caller
+from services.auth.contract import METHODS
 
 # Roles of people who work for the operator of the market: what they read about others is noted on the log.
 PRIVILEGED = frozenset({REVIEWER, OPERATOR, RESEARCHER})
@@ -77,63 +79,69 @@ def _all(data: str, *roles: str, about: About, counts_only: tuple[str, ...] = ()
 _WORKERS = (COURIER, REVIEWER)
 _JUDGED = (CLIENT, COURIER)
 
-RULES: Mapping[str, Rule] = {
-    "JobService/QuoteJob": _own("a client's own request", "client_id", CLIENT),
-    "JobService/PlaceJob": _own("a client's own request", "client_id", CLIENT),
-    "JobService/GetJob": _found("a job, with its places", CLIENT, all=(OPERATOR,)),
-    "JobService/ListJobs": _own("a client's jobs", "client_id", CLIENT, all=(OPERATOR,)),
-    "JobService/CancelJob": _own("a client's own job", "client_id", CLIENT),
-    "JobService/WatchJob": _found("a job, with its places", CLIENT, all=(OPERATOR,)),
-    "CourierService/Connect": _own("a courier's offers, plan and positions", "courier_id", COURIER),
-    "CourierService/GoOnline": _own("a courier's shift", "courier_id", COURIER),
-    "CourierService/GoOffline": _own("a courier's shift", "courier_id", COURIER),
-    "CourierService/ReportLocations": _own("a courier's positions", "courier_id", COURIER),
-    "CourierService/AnswerOffer": _own("a courier's offer", "courier_id", COURIER),
-    "CourierService/ReportProgress": _own("a courier's job", "courier_id", COURIER),
-    "CourierService/SetDestination": _own("a courier's destination", "courier_id", COURIER),
-    "CourierService/GetCourier": _own(
-        "a courier's place, plan, hours and pay of the shift", "courier_id", COURIER, all=(OPERATOR,)
-    ),
-    "RatingService/RateJob": _own("a rating of one's own", "rater_id", *_JUDGED),
-    "RatingService/GetScore": _own("a person's score", "person_id", *_JUDGED, all=(OPERATOR,)),
-    "RatingService/ListRatings": _own("ratings that a person received", "person_id", *_JUDGED, all=(OPERATOR,)),
-    "RatingService/GetStanding": _own("the standing of an account", "person_id", *_JUDGED, all=(OPERATOR,)),
-    "PayService/GetStatement": _own("a worker's pay and hours", "worker_id", *_WORKERS, all=(OPERATOR,)),
-    "PayService/AddTip": _own("a client's own job", "client_id", CLIENT),
-    "TransparencyService/ListDecisions": _own("decisions about a person", "person_id", *_JUDGED, all=(OPERATOR,)),
-    "TransparencyService/ExplainDecision": _found("a decision about a person", *_JUDGED, all=(OPERATOR, REVIEWER)),
-    "TransparencyService/ContestDecision": _own("a decision about oneself", "person_id", *_JUDGED),
-    "TransparencyService/ExportMyData": _own(
-        "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
-    ),
-    "TransparencyService/EraseMyData": _own(
-        "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
-    ),
-    "TransparencyService/ExplainNoOffer": _own(
-        "how a courier was compared with others", "courier_id", COURIER, all=(OPERATOR,)
-    ),
-    "TransparencyService/ExplainWait": _found("a waiting job", CLIENT, all=(OPERATOR,)),
-    "TransparencyService/GetMyMeasures": _own("a courier's own measures", "courier_id", COURIER, all=(OPERATOR,)),
-    "OversightService/GetMarket": _all("counts and sums of the market", OPERATOR, RESEARCHER, about=About.NOBODY),
-    "OversightService/GetPolicy": _all("the policy, which is public to those it governs", *ROLES, about=About.NOBODY),
-    "OversightService/SetPolicy": _own("the policy", "operator_id", OPERATOR, about=About.NOBODY),
-    "OversightService/GetZones": _all("the zones", *ROLES, about=About.NOBODY),
-    "OversightService/SetZones": _own("the zones", "operator_id", OPERATOR, about=About.NOBODY),
-    "OversightService/SetBlock": _own("who meets whom", "operator_id", OPERATOR, about=About.NOBODY),
-    # Couriers see the line, and of the others in it no names.
-    "OversightService/GetQueue": _all("who waits in a zone", OPERATOR, COURIER, about=About.EVERYBODY),
-    "OversightService/CheckPlan": _own("a courier's plan", "courier_id", COURIER, all=(OPERATOR,)),
-    "OversightService/ListReviews": _all(
-        "the queue of reviews, with statements", OPERATOR, REVIEWER, about=About.EVERYBODY
-    ),
-    # The answer holds what the operator wrote, and nothing else.
-    "OversightService/OpenReview": _own("the standing of an account", "operator_id", OPERATOR, about=About.NOBODY),
-    "OversightService/ClaimReview": _own(
-        "a review, with the evidence", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND
-    ),
-    "OversightService/DecideReview": _own("a review", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND),
-    "OversightService/ListAttention": _all("jobs and people that need attention", OPERATOR, about=About.EVERYBODY),
-}
+RULES: Mapping[str, Rule] = complete(
+    {
+        "JobService/QuoteJob": _own("a client's own request", "client_id", CLIENT),
+        "JobService/PlaceJob": _own("a client's own request", "client_id", CLIENT),
+        "JobService/GetJob": _found("a job, with its places", CLIENT, all=(OPERATOR,)),
+        "JobService/ListJobs": _own("a client's jobs", "client_id", CLIENT, all=(OPERATOR,)),
+        "JobService/CancelJob": _own("a client's own job", "client_id", CLIENT),
+        "JobService/WatchJob": _found("a job, with its places", CLIENT, all=(OPERATOR,)),
+        "CourierService/Connect": _own("a courier's offers, plan and positions", "courier_id", COURIER),
+        "CourierService/GoOnline": _own("a courier's shift", "courier_id", COURIER),
+        "CourierService/GoOffline": _own("a courier's shift", "courier_id", COURIER),
+        "CourierService/ReportLocations": _own("a courier's positions", "courier_id", COURIER),
+        "CourierService/AnswerOffer": _own("a courier's offer", "courier_id", COURIER),
+        "CourierService/ReportProgress": _own("a courier's job", "courier_id", COURIER),
+        "CourierService/SetDestination": _own("a courier's destination", "courier_id", COURIER),
+        "CourierService/GetCourier": _own(
+            "a courier's place, plan, hours and pay of the shift", "courier_id", COURIER, all=(OPERATOR,)
+        ),
+        "RatingService/RateJob": _own("a rating of one's own", "rater_id", *_JUDGED),
+        "RatingService/GetScore": _own("a person's score", "person_id", *_JUDGED, all=(OPERATOR,)),
+        "RatingService/ListRatings": _own("ratings that a person received", "person_id", *_JUDGED, all=(OPERATOR,)),
+        "RatingService/GetStanding": _own("the standing of an account", "person_id", *_JUDGED, all=(OPERATOR,)),
+        "PayService/GetStatement": _own("a worker's pay and hours", "worker_id", *_WORKERS, all=(OPERATOR,)),
+        "PayService/AddTip": _own("a client's own job", "client_id", CLIENT),
+        "TransparencyService/ListDecisions": _own("decisions about a person", "person_id", *_JUDGED, all=(OPERATOR,)),
+        "TransparencyService/ExplainDecision": _found("a decision about a person", *_JUDGED, all=(OPERATOR, REVIEWER)),
+        "TransparencyService/ContestDecision": _own("a decision about oneself", "person_id", *_JUDGED),
+        "TransparencyService/ExportMyData": _own(
+            "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
+        ),
+        "TransparencyService/EraseMyData": _own(
+            "everything held about oneself", "person_id", *_JUDGED, REVIEWER, about=About.NOBODY
+        ),
+        "TransparencyService/ExplainNoOffer": _own(
+            "how a courier was compared with others", "courier_id", COURIER, all=(OPERATOR,)
+        ),
+        "TransparencyService/ExplainWait": _found("a waiting job", CLIENT, all=(OPERATOR,)),
+        "TransparencyService/GetMyMeasures": _own("a courier's own measures", "courier_id", COURIER, all=(OPERATOR,)),
+        "OversightService/GetMarket": _all("counts and sums of the market", OPERATOR, RESEARCHER, about=About.NOBODY),
+        "OversightService/GetPolicy": _all(
+            "the policy, which is public to those it governs", *ROLES, about=About.NOBODY
+        ),
+        "OversightService/SetPolicy": _own("the policy", "operator_id", OPERATOR, about=About.NOBODY),
+        "OversightService/GetZones": _all("the zones", *ROLES, about=About.NOBODY),
+        "OversightService/SetZones": _own("the zones", "operator_id", OPERATOR, about=About.NOBODY),
+        "OversightService/SetBlock": _own("who meets whom", "operator_id", OPERATOR, about=About.NOBODY),
+        # Couriers see the line, and of the others in it no names.
+        "OversightService/GetQueue": _all("who waits in a zone", OPERATOR, COURIER, about=About.EVERYBODY),
+        "OversightService/CheckPlan": _own("a courier's plan", "courier_id", COURIER, all=(OPERATOR,)),
+        "OversightService/ListReviews": _all(
+            "the queue of reviews, with statements", OPERATOR, REVIEWER, about=About.EVERYBODY
+        ),
+        # The answer holds what the operator wrote, and nothing else.
+        "OversightService/OpenReview": _own("the standing of an account", "operator_id", OPERATOR, about=About.NOBODY),
+        "OversightService/ClaimReview": _own(
+            "a review, with the evidence", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND
+        ),
+        "OversightService/DecideReview": _own("a review", "reviewer_id", REVIEWER, OPERATOR, about=About.FOUND),
+        "OversightService/ListAttention": _all("jobs and people that need attention", OPERATOR, about=About.EVERYBODY),
+    },
+    METHODS,
+    "rules about who may call a method",
+)
 
 
 # The paths of the HTTP port beside the methods, without their first slash.

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from dispatcher.complete import complete, known
 from dispatcher.errors import Exhausted
 from services.auth.caller import Caller
+from services.auth.contract import METHODS
 
 RETRY_S = 1.0
 # Wall seconds that a call waits for its turn: clients commonly give up after 30 s, and must get an answer before.
@@ -27,37 +29,45 @@ class Width:
     wait_limit_s: float = WAIT_LIMIT_S
 
 
-WIDTHS: Mapping[str, Width] = {
-    # Each folds the log in a process of its own.
-    "reruns": Width(running=1, waiting=16, per_caller=2),
-    # Each goes through the whole log, and keeps a file until its reader has it.
-    "exports": Width(running=2, waiting=32, per_caller=1),
-    # Each rewrites the log.
-    "erasures": Width(running=1, waiting=16, per_caller=1),
-    # Each is checked against the whole market.
-    "publications": Width(running=1, waiting=8, per_caller=2),
-    # Each reads every courier online, or every pair of stops.
-    "explanations": Width(running=2, waiting=64, per_caller=4),
-    # Each takes a connection to the database, which the log needs too.
-    "reads": Width(running=8, waiting=256, per_caller=32),
-}
-BULKHEADS: Mapping[str, str] = {
-    "TransparencyService/ExplainNoOffer": "reruns",
-    "TransparencyService/ExportMyData": "exports",
-    "TransparencyService/EraseMyData": "erasures",
-    "OversightService/SetPolicy": "publications",
-    "OversightService/SetZones": "publications",
-    "OversightService/CheckPlan": "explanations",
-    "OversightService/GetQueue": "explanations",
-    "TransparencyService/ExplainWait": "explanations",
-    "TransparencyService/GetMyMeasures": "explanations",
-    "JobService/ListJobs": "reads",
-    "OversightService/ListReviews": "reads",
-    "TransparencyService/ListDecisions": "reads",
-    "TransparencyService/ExplainDecision": "reads",
-    "PayService/GetStatement": "reads",
-    "RatingService/ListRatings": "reads",
-}
+BULKHEADS: Mapping[str, str] = known(
+    {
+        "TransparencyService/ExplainNoOffer": "reruns",
+        "TransparencyService/ExportMyData": "exports",
+        "TransparencyService/EraseMyData": "erasures",
+        "OversightService/SetPolicy": "publications",
+        "OversightService/SetZones": "publications",
+        "OversightService/CheckPlan": "explanations",
+        "OversightService/GetQueue": "explanations",
+        "TransparencyService/ExplainWait": "explanations",
+        "TransparencyService/GetMyMeasures": "explanations",
+        "JobService/ListJobs": "reads",
+        "OversightService/ListReviews": "reads",
+        "TransparencyService/ListDecisions": "reads",
+        "TransparencyService/ExplainDecision": "reads",
+        "PayService/GetStatement": "reads",
+        "RatingService/ListRatings": "reads",
+    },
+    METHODS,
+    "bulkheads of methods",
+)
+WIDTHS: Mapping[str, Width] = complete(
+    {
+        # Each folds the log in a process of its own.
+        "reruns": Width(running=1, waiting=16, per_caller=2),
+        # Each goes through the whole log, and keeps a file until its reader has it.
+        "exports": Width(running=2, waiting=32, per_caller=1),
+        # Each rewrites the log.
+        "erasures": Width(running=1, waiting=16, per_caller=1),
+        # Each is checked against the whole market.
+        "publications": Width(running=1, waiting=8, per_caller=2),
+        # Each reads every courier online, or every pair of stops.
+        "explanations": Width(running=2, waiting=64, per_caller=4),
+        # Each takes a connection to the database, which the log needs too.
+        "reads": Width(running=8, waiting=256, per_caller=32),
+    },
+    BULKHEADS.values(),
+    "widths of bulkheads",
+)
 
 
 class Slot:

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as Counted
 from throttled import MemoryStore, RateLimiterType, Throttled, per_sec
 
+from dispatcher.complete import known
 from dispatcher.errors import Exhausted
 from services.auth.bulkheads import RETRY_S, Slot, bulkheads
 from services.auth.caller import Caller
+from services.auth.contract import METHODS
 from services.auth.slow_refusals import SlowRefusals
 
 # Buckets that are kept; the ones that nobody has touched the longest go first, and they are full by then.
@@ -29,13 +31,17 @@ NAMES = (
 # Requests a second of one address to the HTTP port, by callers without a token.
 REQUESTS_PER_SECOND = 100
 # Calls that finish work in progress. They reduce the load, so they have a larger bound of their own.
-UNDER_WAY = frozenset(
-    {
-        "JobService/CancelJob",
-        "CourierService/AnswerOffer",
-        "CourierService/ReportProgress",
-        "CourierService/GoOffline",
-    }
+UNDER_WAY = known(
+    frozenset(
+        {
+            "JobService/CancelJob",
+            "CourierService/AnswerOffer",
+            "CourierService/ReportProgress",
+            "CourierService/GoOffline",
+        }
+    ),
+    METHODS,
+    "methods that bring jobs under way to their end",
 )
 # At most this many times `calls_in_flight` of them run at a time.
 UNDER_WAY_SHARE = 4

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
 
+from dispatcher.complete import complete
 from services.telling import where
 
 log = logging.getLogger(__name__)
@@ -80,33 +81,43 @@ def loop_item(loop: Loop) -> Item:
 _MOMENTARY = frozenset({Loop.COMMANDS, Loop.SESSIONS, Loop.WATCHES, Loop.LOCATIONS, Loop.CLOCKS})
 
 # What each loop does without an item, and what the operator can do.
-_EFFECTS: dict[Loop, str] = {
-    Loop.ROUND: "is left out of batch rounds",
-    Loop.DUE: "does not time out or move on by itself",
-    Loop.SURGE: "is not counted for surge pricing",
-    Loop.ZONE_QUEUES: "is not observed for queue zones",
-    Loop.SILENCE: "is not taken offline when silent",
-    Loop.CONTACT: "keeps its jobs although its phone may be silent",
-    Loop.LOCATIONS: "has had positions refused",
-    Loop.CLOCKS: "has no estimate of the device's clock on the log",
-    Loop.COMMANDS: "has commands refused",
-    Loop.MEASURES: "is missing from the measures",
-    Loop.SESSIONS: "could not be sent to the courier's stream, which was ended so that the app reads the state again",
-    Loop.WATCHES: "could not be sent to those who watch the job",
-    Loop.TABLES: "is missing from the tables",
-    Loop.LOG: "could not be written to the log",
-}
-_ADVICE: dict[Kind, str] = {
-    Kind.JOB: "If it stays, cancel the job or correct what the error names.",
-    Kind.COURIER: "If it stays, ask the courier to go offline and online again.",
-    Kind.OFFER: "If it stays, cancel the offer's job.",
-    Kind.PERSON: "If it stays, correct what the error names.",
-    Kind.CELL: "If it stays, check the surge policy.",
-    Kind.ZONE: "If it stays, replace the zone with SetZones.",
-    Kind.EVENT: "If it stays, correct what the error names and restart the server.",
-    Kind.POLICY: "If it stays, announce another policy.",
-    Kind.LOOP: "Look up the incident in the server's log.",
-}
+_EFFECTS: dict[Loop, str] = complete(
+    {
+        Loop.ROUND: "is left out of batch rounds",
+        Loop.DUE: "does not time out or move on by itself",
+        Loop.SURGE: "is not counted for surge pricing",
+        Loop.ZONE_QUEUES: "is not observed for queue zones",
+        Loop.SILENCE: "is not taken offline when silent",
+        Loop.CONTACT: "keeps its jobs although its phone may be silent",
+        Loop.LOCATIONS: "has had positions refused",
+        Loop.CLOCKS: "has no estimate of the device's clock on the log",
+        Loop.COMMANDS: "has commands refused",
+        Loop.MEASURES: "is missing from the measures",
+        Loop.SESSIONS: (
+            "could not be sent to the courier's stream, which was ended so that the app reads the state again"
+        ),
+        Loop.WATCHES: "could not be sent to those who watch the job",
+        Loop.TABLES: "is missing from the tables",
+        Loop.LOG: "could not be written to the log",
+    },
+    Loop,
+    "sentences about items that a loop sets aside",
+)
+_ADVICE: dict[Kind, str] = complete(
+    {
+        Kind.JOB: "If it stays, cancel the job or correct what the error names.",
+        Kind.COURIER: "If it stays, ask the courier to go offline and online again.",
+        Kind.OFFER: "If it stays, cancel the offer's job.",
+        Kind.PERSON: "If it stays, correct what the error names.",
+        Kind.CELL: "If it stays, check the surge policy.",
+        Kind.ZONE: "If it stays, replace the zone with SetZones.",
+        Kind.EVENT: "If it stays, correct what the error names and restart the server.",
+        Kind.POLICY: "If it stays, announce another policy.",
+        Kind.LOOP: "Look up the incident in the server's log.",
+    },
+    Kind,
+    "advice about items that are set aside",
+)
 
 
 @dataclass(slots=True)

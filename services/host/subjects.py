@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from dispatcher import commands
+from dispatcher.complete import complete
 from dispatcher.market.decide.due import entry_of
 from dispatcher.market.state import Due
 from gig.v1 import events_pb2 as events_pb
@@ -19,15 +20,19 @@ _PEOPLE = tuple(
         *("change.person_id", "rating.rated_id", "review.subject_id", "flag.courier_id"),
     )
 )
-KIND_OF_DUE = {
-    Due.OFFER: Kind.OFFER,
-    Due.QUEUE: Kind.JOB,
-    Due.QUOTE: Kind.JOB,
-    Due.WAIT: Kind.JOB,
-    Due.PERIOD: Kind.COURIER,
-    Due.STANDING: Kind.PERSON,
-    Due.POLICY: Kind.POLICY,
-}
+KIND_OF_DUE = complete(
+    {
+        Due.OFFER: Kind.OFFER,
+        Due.QUEUE: Kind.JOB,
+        Due.QUOTE: Kind.JOB,
+        Due.WAIT: Kind.JOB,
+        Due.PERIOD: Kind.COURIER,
+        Due.STANDING: Kind.PERSON,
+        Due.POLICY: Kind.POLICY,
+    },
+    Due,
+    "kinds of items for what is due",
+)
 
 
 def people_of(event: events_pb.Event) -> list[str]:

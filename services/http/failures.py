@@ -10,21 +10,26 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from google.rpc import status_pb2
 
+from dispatcher.complete import complete
 from dispatcher.errors import DispatchError, Exhausted
-from services.rpc.errors import CODE_OF_NUMBER, status_of, unforeseen
+from services.rpc.errors import CODE_OF_NUMBER, CODES, status_of, unforeseen
 
 # As google.rpc.code has them.
-HTTP_CODES = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.INTERNAL: 500,
-    grpc.StatusCode.UNAVAILABLE: 503,
-}
+HTTP_CODES = complete(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT: 400,
+        grpc.StatusCode.FAILED_PRECONDITION: 400,
+        grpc.StatusCode.UNAUTHENTICATED: 401,
+        grpc.StatusCode.PERMISSION_DENIED: 403,
+        grpc.StatusCode.NOT_FOUND: 404,
+        grpc.StatusCode.ALREADY_EXISTS: 409,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+        grpc.StatusCode.INTERNAL: 500,
+        grpc.StatusCode.UNAVAILABLE: 503,
+    },
+    CODES,
+    "HTTP codes of gRPC statuses",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -10,26 +10,32 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message_factory import GetMessageClass
 
+from dispatcher.complete import known
 from services.auth import access
+from services.auth.contract import METHODS, path_of
 from services.http import json_requests
 from services.http.bodies import body_of
 from services.http.failures import refused
 from services.http.viewer import caller_of
 from services.rpc import errors
 from services.rpc.currency_digits import add_digits
-from services.rpc.methods import Entrance, implementation_of, path_of
+from services.rpc.methods import Entrance, implementation_of
 from services.rpc.services import Service
 
 LONGEST_REASON = 200
 # Bytes of a request as JSON: ids, times and a statement.
 LARGEST_BODY = 64 * 1024
-FOR_PAGES = (
-    "PayService/GetStatement",
-    "RatingService/GetStanding",
-    "TransparencyService/ListDecisions",
-    "TransparencyService/ExplainDecision",
-    "TransparencyService/ContestDecision",
-    "TransparencyService/GetMyMeasures",
+FOR_PAGES = known(
+    (
+        "PayService/GetStatement",
+        "RatingService/GetStanding",
+        "TransparencyService/ListDecisions",
+        "TransparencyService/ExplainDecision",
+        "TransparencyService/ContestDecision",
+        "TransparencyService/GetMyMeasures",
+    ),
+    METHODS,
+    "methods that the pages call",
 )
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from dispatcher import errors
+from dispatcher.complete import complete
 from dispatcher.validation import faults_of, names_value_of_column
 from services.host.log_writer import STORE_FAULTS
 from services.telling import where
@@ -32,22 +33,31 @@ TOLERANT = ("utf-8", "replace")
 LARGEST_TEXT, LARGEST_DESCRIPTION, LARGEST_NAME, LARGEST_STATUS = 2_000, 1_000, 300, 4_000
 LONGEST_RETRY_S = 3600.0
 
-# The most special class first.
-_CODES: tuple[tuple[type[errors.DispatchError], grpc.StatusCode], ...] = (
-    (errors.InvalidField, grpc.StatusCode.INVALID_ARGUMENT),
-    (errors.PolicyError, grpc.StatusCode.INVALID_ARGUMENT),
-    (errors.NotFound, grpc.StatusCode.NOT_FOUND),
-    (errors.WrongState, grpc.StatusCode.FAILED_PRECONDITION),
-    (errors.NotYours, grpc.StatusCode.FAILED_PRECONDITION),
-    (errors.NoCaller, grpc.StatusCode.UNAUTHENTICATED),
-    (errors.NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
-    (errors.Exhausted, grpc.StatusCode.RESOURCE_EXHAUSTED),
-    (errors.MarketHeld, grpc.StatusCode.UNAVAILABLE),
-    (errors.RestoreUnfinished, grpc.StatusCode.UNAVAILABLE),
-    (errors.UnfoldableLog, grpc.StatusCode.UNAVAILABLE),
-    (errors.RequestReused, grpc.StatusCode.ALREADY_EXISTS),
-    (errors.MarketUnavailable, grpc.StatusCode.UNAVAILABLE),
+_CODES: dict[type[errors.DispatchError], grpc.StatusCode] = complete(
+    {
+        errors.InvalidField: grpc.StatusCode.INVALID_ARGUMENT,
+        errors.ZonesInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+        errors.PolicyError: grpc.StatusCode.INVALID_ARGUMENT,
+        errors.NotFound: grpc.StatusCode.NOT_FOUND,
+        errors.WrongState: grpc.StatusCode.FAILED_PRECONDITION,
+        errors.TakenOver: grpc.StatusCode.FAILED_PRECONDITION,
+        errors.NotYours: grpc.StatusCode.FAILED_PRECONDITION,
+        errors.NoCaller: grpc.StatusCode.UNAUTHENTICATED,
+        errors.NotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+        errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        errors.MarketHeld: grpc.StatusCode.UNAVAILABLE,
+        errors.RestoreUnfinished: grpc.StatusCode.UNAVAILABLE,
+        errors.UnfoldableLog: grpc.StatusCode.UNAVAILABLE,
+        errors.RequestReused: grpc.StatusCode.ALREADY_EXISTS,
+        errors.MarketUnavailable: grpc.StatusCode.UNAVAILABLE,
+        errors.TablesBehind: grpc.StatusCode.UNAVAILABLE,
+        errors.StaleWriter: grpc.StatusCode.UNAVAILABLE,
+    },
+    errors.CONDITIONS,
+    "gRPC status of errors",
 )
+# Every status that an error may become; INTERNAL for what no class describes.
+CODES = frozenset({*_CODES.values(), grpc.StatusCode.INTERNAL})
 
 
 def status_of(error: errors.DispatchError) -> status_pb2.Status:
@@ -59,7 +69,7 @@ def status_of(error: errors.DispatchError) -> status_pb2.Status:
         share = LARGEST_VIOLATIONS // len(error.faults) - VIOLATION_OVERHEAD - 1
         named = (("" if place else error.field, _text(fault, share)) for place, fault in enumerate(error.faults))
         return invalid(named, "the zones have faults", error.reason)
-    code = next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+    code = _CODES.get(type(error), grpc.StatusCode.INTERNAL)
     metadata = {_text(key, LARGEST_NAME): _text(value, LARGEST_NAME) for key, value in error.metadata.items()}
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if isinstance(error, errors.InvalidField):

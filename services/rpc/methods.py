@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +19,7 @@ from google.rpc import status_pb2
 from dispatcher.errors import DispatchError, Exhausted, NoCaller
 from services.auth import access
 from services.auth.bulkheads import BULKHEADS
+from services.auth.contract import path_of, python_name
 from services.auth.gate import Gate
 from services.auth.limits import UNDER_WAY
 from services.auth.slow_refusals import SlowRefusals
@@ -58,7 +58,7 @@ class Entrance:
 
 
 class Door(grpc.GenericRpcHandler):
-    """All methods of a service. Raises at the start where the servicer lacks one, or nobody may call it.
+    """All methods of a service.
 
     Calls without a valid token, and calls beyond the service's capacity, are refused before anything of them is read:
     that costs a tenth of a millisecond and no memory, and the calls under way stay quick.
@@ -135,16 +135,8 @@ class _Refusals:
 
 def implementation_of(method: MethodDescriptor, servicer: object) -> Callable[[Any], Any]:
     """What carries a method out: of the same name, in Python's spelling."""
-    found: Callable[[Any], Any] = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+    found: Callable[[Any], Any] = getattr(servicer, python_name(method))
     return found
-
-
-def path_of(method: MethodDescriptor) -> str:
-    """As the table of who may call what has it."""
-    path = f"{method.containing_service.name}/{method.name}"
-    if path not in access.RULES:
-        raise LookupError(f"{path} has no row in the table of who may call it")
-    return path
 
 
 class _Method:

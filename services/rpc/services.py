@@ -7,14 +7,8 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from gig.v1 import (
-    courier_service_pb2,
-    job_service_pb2,
-    oversight_service_pb2,
-    pay_service_pb2,
-    rating_service_pb2,
-    transparency_service_pb2,
-)
+from dispatcher.complete import complete
+from services.auth.contract import METHODS, SERVICES, python_name
 from services.auth.limits import Limits
 from services.host.erasures import Erasures
 from services.host.market_host import MarketHost
@@ -33,16 +27,32 @@ class Service:
     servicer: Any
 
 
+_SERVICERS: dict[str, type[Any]] = complete(
+    {
+        servicer.__name__: servicer
+        for servicer in (
+            JobService,
+            CourierService,
+            RatingService,
+            PayService,
+            TransparencyService,
+            OversightService,
+        )
+    },
+    SERVICES,
+    "classes that carry out the services of the contract",
+)
 SERVICERS: tuple[tuple[ServiceDescriptor, type[Any]], ...] = tuple(
-    (module.DESCRIPTOR.services_by_name[servicer.__name__], servicer)
-    for module, servicer in (
-        (job_service_pb2, JobService),
-        (courier_service_pb2, CourierService),
-        (rating_service_pb2, RatingService),
-        (pay_service_pb2, PayService),
-        (transparency_service_pb2, TransparencyService),
-        (oversight_service_pb2, OversightService),
-    )
+    (SERVICES[name], servicer) for name, servicer in _SERVICERS.items()
+)
+complete(
+    {
+        path: method
+        for path, method in METHODS.items()
+        if hasattr(_SERVICERS[method.containing_service.name], python_name(method))
+    },
+    METHODS,
+    "methods of the contract that a class carries out",
 )
 
 

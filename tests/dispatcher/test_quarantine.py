@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from dispatcher.event_kinds import EVENT_KINDS
 from dispatcher.log.invariants import LogChecker, violations
 from dispatcher.market import Market
 from dispatcher.market.apply import fold
-from dispatcher.market.quarantine import _SUBJECTS, Subject, jobs_affected, subject_of
+from dispatcher.market.quarantine import Subject, jobs_affected, subject_of
 from dispatcher.measures import Measures
 from dispatcher.times import timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -56,7 +57,7 @@ def check_whole(bench: Bench) -> None:
 
 
 def test_every_event_has_an_applier_and_a_subject() -> None:
-    assert fold._APPLY.keys() == _SUBJECTS.keys() == set(BODIES)
+    assert fold._APPLY.keys() == EVENT_KINDS.keys() == set(BODIES)
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -3,7 +3,10 @@ at accounts, announced policies come into force."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dispatcher import commands
+from dispatcher.complete import complete
 from dispatcher.market import lifecycle
 from dispatcher.market.decide import rules
 from dispatcher.market.decide.drafts import Drafts
@@ -18,32 +21,56 @@ from gig.v1 import events_pb2 as events_pb
 def check(state: MarketState, command: commands.CheckDue, now_us: int, drafts: Drafts) -> str:
     """One event for each thing that is due and still in the state that its deadline speaks of."""
     for _, kind, name in state.due_by(now_us, command.skip):
-        if kind is Due.OFFER:
-            offer = state.offers[name]
-            drafts.add(
-                offer_answered=events_pb.OfferAnswered(
-                    offer_id=name,
-                    job_ids=[offered.job_id for offered in offer.jobs],
-                    courier_id=offer.courier_id,
-                    outcome=courier_pb.OFFER_OUTCOME_TIMED_OUT,
-                    reason="no answer in time",
-                )
-            )
-        elif kind is Due.QUEUE:
-            drafts.add(job_queued=events_pb.JobQueued(job_id=name))
-        elif kind is Due.PERIOD:
-            drafts.add(period_settled=_settled(state, name, now_us))
-        elif kind is Due.STANDING:
-            rule_decides(state, name, now_us, drafts)
-        elif kind is Due.POLICY:
-            announced = state.announced
-            assert announced is not None, "the entry is current"
-            rules.enforce(state, announced.policy, announced.operator_id, drafts)
-        else:
-            taken = state.jobs[name].state != lifecycle.QUOTED
-            reason = "nobody was found in time" if taken else "the quote was not taken"
-            drafts.add(job_expired=events_pb.JobExpired(job_id=name, reason=reason))
+        _DECIDE[kind](state, name, now_us, drafts)
     return ""
+
+
+def _offer_times_out(state: MarketState, offer_id: str, _now_us: int, drafts: Drafts) -> None:
+    offer = state.offers[offer_id]
+    drafts.add(
+        offer_answered=events_pb.OfferAnswered(
+            offer_id=offer_id,
+            job_ids=[offered.job_id for offered in offer.jobs],
+            courier_id=offer.courier_id,
+            outcome=courier_pb.OFFER_OUTCOME_TIMED_OUT,
+            reason="no answer in time",
+        )
+    )
+
+
+def _job_queues(_state: MarketState, job_id: str, _now_us: int, drafts: Drafts) -> None:
+    drafts.add(job_queued=events_pb.JobQueued(job_id=job_id))
+
+
+def _job_expires(state: MarketState, job_id: str, _now_us: int, drafts: Drafts) -> None:
+    taken = state.jobs[job_id].state != lifecycle.QUOTED
+    reason = "nobody was found in time" if taken else "the quote was not taken"
+    drafts.add(job_expired=events_pb.JobExpired(job_id=job_id, reason=reason))
+
+
+def _period_ends(state: MarketState, courier_id: str, now_us: int, drafts: Drafts) -> None:
+    drafts.add(period_settled=_settled(state, courier_id, now_us))
+
+
+def _policy_comes_into_force(state: MarketState, _name: str, _now_us: int, drafts: Drafts) -> None:
+    announced = state.announced
+    assert announced is not None, "the entry is current"
+    rules.enforce(state, announced.policy, announced.operator_id, drafts)
+
+
+_DECIDE: dict[Due, Callable[[MarketState, str, int, Drafts], None]] = complete(
+    {
+        Due.OFFER: _offer_times_out,
+        Due.QUEUE: _job_queues,
+        Due.QUOTE: _job_expires,
+        Due.WAIT: _job_expires,
+        Due.PERIOD: _period_ends,
+        Due.STANDING: rule_decides,
+        Due.POLICY: _policy_comes_into_force,
+    },
+    Due,
+    "decisions about what is due",
+)
 
 
 def entry_of(event: events_pb.Event) -> tuple[frozenset[Due], str] | None:

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from load_tests.bench.poison.extremes import Change, changes_of
 from load_tests.bench.poison.zones import documents
 from load_tests.contract.fields import FieldPath, paths_of
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 from services.rpc.services import SERVICERS
 
 # Fields whose text is a document with a form of its own.

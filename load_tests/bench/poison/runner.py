@@ -22,7 +22,7 @@ from load_tests.bench.poison.sending import Answer, Sender
 from load_tests.fuzz.findings import CLEAR
 from load_tests.fuzz.sound import Sound, fuzzed_policy
 from load_tests.fuzz.world import World
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 
 # Messages between two checks, and checks between two restarts.
 BATCH, RESTART_EVERY = 20, 4

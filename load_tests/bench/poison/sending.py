@@ -20,7 +20,7 @@ from load_tests.fuzz.world import PEOPLE, World
 from load_tests.live.wallet import Wallet
 from services.auth.access import RULES
 from services.auth.caller import COURIER, PERSON_ID
-from services.rpc.methods import path_of
+from services.auth.contract import path_of
 
 LIMIT_S = 20.0
 COURIERS = PEOPLE[COURIER]
