@@ -55,7 +55,7 @@ audit:
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--group dev pyproject.toml -o requirements.lock
+		--extra research --group dev pyproject.toml -o requirements.lock
 	printf 'osrm-bindings>=26.7\n' | uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 		--no-emit-index-url --no-header --no-deps - -o requirements-roads.lock
 	printf 'pip-audit>=2.9\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import shapely
 
+from geo.documents import MOST_BYTES, too_large
 from geo.faults import ZoneError
 from geo.rings import Drawn
 
-# Bytes of a document in UTF-8, in a file and in a call.
-MOST_BYTES = 4 << 20
 GEOMETRIES = (
     *("Point", "MultiPoint", "LineString", "MultiLineString"),
     *("Polygon", "MultiPolygon", "GeometryCollection"),
@@ -57,20 +55,6 @@ class Document:
         return json.dumps(whole | {"features": features}, ensure_ascii=False, separators=(",", ":"))
 
 
-def read_document(path: Path) -> str:
-    """Return the text of a file. Raises ZoneError for one that is too large, empty or not UTF-8, OSError."""
-    with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ZoneError(_too_large(path.stat().st_size))
-    if not data:
-        raise ZoneError('the file is empty: a document without zones is {"type": "FeatureCollection", "features": []}')
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        raise ZoneError(f"the document is not in UTF-8: {fault}") from fault
-
-
 def read_features(text: str, checked: bool = True) -> Document:
     """Parse a document. Raises ZoneError where it is no GeoJSON; what is odd in single features is noted in it.
 
@@ -79,7 +63,7 @@ def read_features(text: str, checked: bool = True) -> Document:
     if checked:
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > MOST_BYTES:
-            raise ZoneError(_too_large(size))
+            raise ZoneError(too_large(size))
     oddities = _Oddities()
     collection = _parsed(text.removeprefix("\ufeff"), oddities)
     if not isinstance(collection, dict) or collection.get("type") not in ("FeatureCollection", "Feature", *GEOMETRIES):
@@ -104,10 +88,6 @@ def read_features(text: str, checked: bool = True) -> Document:
         for index, feature in enumerate(given)
     ]
     return Document(text, collection, features, _placed(given, oddities) if checked else {})
-
-
-def _too_large(size: int) -> str:
-    return f"the document has {size:,} bytes: at most {MOST_BYTES:,} are read; draw the zones with fewer points"
 
 
 def _feature_of(document: dict[str, Any]) -> dict[str, Any]:

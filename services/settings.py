@@ -13,7 +13,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from geo.features import MOST_BYTES
+from geo.documents import MOST_BYTES
 
 PREFIX = "GIG_"
 # Variables that are no settings: options of some commands, and what the tests ask of a machine.

@@ -18,7 +18,7 @@ from dispatcher import policy
 from dispatcher.errors import DispatchError
 from dispatcher.log.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from dispatcher.log.store import open_pool
-from geo.features import read_document
+from geo.documents import read_document
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from matching.solver_processes import SolverProcesses

@@ -6,7 +6,6 @@ taxi zones; mean speeds by pair of zones and quarter hour; zone polygons in UTM 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import shapely
 from pyproj import Transformer
 from scipy.spatial import cKDTree
@@ -22,26 +21,16 @@ from shapely.geometry import mapping, shape
 
 from load_tests.cities.city import Demand, Leg, Spot
 from load_tests.cities.demand import RESTAURANTS, poisson_demands
+from load_tests.cities.manhattan_data import UTM_18N_KM
 
-UTM_18N_KM = "+proj=utm +zone=18 +datum=WGS84 +units=km"
 # Manhattan's avenues lie this far east of north.
 GRID_ANGLE = np.radians(28.9)
 # A Friday from six in the evening.
 WEEKDAY, START_QUARTER = 4, 72
-QUARTER_S = 900
 # Points drawn in advance for each zone.
 POINTS_A_ZONE = 400
 # Meals do not travel far.
 MEAL_REACH_KM = 3.0
-
-
-def data_folder() -> Path | None:
-    """Where the data lie, or None without the package, which is found, not imported: its code needs more."""
-    spec = importlib.util.find_spec("pyhailing")
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent / "data"
-    return folder if (folder / "trips.csv").exists() else None
 
 
 class Manhattan:
@@ -74,20 +63,34 @@ class Manhattan:
         self._kitchens = [self._ride(rng)[0] for _ in range(RESTAURANTS)]
 
     def _load_trips(self, folder: Path) -> None:
-        trips = pd.read_csv(folder / "trips.csv", dtype=np.int32)
-        trips = trips[(trips.dow == WEEKDAY) & trips.t_15min.between(START_QUARTER, START_QUARTER + 3)]
-        pairs = trips.groupby(["puzone", "dozone"], as_index=False).n_trips.sum()
-        self._pairs = pairs[["puzone", "dozone"]].to_numpy()
-        self._shares = np.cumsum(pairs.n_trips.to_numpy() / pairs.n_trips.sum())
+        """The pairs of zones, shape (n, 2), and their cumulative share of the trips, for the hour after the start."""
+        hour = pl.col("t_15min").is_between(START_QUARTER, START_QUARTER + 3)
+        pairs = (
+            pl.scan_csv(folder / "trips.csv")
+            .filter((pl.col("dow") == WEEKDAY) & hour)
+            .group_by("puzone", "dozone")
+            .agg(pl.col("n_trips").sum())
+            .sort("puzone", "dozone")
+            .collect()
+        )
+        trips = pairs["n_trips"].to_numpy()
+        self._pairs = pairs.select("puzone", "dozone").to_numpy()
+        self._shares = np.cumsum(trips / trips.sum())
 
     def _load_speeds(self, folder: Path) -> None:
         """Kilometres a second, (zones, zones), for the hour after the start."""
-        speeds = pd.read_csv(folder / "speeds.csv", usecols=["puzone", "dozone", "min", "speed_mean"])
-        hour = speeds[speeds["min"].between(START_QUARTER * 15, START_QUARTER * 15 + 45)]
-        mean = hour.groupby(["puzone", "dozone"], as_index=False).speed_mean.mean()
-        self._speed = np.full((len(self._zones), len(self._zones)), float(mean.speed_mean.mean()))
-        rows = mean.puzone.map(self._row).to_numpy(), mean.dozone.map(self._row).to_numpy()
-        self._speed[rows] = mean.speed_mean.to_numpy()
+        speeds = (
+            pl.scan_csv(folder / "speeds.csv")
+            .filter(pl.col("min").is_between(START_QUARTER * 15, START_QUARTER * 15 + 45))
+            .group_by("puzone", "dozone")
+            .agg(pl.col("speed_mean").mean())
+            .sort("puzone", "dozone")
+            .collect()
+        )
+        means = speeds["speed_mean"].to_numpy()
+        self._speed = np.full((len(self._zones), len(self._zones)), means.mean())
+        pickups, dropoffs = ([self._row[zone] for zone in speeds[name]] for name in ("puzone", "dozone"))
+        self._speed[pickups, dropoffs] = means
 
     def demands(self, rng: np.random.Generator, jobs_per_minute: float) -> Iterator[Demand]:
         return poisson_demands(rng, jobs_per_minute, self._ride, self._door, self._kitchens)

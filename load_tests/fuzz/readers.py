@@ -15,7 +15,7 @@ from dispatcher.errors import PolicyError
 from dispatcher.log.backup import BackupError, events_of, parts_of
 from dispatcher.log.files import LogFileError, read_log
 from dispatcher.log.journal import JournalError, read_journal
-from geo.features import read_document
+from geo.documents import read_document
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from load_tests.behaviour import settings as behaviours

@@ -24,7 +24,7 @@ from rich.table import Table
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from load_tests.cities.city import City
 from load_tests.cities.generated import GeneratedCity
-from load_tests.cities.manhattan import Manhattan, data_folder
+from load_tests.cities.manhattan_data import data_folder
 from load_tests.live import view
 from load_tests.live.demonstration import Account, Demonstration, Plan
 from load_tests.live.suite_process import SuiteFailed, SuiteProcess
@@ -156,9 +156,19 @@ def _city_and_plan(
     if trace is not None:
         cargo = CargoCity(read_instance(trace))
         return cargo, Plan(seconds, min(couriers or cargo.couriers, cargo.couriers), 0.0, seed, bicycles=False)
+    return _manhattan(rng) or GeneratedCity(rng), Plan(
+        seconds or 60.0, couriers or 420, jobs_per_minute, seed, bicycles=True
+    )
+
+
+def _manhattan(rng: np.random.Generator) -> City | None:
+    """Return the city of Manhattan, None where its data are not installed. Only this city needs research libraries."""
     folder = data_folder()
-    city: City = Manhattan(folder, rng) if folder is not None else GeneratedCity(rng)
-    return city, Plan(seconds or 60.0, couriers or 420, jobs_per_minute, seed, bicycles=True)
+    if folder is None:
+        return None
+    from load_tests.cities.manhattan import Manhattan
+
+    return Manhattan(folder, rng)
 
 
 class Run:

@@ -46,7 +46,6 @@ class Repeats:
 
 
 def _keys(ids: pa.ChunkedArray) -> Keys:
-    from pandas.util import hash_array
+    import polars as pl
 
-    found: Keys = hash_array(ids.to_numpy(zero_copy_only=False).astype(object))
-    return found
+    return pl.Series(ids).hash().to_numpy()

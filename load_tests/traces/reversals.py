@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,22 +55,20 @@ def _keys(table: pa.Table, names: Sequence[str], rows: npt.NDArray[np.bool_]) ->
     """Return a key for each of the ``rows``, of what names its trip and of the amount of its fare."""
     if not rows.any():
         return np.zeros(0, np.uint64)
-    import pandas as pd
+    import polars as pl
 
     chosen = table.filter(pa.array(rows))
-    frame = pd.DataFrame({name: _comparable(chosen[name]) for name in names[:-1]})
     with np.errstate(invalid="ignore", over="ignore"):
-        frame["cents"] = np.rint(np.abs(floats(chosen[names[-1]])) * 100)
-    found: Keys = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
-    return found
+        cents = np.rint(np.abs(floats(chosen[names[-1]])) * 100)
+    named = {name: pl.Series(_comparable(chosen[name])) for name in names[:-1]}
+    return pl.DataFrame(named | {"cents": cents}).hash_rows().to_numpy()
 
 
-def _comparable(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Return values that have the same type whether or not some of them are null: equal values get equal keys."""
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers, or text, so that equal values get equal keys in every batch. Raises pa.ArrowException for a type
+    that has no text, such as a list."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        found: npt.NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy()
-        return found
-    found = column.to_pandas().to_numpy(object)
-    return found
+        return column.cast(pa.float64(), safe=False)
+    return column.cast(pa.large_string())

@@ -9,7 +9,7 @@ import shapely
 from pyproj import Transformer
 from shapely.geometry import shape
 
-from load_tests.cities.manhattan import UTM_18N_KM, data_folder
+from load_tests.cities.manhattan_data import UTM_18N_KM, data_folder
 from load_tests.traces.errors import TraceError
 from load_tests.traces.source import Choices
 from load_tests.traces.zone_points import ZonePoints

@@ -20,8 +20,9 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 from shapely.geometry import shape
 
+from geo.documents import read_document
 from geo.faults import Faults, ZoneError
-from geo.features import Feature, read_document, read_features
+from geo.features import Feature, read_features
 from geo.geojson import MOST_POINTS, MOST_ZONES
 from geo.rings import draw
 from geo.units import Floats

@@ -4,58 +4,67 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
 import typer
-import typer.main
-from typer.core import TyperGroup
 
+from services.cli.lazy import LazyCommand, LazyGroup
+
+# Entry points of this group add commands. The top-level package of such a command may hold COMMAND_HELP, a dictionary
+# from the command's name to its line in the list of commands.
 GROUP = "gig.commands"
-# The commands of this layer, in the order of the help text, and where each is defined.
+# The commands of this layer in the order of the list: where each is defined, and its line.
 COMMANDS = {
-    "serve": "services.cli.serve:serve",
-    "token": "services.cli.token:token",
-    "config": "services.cli.config:config",
-    "backup": "services.cli.backup:backup",
-    "restore": "services.cli.backup:restore",
-    "measures": "services.cli.measures:measures",
-    "observe": "services.cli.observe:observe",
-    "keys": "services.cli.token:keys_app",
-    "log": "services.cli.log:log_app",
-    "ledger": "services.cli.ledger:ledger_app",
-    "policy": "services.cli.policy:policy_app",
-    "travel": "services.cli.travel:travel_app",
-    "zones": "services.cli.zones:zones_app",
+    "serve": ("services.cli.serve:serve", "Run the server: gRPC, web pages, metrics and PostgreSQL."),
+    "token": ("services.cli.token:token", "Issue a token for development, tests or a first operator."),
+    "config": ("services.cli.config:config", "Show the settings of `gig serve` and where each comes from."),
+    "backup": ("services.cli.backup:backup", "Back up a market, also while it runs."),
+    "restore": ("services.cli.backup:restore", "Restore a market from a backup, up to any event."),
+    "measures": ("services.cli.measures:measures", "Show the measures of a market, computed from its log."),
+    "observe": ("services.cli.observe:observe", "Run Prometheus for the server on this machine."),
+    "keys": ("services.cli.token:keys_app", "Make keys that sign tokens, and publish their public parts."),
+    "log": ("services.cli.log:log_app", "Export, show, check, audit or repair a market's event log."),
+    "ledger": ("services.cli.ledger:ledger_app", "Check that the money in a market's log balances."),
+    "policy": ("services.cli.policy:policy_app", "Show, compare or publish policies."),
+    "travel": ("services.cli.travel:travel_app", "Fit and evaluate travel times, and prepare road networks."),
+    "zones": ("services.cli.zones:zones_app", "Check and repair zone documents."),
 }
-HELP = """Dispatch for on-demand work: requests in, couriers offered jobs, every decision explained.
+HELP = """Dispatch for on-demand work: match jobs to couriers, price and pay them, and explain every decision.
 
-Start with: gig demo (a city in your terminal), then gig serve (the suite), then gig replay (a recorded day).
+Start with `gig demo` (a city in your terminal), then `gig serve` (the server) and `gig replay` (a recorded day).
 """
 
 
-class Commands(TyperGroup):
-    """Import the module of a command when the command is looked up: most commands need few of the libraries."""
+class Commands(LazyGroup):
+    """The group of all commands."""
 
-    def list_commands(self, _ctx: Any) -> list[str]:
-        return list(_entries())
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in self.commands and cmd_name in _entries():
-            self.commands[cmd_name] = _loaded(_entries()[cmd_name])
-        return super().get_command(ctx, cmd_name)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(_commands(), **attributes)
 
 
 def app() -> typer.Typer:
     cli = typer.Typer(
         cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
-    cli.callback()(_warn_of_unknown_variables)
+    cli.callback()(_start)
     return cli
 
 
-def _warn_of_unknown_variables() -> None:
-    """Warn of environment variables that look like settings: one that is misspelt has no effect."""
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gig-dispatch {version('gig-dispatch')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+def _start(_version: Version = False) -> None:
+    """Warn of environment variables that look like settings and are not: a misspelt one has no effect."""
     if any(variable.upper().startswith("GIG_") for variable in os.environ):
         from services.settings import unknown_variables
 
@@ -64,22 +73,11 @@ def _warn_of_unknown_variables() -> None:
 
 
 @cache
-def _entries() -> dict[str, EntryPoint]:
-    """Return every command by its name; a command of this layer goes before a higher layer's of the same name."""
-    found = {name: EntryPoint(name, value, GROUP) for name, value in COMMANDS.items()}
+def _commands() -> tuple[LazyCommand, ...]:
+    """Return every command. A command of this layer goes before an entry point of the same name."""
+    commands = [LazyCommand(EntryPoint(name, place, GROUP), line) for name, (place, line) in COMMANDS.items()]
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        found.setdefault(entry.name, entry)
-    return found
-
-
-def _loaded(entry: EntryPoint) -> Any:
-    """A command, or a group of them, as it would be had it been registered from the start."""
-    shell = typer.Typer(add_completion=False)
-    shell.callback()(lambda: None)  # a group, also around a single command
-    command = entry.load()
-    if isinstance(command, typer.Typer):
-        shell.add_typer(command, name=entry.name)
-    else:
-        shell.command(name=entry.name)(command)
-    group: Any = typer.main.get_command(shell)
-    return group.commands[entry.name]
+        if entry.name not in COMMANDS:
+            lines = getattr(import_module(entry.module.partition(".")[0]), "COMMAND_HELP", {})
+            commands.append(LazyCommand(entry, lines.get(entry.name, "")))
+    return tuple(commands)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from geo.features import read_document
+from geo.documents import read_document
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from services.cli import options

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geo.documents import MOST_BYTES, read_document
 from geo.faults import MOST_NAMED, ZoneError
-from geo.features import MOST_BYTES, read_document
 from geo.geojson import zones_from_geojson, zones_of_log
 from tests.geo.test_zones import CITY, STATION, collection, square
 

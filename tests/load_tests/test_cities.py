@@ -10,7 +10,8 @@ import pytest
 
 from geo.geojson import zones_from_geojson
 from load_tests.cities.generated import GeneratedCity
-from load_tests.cities.manhattan import Manhattan, data_folder
+from load_tests.cities.manhattan import Manhattan
+from load_tests.cities.manhattan_data import data_folder
 from load_tests.traces.cargo import CargoCity, read_instance
 from load_tests.traces.errors import TraceError
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dispatcher import policy
-from geo.features import read_document
+from geo.documents import read_document
 from geo.geojson import zones_from_geojson
 from geo.zones import ZoneError
 from load_tests.behaviour import settings as behaviours

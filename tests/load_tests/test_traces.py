@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from dispatcher.times import micros
 from gig.v1 import events_pb2 as events_pb
-from load_tests.cities.manhattan import data_folder
+from load_tests.cities.manhattan_data import data_folder
 from load_tests.traces.command import trace as trace_app
 from load_tests.traces.describing import describe
 from load_tests.traces.errors import TraceError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from geo.features import MOST_BYTES, read_document
+from geo.documents import MOST_BYTES, read_document
 from geo.geojson import zones_from_geojson
 from services.cli.main import app
 from services.settings import Settings, SettingsError
