@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from dispatcher.complete import complete
 from dispatcher.event_kinds import DERIVED, EVENT_KINDS, UNNAMED, reader
-from dispatcher.messages import parts
+from dispatcher.messages import fields_below, parts
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -43,6 +44,28 @@ NAMES_PEOPLE = frozenset(
         # Of a request on an old log: actor:request_id.
         "key",
     }
+)
+# Fields of the contract that hold what people write. _WORDS says for each message of the log whose words they are.
+HOLDS_WORDS = frozenset({"reason", "end_reason", "statement", "answer", "comment", "label"})
+# Every other text on the log and in a snapshot: ids of things, names of settings, words of the market itself.
+NAMES_NO_ONE = complete(
+    frozenset(
+        {
+            *("job_id", "offer_id", "nudge_id", "review_id", "market_id", "chosen_for_job_id"),
+            *("decision_id", "price_decision_id", "surge_decision_id", "not_offered_decision_id"),
+            *("job_ids", "queued_job_ids", "direct_job_ids", "set_aside_job_ids", "truncated_job_ids"),
+            *("fault_reason", "excluded_because", "rule", "kind", "role", "method", "pseudonym"),
+            *("name", "description", "parameter", "source", "tag", "tags", "skills", "network", "currency_code"),
+            *("zone", "cell", "destination_area", "geojson", "zones_geojson"),
+        }
+    ),
+    {
+        field.name
+        for field in fields_below(events_pb.Event.DESCRIPTOR, snapshot_pb.MarketSnapshot.DESCRIPTOR)
+        if field.type == field.TYPE_STRING
+    },
+    "text fields that name nobody, for the erasure of people",
+    without=NAMES_PEOPLE | HOLDS_WORDS,
 )
 # Ids hold neither spaces nor commas: a field of several names is split here and nowhere else.
 SEPARATOR = ", "
@@ -198,34 +221,100 @@ def _subject_is_person(event: events_pb.Event) -> bool:
 # --- words
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a person wrote in a message. ``paths``: of its fields; ``are_theirs``: whether the erased person did."""
+
+    paths: tuple[str, ...]
+    are_theirs: Callable[[Any, Erased], bool]
+
+
+def _of_client(job: job_pb.Job, erased: Erased) -> bool:
+    return bool(job.client_id == erased.person_id)
+
+
+def _of_courier(body: Any, erased: Erased) -> bool:
+    return bool(body.courier_id == erased.person_id)
+
+
+def _of_job(offered: offer_pb.OfferedJob, erased: Erased) -> bool:
+    return offered.job_id in erased.job_ids
+
+
+def _of_either_side(body: events_pb.JobCancelled, erased: Erased) -> bool:
+    return body.job_id in erased.job_ids or body.courier_id == erased.person_id
+
+
+def _of_rater(rating: rating_pb.Rating, erased: Erased) -> bool:
+    return bool(rating.rater_id == erased.person_id)
+
+
+def _of_person(body: events_pb.ReviewStatementAdded, erased: Erased) -> bool:
+    return bool(body.person_id == erased.person_id)
+
+
+def _of_subject(review: transparency_pb.Review, erased: Erased) -> bool:
+    return bool(review.subject_id == erased.person_id)
+
+
+_WORDS: dict[type[Any], _Words] = {
+    job_pb.Job: _Words(("spec.pickup.label", "spec.dropoff.label", "end_reason"), _of_client),
+    offer_pb.OfferedJob: _Words(("pickup.label",), _of_job),
+    events_pb.JobCancelled: _Words(("reason",), _of_either_side),
+    events_pb.OfferAnswered: _Words(("reason",), _of_courier),
+    events_pb.JobReleased: _Words(("reason",), _of_courier),
+    events_pb.JobFailed: _Words(("reason",), _of_courier),
+    events_pb.CourierOffline: _Words(("reason",), _of_courier),
+    events_pb.CourierClosing: _Words(("reason",), _of_courier),
+    rating_pb.Rating: _Words(("comment",), _of_rater),
+    events_pb.ReviewStatementAdded: _Words(("statement",), _of_person),
+    transparency_pb.Review: _Words(("statement",), _of_subject),
+}
+
+
+def _spot(message: Descriptor, path: str) -> str:
+    """Return the field at the end of a path as Message.field, or as Message.field.label for the label of a place."""
+    *way, last = path.split(".")
+    spot = message.name
+    for name in way:
+        spot = f"{message.name}.{name}"
+        message = message.fields_by_name[name].message_type
+    return f"{spot if message is types_pb.Place.DESCRIPTOR else message.name}.{last}"
+
+
+def _spots_of_words() -> Iterator[str]:
+    """Yield every field of the log that holds what people write, as ``_spot`` names it."""
+    for field in fields_below(events_pb.Event.DESCRIPTOR):
+        message = field.containing_type
+        if field.message_type is types_pb.Place.DESCRIPTOR:
+            yield f"{message.name}.{field.name}.label"
+        elif field.name in HOLDS_WORDS and field.type == field.TYPE_STRING and message is not types_pb.Place.DESCRIPTOR:
+            yield f"{message.name}.{field.name}"
+
+
+complete(
+    {_spot(message.DESCRIPTOR, path) for message, words in _WORDS.items() for path in words.paths},
+    _spots_of_words(),
+    "words that the erasure of a person removes",
+    without={
+        # The market's own words.
+        *("JobExpired.reason", "QueueLeft.reason"),
+        # The reasons of operators and reviewers for what they decide about others stay with the decision.
+        *("EmergencyCap.reason", "PairBlocked.reason", "RatingRevised.reason", "Review.answer"),
+        *("ReviewOpinion.reason", "StandingChange.reason", "SubjectQuarantined.reason"),
+    },
+)
+
+
 def _forget_words(record: Message, erased: Erased) -> None:
     """Remove what the person wrote: names of places, comments, reasons, statements."""
-    who = erased.person_id
-    match record:
-        case job_pb.Job() if record.client_id == who:
-            _clear(record.spec.pickup, "label")
-            _clear(record.spec.dropoff, "label")
-            _clear(record, "end_reason")
-        case offer_pb.OfferedJob() if record.job_id in erased.job_ids:
-            _clear(record.pickup, "label")
-        case events_pb.JobCancelled() if record.job_id in erased.job_ids or record.courier_id == who:
-            _clear(record, "reason")
-        case rating_pb.Rating() if record.rater_id == who:
-            _clear(record, "comment")
-        case events_pb.ReviewStatementAdded() if record.person_id == who:
-            _clear(record, "statement")
-        case transparency_pb.Review() if record.subject_id == who:
-            _clear(record, "statement")
-        case (
-            events_pb.OfferAnswered()
-            | events_pb.JobReleased()
-            | events_pb.JobFailed()
-            | events_pb.CourierOffline()
-            | events_pb.CourierClosing()
-        ) if record.courier_id == who:
-            _clear(record, "reason")
-
-
-def _clear(record: Any, field: str) -> None:
-    if getattr(record, field):
-        record.ClearField(field)
+    words = _WORDS.get(type(record))
+    if words is None or not words.are_theirs(record, erased):
+        return
+    for path in words.paths:
+        holder: Any = record
+        *way, last = path.split(".")
+        for name in way:
+            holder = getattr(holder, name)
+        if getattr(holder, last):
+            holder.ClearField(last)

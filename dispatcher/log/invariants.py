@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
+from dispatcher.complete import known
+from dispatcher.event_kinds import BODIES
 from dispatcher.occurred import STEPS
 from dispatcher.pay.ledger import balance
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -19,19 +21,23 @@ BY_HUMANS = (policy_pb.STANDING_LEVEL_RESTRICTED, policy_pb.STANDING_LEVEL_ENDED
 ACCEPTED = courier_pb.OFFER_OUTCOME_ACCEPTED
 
 # Where a job may come from, for each event that moves it, as short words of its own.
-_MOVES: dict[str, tuple[frozenset[str], str]] = {
-    "job_quoted": (frozenset({"new"}), "quoted"),
-    "job_placed": (frozenset({"new", "quoted"}), "waiting"),
-    "job_queued": (frozenset({"waiting"}), "waiting"),
-    "offer_made": (frozenset({"waiting"}), "offered"),
-    "job_released": (frozenset({"held"}), "waiting"),
-    "courier_arrived": (frozenset({"held"}), "held"),
-    "job_picked_up": (frozenset({"held"}), "aboard"),
-    "job_completed": (frozenset({"aboard"}), "ended"),
-    "job_failed": (frozenset({"aboard"}), "ended"),
-    "job_cancelled": (frozenset({"quoted", "waiting", "held"}), "ended"),
-    "job_expired": (frozenset({"quoted", "waiting"}), "ended"),
-}
+_MOVES: dict[str, tuple[frozenset[str], str]] = known(
+    {
+        "job_quoted": (frozenset({"new"}), "quoted"),
+        "job_placed": (frozenset({"new", "quoted"}), "waiting"),
+        "job_queued": (frozenset({"waiting"}), "waiting"),
+        "offer_made": (frozenset({"waiting"}), "offered"),
+        "job_released": (frozenset({"held"}), "waiting"),
+        "courier_arrived": (frozenset({"held"}), "held"),
+        "job_picked_up": (frozenset({"held"}), "aboard"),
+        "job_completed": (frozenset({"aboard"}), "ended"),
+        "job_failed": (frozenset({"aboard"}), "ended"),
+        "job_cancelled": (frozenset({"quoted", "waiting", "held"}), "ended"),
+        "job_expired": (frozenset({"quoted", "waiting"}), "ended"),
+    },
+    BODIES,
+    "moves of a job by the event that notes them",
+)
 
 
 @dataclass(slots=True)

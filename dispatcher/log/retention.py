@@ -15,10 +15,10 @@ import numpy as np
 from google.protobuf.message import Message
 
 from dispatcher.complete import complete
-from dispatcher.event_kinds import Use, bodies_for
+from dispatcher.event_kinds import BODIES, Use, bodies_for
 from dispatcher.log.rewriting import begin_rewriting, write_changed
 from dispatcher.log.sql import query
-from dispatcher.messages import parts
+from dispatcher.messages import fields_below, parts
 from dispatcher.times import micros, span
 from geo.units import E7, Ints
 from gig.v1 import events_pb2 as events_pb
@@ -146,6 +146,16 @@ class Rewriter:
                 self._off.pop(number, None)
 
 
+def _has_coordinates(body: str) -> bool:
+    """Return whether a kind of event has coordinates in fields of its own, not in a Position."""
+    message = events_pb.Event.DESCRIPTOR.fields_by_name[body].message_type
+    return any(
+        ("latitude" in field.name or "longitude" in field.name)
+        and field.containing_type is not types_pb.Position.DESCRIPTOR
+        for field in fields_below(message)
+    )
+
+
 # Positions in other fields than those of Position messages, which _rewrite_places finds in every event.
 _REWRITE: dict[str, Callable[[Rewriter, events_pb.Event], None]] = complete(
     {
@@ -156,6 +166,8 @@ _REWRITE: dict[str, Callable[[Rewriter, events_pb.Event], None]] = complete(
     bodies_for(Use.POSITIONS),
     "functions that rewrite the positions of events when they get old",
 )
+# A skipped event holds an event of any kind.
+complete(bodies_for(Use.POSITIONS), filter(_has_coordinates, BODIES), "kinds of events with coordinates of their own")
 
 
 def _numbers(body: events_pb.RoundSettled) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dispatcher.complete import mirrored
 from dispatcher.times import SECOND, span
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import rating_service_pb2 as rating_pb
@@ -42,6 +43,8 @@ class Account:
 
 
 GOOD_ACCOUNT = Account()
+mirrored(Level, policy_pb.StandingLevel, "STANDING_LEVEL_")
+mirrored(StandingCause, policy_pb.StandingCause, "STANDING_CAUSE_")
 
 
 def level_of(level: Level) -> policy_pb.StandingLevel:

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from dispatcher.complete import known
+from dispatcher.event_kinds import BODIES
 from dispatcher.event_subjects import jobs_of
 from dispatcher.market import lifecycle
 from dispatcher.market.state import ClosedOffer, Due, MarketState
@@ -24,7 +26,11 @@ Kept = TypeVar("Kept")
 # Records that are copied in one go.
 SLICE = 50
 # Bodies with a review_id of their own, beside those that hold the review.
-_OF_REVIEWS = frozenset({"review_statement_added", "review_claimed", "review_opinion_given"})
+_OF_REVIEWS = known(
+    frozenset({"review_statement_added", "review_claimed", "review_opinion_given"}),
+    BODIES,
+    "events that name a review",
+)
 
 
 @dataclass(slots=True)

@@ -7,26 +7,32 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dispatcher.commands import Request
+from dispatcher.complete import known
 from dispatcher.errors import RequestReused
+from dispatcher.event_kinds import BODIES
 from dispatcher.ids import keyed_hash, pack
 from dispatcher.market.state import KeptRequest, MarketState
 from gig.v1 import events_pb2 as events_pb
 
-_COURIER_KINDS = frozenset(
-    {
-        "courier_online",
-        "courier_offline",
-        "courier_closing",
-        "courier_destination_set",
-        "offer_answered",
-        "queue_left",
-        "job_released",
-        "job_cancelled",
-        "job_failed",
-        "courier_arrived",
-        "job_picked_up",
-        "job_completed",
-    }
+_COURIER_KINDS = known(
+    frozenset(
+        {
+            "courier_online",
+            "courier_offline",
+            "courier_closing",
+            "courier_destination_set",
+            "offer_answered",
+            "queue_left",
+            "job_released",
+            "job_cancelled",
+            "job_failed",
+            "courier_arrived",
+            "job_picked_up",
+            "job_completed",
+        }
+    ),
+    BODIES,
+    "events of a courier's stream",
 )
 # Earlier versions kept no method with a request. Each method, and the events that it could sign then.
 SIGNED_BY = {
@@ -54,6 +60,7 @@ SIGNED_BY = {
     "OversightService/ClaimReview": frozenset({"review_claimed"}),
     "OversightService/DecideReview": frozenset({"review_opinion_given"}),
 }
+known(frozenset().union(*SIGNED_BY.values()), BODIES, "events that a call could sign")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.complete import complete
 from dispatcher.market.accounts import Account, cause_of, level_of
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND
@@ -43,15 +44,21 @@ def _breach(state: MarketState, person_id: str, account: Account) -> Breach | No
 
 def rule_sentence(change: rating_pb.StandingChange) -> str:
     """The data and the rule that led to a change, as a person reads them."""
-    value, limit, count = change.value, change.threshold, change.count
-    texts = {
-        StandingCause.SCORE_BELOW: f"a score of {value:.2f} over {count:.0f} ratings is below {limit:g}",
+    text = _TEXTS[cause_of(change.cause)].format(value=change.value, limit=change.threshold, count=change.count)
+    return f"rule {change.rule!r}: {text}"
+
+
+_TEXTS: dict[StandingCause, str] = complete(
+    {
+        StandingCause.SCORE_BELOW: "a score of {value:.2f} over {count:.0f} ratings is below {limit:g}",
         StandingCause.RELEASED_SHARE_ABOVE: (
-            f"{value:.0%} of {count:.1f} accepted jobs were given up before the pickup, more than {limit:.0%}"
+            "{value:.0%} of {count:.1f} accepted jobs were given up before the pickup, more than {limit:.0%}"
         ),
-        StandingCause.SAFETY_REPORTS: f"{value:.1f} safety reports, {limit:g} or more",
+        StandingCause.SAFETY_REPORTS: "{value:.1f} safety reports, {limit:g} or more",
         StandingCause.DECLINED_SHARE_ABOVE: (
-            f"{value:.0%} of {count:.1f} answered offers were declined, more than {limit:.0%}"
+            "{value:.0%} of {count:.1f} answered offers were declined, more than {limit:.0%}"
         ),
-    }
-    return f"rule {change.rule!r}: {texts[cause_of(change.cause)]}"
+    },
+    StandingCause,
+    "sentences about what a rule on standing found",
+)

@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from dispatcher.complete import known
+from dispatcher.event_kinds import BODIES
 from dispatcher.pay.ledger import WORKERS, balance
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
 
 CLIENT, COURIER = types_pb.ACCOUNT_CLIENT, types_pb.ACCOUNT_COURIER
 # Bodies that end what a job costs and brings; tips and contests may follow.
-_SETTLING = ("job_completed", "job_cancelled", "job_failed")
+_SETTLING = known(
+    ("job_completed", "job_cancelled", "job_failed"),
+    BODIES,
+    "events that settle a job",
+)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dispatcher.complete import known
+from dispatcher.event_kinds import BODIES
 from dispatcher.event_subjects import couriers_of, jobs_of
 from dispatcher.market import Market
 from dispatcher.market.clocks import PHASE_OF
@@ -16,8 +18,10 @@ from gig.v1 import job_pb2 as job_pb
 # What stands for nobody's phase: the tables count phases from 1, and 0 is offline.
 OFFLINE = -1
 # Events of a job in a courier's hands.
-HELD_JOB = frozenset(
-    {"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}
+HELD_JOB = known(
+    frozenset({"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}),
+    BODIES,
+    "events of a job that a courier holds",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher import commands
+from dispatcher.complete import mirrored
 from dispatcher.errors import NotFound, NotYours, WrongState
 from dispatcher.market import lifecycle
 from dispatcher.market.decide.drafts import Drafts
@@ -107,6 +108,10 @@ def _exclusion(state: MarketState, job: job_pb.Job, rating: rating_pb.Rating, ot
         policy.retaliation_stars,
     )
     return exclusion(rating.stars, list(rating.tags), rating.rater == CLIENT, seen, rules)
+
+
+# A human's review is no rule's finding.
+mirrored(Cause, policy_pb.ExclusionCause, "EXCLUSION_CAUSE_", without={"REVIEW"})
 
 
 def cause_of(cause: policy_pb.ExclusionCause) -> Cause:
