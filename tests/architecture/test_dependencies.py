@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def distribution(text: str) -> str:
     return re.split(r"[^\w.-]", text, maxsplit=1)[0].lower().replace("_", "-")
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """Return the installed distributions of each top-level module."""
+    return packages_distributions()
+
+
 def declared(requirements: list[str]) -> set[str]:
     return {distribution(text) for text in requirements}
 
@@ -48,11 +55,12 @@ def test_every_library_that_is_imported_is_declared(package: str) -> None:
     allowed = declared(PROJECT["project"]["dependencies"])
     if package == "load_tests":
         allowed |= declared(PROJECT["project"]["optional-dependencies"]["research"])
-    known = packages_distributions()
     for path in sorted((ROOT / package).rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
         for module in imported(path):
             library = module.partition(".")[0]
             if library in sys.stdlib_module_names or library in (*PACKAGES, *GENERATED, *APART.get(name, ())):
                 continue
-            assert allowed & {distribution(found) for found in known[library]}, f"{name} imports {module}: declare it"
+            assert allowed & {distribution(found) for found in distributions()[library]}, (
+                f"{name} imports {module}: declare it"
+            )
