@@ -10,16 +10,12 @@ offered already, so that only a better pair by so much changes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from geo.units import Floats, Ints
 from matching.assignment import MILLI
 from matching.problem import Bools, Problem
-
-if TYPE_CHECKING:
-    from matching.routes import Points, Schedule
+from matching.schedule import Points, Schedule
 
 # No term may exceed this many milliseconds (three years): sums of all terms over a million jobs stay below 63 bits.
 LIMIT = 10**11

@@ -9,7 +9,7 @@ import numpy as np
 
 from geo.units import Floats, Ints
 from matching.problem import NOBODY, TOLERANCE_S, Problem
-from matching.routes import Points, gather, play
+from matching.schedule import Points, gather, play
 
 
 class Constraint(StrEnum):
@@ -38,7 +38,7 @@ LOADS = (Constraint.CAPACITY_PERSONS, Constraint.CAPACITY_PARCELS, Constraint.CA
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """``point`` as in matching.routes.Points, or NOBODY where the whole plan is meant; ``amount`` in the constraint's
+    """``point`` as in matching.schedule.Points, or NOBODY where the whole plan is meant; ``amount`` in the constraint's
     unit: seconds, persons, parcels, grams, or 1."""
 
     constraint: Constraint
@@ -55,7 +55,7 @@ class Checked:
 
 
 def check_plan(problem: Problem, courier: int, jobs: Ints, order: Ints) -> Checked:
-    """``order``: points of the courier's accepted stops and of the new ``jobs``, as in matching.routes.Points."""
+    """``order``: points of the courier's accepted stops and of the new ``jobs``, as in matching.schedule.Points."""
     who = np.array([courier])
     old = int(problem.couriers.plans.lengths[courier])
     points = gather(problem, who, jobs[None, :], old)

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from dispatcher.times import SECOND
 from geo.travel import TravelTime
-from geo.units import Floats, Ints
+from geo.units import Ints
 from gig.v1 import types_pb2 as types_pb
 from load_tests.behaviour.settings import Behaviour
-from load_tests.replay.roster import Roster, drawn_roster, recorded_roster
+from load_tests.replay.roster import DemandColumns, Roster, drawn_roster, recorded_roster
 from load_tests.replay.ways import travel_of
 from load_tests.traces.columns import MISSING_US, places_of, utc_us
 from load_tests.traces.errors import TraceError
@@ -80,16 +80,6 @@ def _dropped(trace: Trace) -> str:
     """Return why rows were dropped, for a message."""
     reasons = [f"{count:,} rows: {why}" for why, count in trace.tally.dropped.most_common(5)]
     return f"; dropped {'; '.join(reasons)}" if reasons else ""
-
-
-@dataclass(frozen=True, slots=True)
-class DemandColumns:
-    """What shifts are drawn from: times of requests and their trips (microseconds), and where these end."""
-
-    at_us: Ints
-    trip_us: Ints
-    latitude: Floats
-    longitude: Floats
 
 
 def demand_columns(trace: Trace, travel: TravelTime) -> DemandColumns:

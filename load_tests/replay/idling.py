@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
+from dispatcher.market import Market
 from dispatcher.times import SECOND
 from geo.cells import centre_of
 from geo.travel import great_circle_m
 from load_tests.behaviour import acts
 from load_tests.behaviour.chance import About, draw
+from load_tests.behaviour.settings import Behaviour
+from load_tests.replay.day import Day
 from load_tests.replay.driving import Driver
-from load_tests.replay.simulation import Turn
+from load_tests.replay.simulation import Act, Turn
 
-if TYPE_CHECKING:
-    from load_tests.replay.trace_replay import TraceReplay
+
+class Replay(Protocol):
+    """What idling couriers need of the replay that they are part of."""
+
+    market: Market
+    day: Day
+    behaviour: Behaviour
+    seed: int
+
+    def plan(self, at_us: int, turn: Turn, act: Act) -> None: ...
+
+    def is_free(self, driver: Driver) -> bool: ...
+
+    def wander(self, driver: Driver, latitude: float, longitude: float, now: int) -> None: ...
+
+    def go_online(self, driver: Driver, latitude: float, longitude: float, now: int) -> None: ...
+
+    def go_offline(self, driver: Driver, reason: str, now: int) -> None: ...
 
 
 class Idling:
-    def __init__(self, replay: TraceReplay) -> None:
+    def __init__(self, replay: Replay) -> None:
         self._replay = replay
         self._model = replay.behaviour.couriers
 

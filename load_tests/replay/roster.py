@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from dispatcher.times import SECOND
+from geo.units import Floats, Ints
 from gig.v1 import types_pb2 as types_pb
 from load_tests.behaviour.chance import About, draws, normal_quantiles
 from load_tests.behaviour.settings import Shifts
-
-if TYPE_CHECKING:
-    from load_tests.replay.day import DemandColumns
 
 HOUR_US = 3600 * SECOND
 VEHICLES = {
@@ -24,6 +21,16 @@ VEHICLES = {
     "bicycle": types_pb.VEHICLE_TYPE_BICYCLE,
     "foot": types_pb.VEHICLE_TYPE_FOOT,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class DemandColumns:
+    """What shifts are drawn from: times of requests and their trips (microseconds), and where these end."""
+
+    at_us: Ints
+    trip_us: Ints
+    latitude: Floats
+    longitude: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import grpc
 from google.rpc import status_pb2
 
 from dispatcher import commands
+from dispatcher.complete import complete
 from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import DispatchError, Exhausted, InvalidField, TakenOver
 from dispatcher.market import Market
@@ -270,19 +272,8 @@ class CourierStream:
     def _command(self, request: pb.ConnectRequest) -> commands.Command:
         courier_id = self._session.courier_id
         key = named_request(("stream", self._session.session_id, str(request.number)), request)
-        match request.WhichOneof("message"):
-            case "go_online":
-                return commands.GoOnline(request=key, courier_id=courier_id, online=request.go_online)
-            case "go_offline":
-                return commands.GoOffline(request=key, courier_id=courier_id, reason=request.go_offline.reason)
-            case "answer":
-                return commands.AnswerOffer(request=key, courier_id=courier_id, answer=request.answer)
-            case "set_destination":
-                wanted = request.set_destination
-                destination = wanted.destination if wanted.HasField("destination") else None
-                return commands.SetDestination(request=key, courier_id=courier_id, destination=destination)
-            case _:
-                return progress_command(self._host, key, courier_id, request.progress)
+        make = _COMMANDS[request.WhichOneof("message")]
+        return make(self._host, key, courier_id, request)
 
     def _refuse(self, number: int, failure: status_pb2.Status) -> None:
         self._stream.send(pb.ConnectResponse(refusal=pb.Refusal(number=number, status=failure)))
@@ -303,6 +294,48 @@ class CourierStream:
     def _flush_ack(self) -> None:
         self._ack_planned = False
         self._stream.send(pb.ConnectResponse(ack=pb.Ack(number=self._session.handled)))
+
+
+def _go_online(
+    _host: MarketHost, key: commands.Request, courier_id: str, request: pb.ConnectRequest
+) -> commands.Command:
+    return commands.GoOnline(request=key, courier_id=courier_id, online=request.go_online)
+
+
+def _go_offline(
+    _host: MarketHost, key: commands.Request, courier_id: str, request: pb.ConnectRequest
+) -> commands.Command:
+    return commands.GoOffline(request=key, courier_id=courier_id, reason=request.go_offline.reason)
+
+
+def _answer(_host: MarketHost, key: commands.Request, courier_id: str, request: pb.ConnectRequest) -> commands.Command:
+    return commands.AnswerOffer(request=key, courier_id=courier_id, answer=request.answer)
+
+
+def _set_destination(
+    _host: MarketHost, key: commands.Request, courier_id: str, request: pb.ConnectRequest
+) -> commands.Command:
+    wanted = request.set_destination
+    destination = wanted.destination if wanted.HasField("destination") else None
+    return commands.SetDestination(request=key, courier_id=courier_id, destination=destination)
+
+
+def _progress(host: MarketHost, key: commands.Request, courier_id: str, request: pb.ConnectRequest) -> commands.Command:
+    return progress_command(host, key, courier_id, request.progress)
+
+
+_COMMANDS: dict[str, Callable[[MarketHost, commands.Request, str, pb.ConnectRequest], commands.Command]] = complete(
+    {
+        "go_online": _go_online,
+        "go_offline": _go_offline,
+        "answer": _answer,
+        "progress": _progress,
+        "set_destination": _set_destination,
+    },
+    (field.name for field in pb.ConnectRequest.DESCRIPTOR.oneofs_by_name["message"].fields),
+    "commands of the messages on a courier's stream",
+    without={"hello", "locations"},
+)
 
 
 def _retrieve(written: asyncio.Future[None]) -> None:

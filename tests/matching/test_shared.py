@@ -19,7 +19,7 @@ from matching.orders import orders
 from matching.plan_check import check_plan
 from matching.problem import Insertion, Problem, Sharing
 from matching.relaxation import Relaxation, columns_of
-from matching.routes import gather, play
+from matching.schedule import gather, play
 from matching.solve import choose, fall_back, solve
 from tests.matching.problems import SHARED, random_problem, under_way
 
