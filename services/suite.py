@@ -37,6 +37,7 @@ from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.retention import Retention
 from services.host.snapshots import Snapshots
+from services.host.zones import ZoneReader
 from services.http.connections import HttpLimits
 from services.http.live.seats import OF_ONE_PERSON, Plan, Row
 from services.http.metrics import MeasureText
@@ -201,8 +202,8 @@ class Suite:
         registry.register(ServiceCollector(host, dispatch, pool))
         http_limits, grpc_connections = self._connections()
         erasures = Erasures(host, dsn)
-        no_offers = NoOffers(dsn, opening.networks)
-        services = services_of(host, no_offers, erasures, gate.limits)
+        no_offers, zone_reader = NoOffers(dsn, opening.networks), ZoneReader()
+        services = services_of(host, no_offers, erasures, zone_reader, gate.limits)
         rpc = RpcServer(
             services,
             settings.grpc_address,
@@ -239,6 +240,7 @@ class Suite:
         await rpc.stop(DRAIN_GRACE_S)
         await http.stop()
         no_offers.close()
+        zone_reader.close()
         await _close(pool)
         if host.lost.done():
             _tell(host.lost.exception())

@@ -20,7 +20,7 @@ T = TypeVar("T")
 NICENESS = 10
 # The pause of a warm process after each piece of work, as a multiple of how long that took, and at most so many wall
 # seconds: however much people ask for, calls seldom meet it at work.
-REST, LONGEST_REST_S = 4.0, 2.0
+REST, LONGEST_REST_S = 9.0, 2.0
 # A warm process ends after so many wall seconds without work, and after so many calls: it then returns its memory.
 KEEP_S, MOST_CALLS = 60.0, 100
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # Events that one search covers, and how many events may be left for the pause.
-STRETCH, TAIL = 2_000, 200
+STRETCH, TAIL = 1_000, 200
 # Erasures that may be under way, one of them at work; and how many of them a person may begin in a day.
 UNDER_WAY, A_DAY, DAY_S = 16, 3, 86_400.0
 # Wall seconds: the delay for a refused caller, and the pause before the tables are tried again.

@@ -24,7 +24,7 @@ BATCH = 32
 ACCEPT_SHARE = 0.25
 SWEEP_EVERY_S = 1.0
 # A refused connection is closed after so long, so that a client who opens connections again at once is slowed.
-REFUSE_AFTER_S, CLOSE_EVERY_S = 1.0, 0.02
+REFUSE_AFTER_S, CLOSE_EVERY_S = 3.0, 0.02
 # The system has no file or memory left for a connection.
 OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 ACCEPT_AGAIN_S, LOG_EVERY_S = 0.1, 1.0

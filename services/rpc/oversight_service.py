@@ -21,16 +21,15 @@ from services.auth import access
 from services.auth.caller import COURIER
 from services.host.attention import attention
 from services.host.market_host import MarketHost
-from services.host.zones import read_zones
+from services.host.zones import ZoneReader
 from services.rpc.market_view import market_view
 from services.rpc.requests import DEFAULT_PAGE, page_position, page_token, request_of
 from services.rpc.reviews import blind
 
 
 class OversightService:
-    def __init__(self, host: MarketHost) -> None:
-        self._host = host
-        self._reading_zones = asyncio.Lock()
+    def __init__(self, host: MarketHost, zone_reader: ZoneReader) -> None:
+        self._host, self._zone_reader = host, zone_reader
 
     async def get_market(self, call: pb.GetMarketRequest) -> pb.GetMarketResponse:  # noqa: ARG002 - asks for all
         return pb.GetMarketResponse(market=market_view(self._host))
@@ -65,9 +64,7 @@ class OversightService:
 
     async def set_zones(self, call: pb.SetZonesRequest) -> pb.SetZonesResponse:
         request = request_of(call)
-        # One document at a time; the repetition of a request finds what was kept of it.
-        async with self._reading_zones:
-            zones = await read_zones(call.geojson)
+        zones = await self._zone_reader.read(call.geojson)
         command = commands.SetZones(request=request, geojson=call.geojson, operator_id=call.operator_id)
 
         def view(market: Market) -> pb.SetZonesResponse:

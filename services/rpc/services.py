@@ -13,6 +13,7 @@ from services.auth.limits import Limits
 from services.host.erasures import Erasures
 from services.host.market_host import MarketHost
 from services.host.no_offer import NoOffers
+from services.host.zones import ZoneReader
 from services.rpc.courier_service import CourierService
 from services.rpc.job_service import JobService
 from services.rpc.oversight_service import OversightService
@@ -56,9 +57,12 @@ complete(
 )
 
 
-def services_of(host: MarketHost, no_offers: NoOffers, erasures: Erasures, limits: Limits) -> tuple[Service, ...]:
+def services_of(
+    host: MarketHost, no_offers: NoOffers, erasures: Erasures, zone_reader: ZoneReader, limits: Limits
+) -> tuple[Service, ...]:
     needs: dict[type[Any], tuple[Any, ...]] = {
         TransparencyService: (host, no_offers, erasures),
+        OversightService: (host, zone_reader),
         CourierService: (host, limits),
     }
     return tuple(Service(descriptor, servicer(*needs.get(servicer, (host,)))) for descriptor, servicer in SERVICERS)

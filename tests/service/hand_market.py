@@ -31,6 +31,7 @@ from services.host.market_host import MarketHost, Opening
 from services.host.no_offer import NoOffers
 from services.host.rounds import Rounds
 from services.host.ticks import Ticks
+from services.host.zones import ZoneReader
 from services.rpc.call_metrics import CallMetrics
 from services.rpc.methods import Entrance
 from services.rpc.server import RpcServer
@@ -94,8 +95,8 @@ async def hand_market(
     limits = Limits(Quotas(calls_per_second=10_000, pings_per_second=100_000, capacity=10_000), registry)
     gate = Gate(Tokens(KeyFile(folder / JWKS_FILE), AUDIENCE, ""), limits)
     entrance = Entrance(gate, CallMetrics(registry), host.note_access)
-    no_offers = NoOffers(postgres.dsn, {})
-    services: Any = services_of(host, no_offers, Erasures(host, postgres.dsn), limits)
+    no_offers, zone_reader = NoOffers(postgres.dsn, {}), ZoneReader()
+    services: Any = services_of(host, no_offers, Erasures(host, postgres.dsn), zone_reader, limits)
     rpc = RpcServer(services, "127.0.0.1:0", entrance, LARGEST_MESSAGE, None, frozenset(), 100)
     await host.start()
     await rpc.start()
@@ -106,3 +107,4 @@ async def hand_market(
         await host.stop()
         await rpc.stop(0)
         no_offers.close()
+        zone_reader.close()
