@@ -30,7 +30,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "40",
-    "shared_buffers": "64MB",
+    "shared_buffers": "32MB",
     "max_wal_size": "2GB",
     "jit": "off",
     "fsync": "on",

@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # Events that one search covers, and how many events may be left for the pause.
-STRETCH, TAIL = 1_000, 200
+STRETCH, TAIL = 2_000, 200
+# The pause after a stretch, as a multiple of how long it took: calls go on beside an erasure as they do without.
+REST = 2.0
 # Erasures that may be under way, one of them at work; and how many of them a person may begin in a day.
 UNDER_WAY, A_DAY, DAY_S = 16, 3, 86_400.0
 # Wall seconds: the delay for a refused caller, and the pause before the tables are tried again.
@@ -265,9 +267,10 @@ class _Rewriting:
 
     async def _search_until(self, sequence: int) -> None:
         while self._searched < sequence:
-            until = min(self._searched + STRETCH, sequence)
+            until, began_s = min(self._searched + STRETCH, sequence), monotonic()
             await self._write(await self._beside(search_log, self._erased, self._searched, until))
             self._searched = until
+            await asyncio.sleep(REST * (monotonic() - began_s))
 
     async def _search_tail(self) -> None:
         left = self._host.durable_sequence - self._searched
