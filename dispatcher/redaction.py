@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from dispatcher.complete import complete
+from dispatcher.complete import complete, numbers_of
 from dispatcher.event_kinds import DERIVED, EVENT_KINDS, UNNAMED, reader
 from dispatcher.messages import fields_below, parts
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -73,15 +73,30 @@ SEPARATOR = ", "
 OPENING, LAST_OF_OPENING = "opening", 3
 
 # Subjects of a quarantine that are identified by a person's id.
-KINDS_OF_PEOPLE = frozenset(
-    {
-        types_pb.SUBJECT_KIND_COURIER,
-        types_pb.SUBJECT_KIND_CLIENT,
-        types_pb.SUBJECT_KIND_STANDING,
-        types_pb.SUBJECT_KIND_QUEUE_PLACE,
-        types_pb.SUBJECT_KIND_PAY_PERIOD,
-        types_pb.SUBJECT_KIND_NUDGE,
-    }
+KINDS_OF_PEOPLE = complete(
+    frozenset(
+        {
+            types_pb.SUBJECT_KIND_COURIER,
+            types_pb.SUBJECT_KIND_CLIENT,
+            types_pb.SUBJECT_KIND_STANDING,
+            types_pb.SUBJECT_KIND_QUEUE_PLACE,
+            types_pb.SUBJECT_KIND_PAY_PERIOD,
+            types_pb.SUBJECT_KIND_NUDGE,
+        }
+    ),
+    numbers_of(types_pb.SubjectKind),
+    "subjects of a quarantine that are people",
+    without={
+        types_pb.SUBJECT_KIND_JOB,
+        types_pb.SUBJECT_KIND_OFFER,
+        types_pb.SUBJECT_KIND_ROUND,
+        types_pb.SUBJECT_KIND_RATING,
+        types_pb.SUBJECT_KIND_REVIEW,
+        types_pb.SUBJECT_KIND_POLICY,
+        types_pb.SUBJECT_KIND_SURGE,
+        types_pb.SUBJECT_KIND_ZONES,
+        types_pb.SUBJECT_KIND_MARKET,
+    },
 )
 
 Record = TypeVar("Record", bound=Message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.complete import complete
+from dispatcher.complete import complete, numbers_of
 from dispatcher.deciders import deciders, set_deciders
 from dispatcher.decisions import sentences
 from dispatcher.decisions.index import DecisionKey, decisions_of
@@ -16,16 +16,21 @@ from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
 from gig.v1 import types_pb2 as types_pb
 
-CONTESTABLE = frozenset(
-    {
-        pb.DECISION_KIND_OFFER,
-        pb.DECISION_KIND_PRICE,
-        pb.DECISION_KIND_SURGE,
-        pb.DECISION_KIND_SCORE,
-        pb.DECISION_KIND_STANDING,
-        pb.DECISION_KIND_EXCLUSION,
-        pb.DECISION_KIND_FLAG,
-    }
+CONTESTABLE = complete(
+    frozenset(
+        {
+            pb.DECISION_KIND_OFFER,
+            pb.DECISION_KIND_PRICE,
+            pb.DECISION_KIND_SURGE,
+            pb.DECISION_KIND_SCORE,
+            pb.DECISION_KIND_STANDING,
+            pb.DECISION_KIND_EXCLUSION,
+            pb.DECISION_KIND_FLAG,
+        }
+    ),
+    numbers_of(pb.DecisionKind),
+    "kinds of decisions that a person can contest",
+    without={pb.DECISION_KIND_CONTEST},
 )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from dispatcher.complete import complete, numbers_of
 from dispatcher.market import lifecycle, plans
 from dispatcher.market.apply.records import end_job, enqueue, refresh, replan
 from dispatcher.market.state import ClosedOffer, MarketState
@@ -102,18 +105,55 @@ def _tidy_courier(state: MarketState, event: Event, courier_id: str, *, offline:
 
 
 def _remove(state: MarketState, body: events_pb.SubjectQuarantined) -> None:
-    subject_id = body.subject_id
-    if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_QUEUE_PLACE):
-        zone = state.queue_zone_of.pop(subject_id, None)
-        if zone is not None:
-            state.zone_queues[zone].leave(subject_id, state.time_us)
-    if body.kind in (types_pb.SUBJECT_KIND_COURIER, types_pb.SUBJECT_KIND_NUDGE):
-        state.nudges.pop(subject_id, None)
-    if body.kind == types_pb.SUBJECT_KIND_REVIEW:
-        state.reviews.pop(subject_id, None)
-        state.parties.pop(subject_id, None)
-    if body.kind == types_pb.SUBJECT_KIND_STANDING:
-        state.found.pop(subject_id, None)
-    if body.kind == types_pb.SUBJECT_KIND_POLICY:
-        # Otherwise it would come into force, and fail again.
-        state.announced = None
+    for remove in _REMOVE.get(body.kind, ()):
+        remove(state, body.subject_id)
+
+
+def _leave_queue(state: MarketState, courier_id: str) -> None:
+    zone = state.queue_zone_of.pop(courier_id, None)
+    if zone is not None:
+        state.zone_queues[zone].leave(courier_id, state.time_us)
+
+
+def _drop_nudge(state: MarketState, courier_id: str) -> None:
+    state.nudges.pop(courier_id, None)
+
+
+def _drop_review(state: MarketState, review_id: str) -> None:
+    state.reviews.pop(review_id, None)
+    state.parties.pop(review_id, None)
+
+
+def _drop_finding(state: MarketState, person_id: str) -> None:
+    state.found.pop(person_id, None)
+
+
+def _drop_announced_policy(state: MarketState, _name: str) -> None:
+    """Otherwise it would come into force, and fail again."""
+    state.announced = None
+
+
+# What a subject leaves beside the jobs and offers that the event lists.
+_REMOVE: dict[int, tuple[Callable[[MarketState, str], None], ...]] = complete(
+    {
+        types_pb.SUBJECT_KIND_COURIER: (_leave_queue, _drop_nudge),
+        types_pb.SUBJECT_KIND_QUEUE_PLACE: (_leave_queue,),
+        types_pb.SUBJECT_KIND_NUDGE: (_drop_nudge,),
+        types_pb.SUBJECT_KIND_REVIEW: (_drop_review,),
+        types_pb.SUBJECT_KIND_STANDING: (_drop_finding,),
+        types_pb.SUBJECT_KIND_POLICY: (_drop_announced_policy,),
+    },
+    numbers_of(types_pb.SubjectKind),
+    "functions that remove a quarantined subject",
+    without={
+        types_pb.SUBJECT_KIND_JOB,
+        types_pb.SUBJECT_KIND_OFFER,
+        types_pb.SUBJECT_KIND_ROUND,
+        types_pb.SUBJECT_KIND_RATING,
+        types_pb.SUBJECT_KIND_PAY_PERIOD,
+        types_pb.SUBJECT_KIND_SURGE,
+        types_pb.SUBJECT_KIND_ZONES,
+        types_pb.SUBJECT_KIND_CLIENT,
+        types_pb.SUBJECT_KIND_MARKET,
+    },
+)
