@@ -22,7 +22,9 @@ def missing_extra_reported() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        library = (error.name or "").partition(".")[0]
-        if library not in RESEARCH:
+        if error.name not in RESEARCH:
             raise
-        fail(f"this command needs {library}, which is not installed. Run: pip install 'gig-dispatch[research]'", FAILED)
+        fail(
+            f"this command needs {error.name}, which is not installed. Run: pip install 'gig-dispatch[research]'",
+            FAILED,
+        )

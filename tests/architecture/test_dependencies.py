@@ -50,6 +50,15 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def test_the_lock_that_make_setup_installs_holds_every_declared_library() -> None:
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    project = PROJECT["project"]
+    wanted = (
+        project["dependencies"] + project["optional-dependencies"]["research"] + PROJECT["dependency-groups"]["dev"]
+    )
+    assert declared(wanted) <= set(locked)
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_library_that_is_imported_is_declared(package: str) -> None:
     allowed = declared(PROJECT["project"]["dependencies"])

@@ -39,10 +39,16 @@ except SystemExit as end:
 # Prints the exit code and the messages of commands where the libraries of the extra are not installed.
 WITHOUT_RESEARCH = """
 import json, sys
-from services.cli.extras import RESEARCH
-sys.modules.update(dict.fromkeys(RESEARCH))
 from typer.testing import CliRunner
+from services.cli.extras import RESEARCH
 from services.cli.main import app
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in RESEARCH:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
 ended = {}
 for name in sys.argv[1:]:
     result = CliRunner().invoke(app(), [name, "--help"])
