@@ -56,6 +56,10 @@ class Use(Flag):
     AUDIT = 16
     # dispatcher/log/retention.py rewrites its positions, which are not Position messages.
     POSITIONS = 32
+    # services/host/applied.py finds the courier whose plan it changes, and whose stream gets plan and jobs.
+    PLAN = 64
+    # services/host/courier_messages.py makes the message of its own that a courier's stream gets.
+    STREAM = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ def reader(path: str) -> Callable[[Any], list[str]]:
     return lambda body: [part(one) for one in read(body)]
 
 
+# The progress of a job in a courier's hands.
+_PROGRESS = Use.ACTIVITY | Use.PLAN
 EVENT_KINDS: dict[str, EventKind] = complete(
     {
         "market_opened": EventKind(_MARKET, "", UNNAMED, Use.MEASURES),
@@ -114,41 +120,49 @@ EVENT_KINDS: dict[str, EventKind] = complete(
         "job_placed": EventKind(_JOB, "job.job_id", "job.client_id", Use.MEASURES | Use.DECISIONS, jobs="job.job_id"),
         "job_queued": EventKind(_JOB, "job_id", UNNAMED, Use.MEASURES, jobs="job_id"),
         "job_expired": EventKind(_JOB, "job_id", UNNAMED, Use.MEASURES, jobs="job_id"),
-        "job_cancelled": EventKind(_JOB, "job_id", DERIVED, Use.MEASURES | Use.DECISIONS | Use.ACTIVITY, jobs="job_id"),
-        "job_released": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | Use.ACTIVITY, jobs="job_id"),
+        "job_cancelled": EventKind(_JOB, "job_id", DERIVED, Use.MEASURES | Use.DECISIONS | _PROGRESS, jobs="job_id"),
+        "job_released": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | _PROGRESS, jobs="job_id"),
         "job_failed": EventKind(
-            _JOB, "job_id", "courier_id", Use.MEASURES | Use.DECISIONS | Use.ACTIVITY, jobs="job_id"
+            _JOB,
+            "job_id",
+            "courier_id",
+            Use.MEASURES | Use.DECISIONS | _PROGRESS | Use.STREAM,
+            jobs="job_id",
         ),
-        "courier_arrived": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | Use.ACTIVITY, jobs="job_id"),
-        "job_picked_up": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | Use.ACTIVITY, jobs="job_id"),
-        "job_completed": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | Use.ACTIVITY, jobs="job_id"),
+        "courier_arrived": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | _PROGRESS, jobs="job_id"),
+        "job_picked_up": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | _PROGRESS, jobs="job_id"),
+        "job_completed": EventKind(_JOB, "job_id", "courier_id", Use.MEASURES | _PROGRESS, jobs="job_id"),
         "contact_lost": EventKind(_COURIER, "courier_id", UNNAMED, Use.NONE),
         "contact_regained": EventKind(_COURIER, "courier_id", UNNAMED, Use.NONE),
-        "progress_flagged": EventKind(_JOB, "flag.job_id", UNNAMED, Use.MEASURES | Use.DECISIONS),
+        "progress_flagged": EventKind(_JOB, "flag.job_id", UNNAMED, Use.MEASURES | Use.DECISIONS | Use.STREAM),
         "courier_online": EventKind(
             _COURIER, "courier_id", "courier_id", Use.MEASURES | Use.ACTIVITY | Use.POSITIONS, about_person=True
         ),
         "courier_closing": EventKind(_COURIER, "courier_id", "courier_id", Use.NONE, about_person=True),
         "courier_offline": EventKind(
-            _COURIER, "courier_id", "courier_id", Use.MEASURES | Use.ACTIVITY, about_person=True
+            _COURIER, "courier_id", "courier_id", Use.MEASURES | Use.ACTIVITY | Use.STREAM, about_person=True
         ),
         "courier_destination_set": EventKind(_COURIER, "courier_id", "courier_id", Use.NONE, about_person=True),
         "courier_clock_estimated": EventKind(_COURIER, "courier_id", "courier_id", Use.NONE, about_person=True),
         "queue_joined": EventKind(_QUEUE_PLACE, "courier_id", "courier_id", Use.MEASURES, about_person=True),
         "queue_left": EventKind(_QUEUE_PLACE, "courier_id", "courier_id", Use.MEASURES, about_person=True),
-        "nudge_sent": EventKind(_NUDGE, "nudge.courier_id", UNNAMED, Use.MEASURES),
+        "nudge_sent": EventKind(_NUDGE, "nudge.courier_id", UNNAMED, Use.MEASURES | Use.STREAM),
         "nudge_closed": EventKind(_NUDGE, "courier_id", "courier_id", Use.MEASURES, about_person=True),
         "round_settled": EventKind(_ROUND, "", UNNAMED, Use.MEASURES | Use.POSITIONS),
         "surge_updated": EventKind(_SURGE, "", UNNAMED, Use.MEASURES),
         "offer_made": EventKind(
-            _OFFER, "offer.offer_id", UNNAMED, Use.MEASURES | Use.DECISIONS, jobs="offer.jobs[].job_id"
+            _OFFER, "offer.offer_id", UNNAMED, Use.MEASURES | Use.DECISIONS | Use.STREAM, jobs="offer.jobs[].job_id"
         ),
-        "offer_answered": EventKind(_OFFER, "offer_id", "courier_id", Use.MEASURES | Use.ACTIVITY, jobs="job_ids[]"),
+        "offer_answered": EventKind(
+            _OFFER, "offer_id", "courier_id", Use.MEASURES | _PROGRESS | Use.STREAM, jobs="job_ids[]"
+        ),
         "period_settled": EventKind(_PAY_PERIOD, "courier_id", "courier_id", Use.MEASURES, about_person=True),
         "job_rated": EventKind(
             _RATING, "rating.job_id", "rating.rater_id", Use.MEASURES | Use.TABLES | Use.DECISIONS, jobs="rating.job_id"
         ),
-        "rating_revised": EventKind(_RATING, "rating.job_id", UNNAMED, Use.MEASURES | Use.TABLES | Use.DECISIONS),
+        "rating_revised": EventKind(
+            _RATING, "rating.job_id", UNNAMED, Use.MEASURES | Use.TABLES | Use.DECISIONS | Use.STREAM
+        ),
         "tip_added": EventKind(_RATING, "job.job_id", "job.client_id", Use.MEASURES, jobs="job.job_id"),
         "review_opened": EventKind(_REVIEW, "review.review_id", DERIVED, Use.MEASURES | Use.TABLES | Use.AUDIT),
         "review_statement_added": EventKind(_REVIEW, "review_id", "person_id", Use.NONE),
@@ -156,9 +170,11 @@ EVENT_KINDS: dict[str, EventKind] = complete(
         "review_opinion_given": EventKind(
             _REVIEW, "review_id", "opinion.reviewer_id", Use.MEASURES | Use.TABLES | Use.AUDIT
         ),
-        "review_decided": EventKind(_REVIEW, "review.review_id", UNNAMED, Use.MEASURES | Use.TABLES | Use.DECISIONS),
+        "review_decided": EventKind(
+            _REVIEW, "review.review_id", UNNAMED, Use.MEASURES | Use.TABLES | Use.DECISIONS | Use.STREAM
+        ),
         "standing_changed": EventKind(
-            _STANDING, "change.person_id", "change.decided_by", Use.MEASURES | Use.DECISIONS | Use.AUDIT
+            _STANDING, "change.person_id", "change.decided_by", Use.MEASURES | Use.DECISIONS | Use.AUDIT | Use.STREAM
         ),
         "person_erased": EventKind(_MARKET, "", UNNAMED, Use.NONE),
         "erasure_completed": EventKind(_MARKET, "", UNNAMED, Use.NONE),

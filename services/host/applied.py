@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from dispatcher.complete import known
-from dispatcher.event_kinds import BODIES
+from dispatcher.complete import complete
+from dispatcher.event_kinds import Use, bodies_for
 from dispatcher.event_subjects import couriers_of, jobs_of
 from dispatcher.market import Market
 from dispatcher.market.clocks import PHASE_OF
@@ -17,12 +18,6 @@ from gig.v1 import job_pb2 as job_pb
 
 # What stands for nobody's phase: the tables count phases from 1, and 0 is offline.
 OFFLINE = -1
-# Events of a job in a courier's hands.
-HELD_JOB = known(
-    frozenset({"courier_arrived", "job_picked_up", "job_completed", "job_failed", "job_cancelled", "job_released"}),
-    BODIES,
-    "events of a job that a courier holds",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +46,35 @@ def applied(market: Market, event: events_pb.Event) -> Applied:
 def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
     """The courier whose plan an event changed, or nothing."""
     kind = event.WhichOneof("body")
-    if kind == "offer_answered":
-        accepted = event.offer_answered.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED
-        return str(event.offer_answered.courier_id) if accepted else ""
-    if kind not in HELD_JOB:
-        return ""
-    return str(event.job_released.courier_id) if kind == "job_released" else jobs[0].courier_id if jobs else ""
+    find = _PLANS.get(kind)
+    return "" if find is None else find(getattr(event, kind), jobs)
+
+
+def _who_accepts(body: events_pb.OfferAnswered, _jobs: Sequence[job_pb.Job]) -> str:
+    return str(body.courier_id) if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED else ""
+
+
+def _who_releases(body: events_pb.JobReleased, _jobs: Sequence[job_pb.Job]) -> str:
+    return str(body.courier_id)
+
+
+def _who_holds(_body: Any, jobs: Sequence[job_pb.Job]) -> str:
+    return jobs[0].courier_id if jobs else ""
+
+
+_PLANS: dict[str, Callable[[Any, Sequence[job_pb.Job]], str]] = complete(
+    {
+        "offer_answered": _who_accepts,
+        "courier_arrived": _who_holds,
+        "job_picked_up": _who_holds,
+        "job_completed": _who_holds,
+        "job_failed": _who_holds,
+        "job_cancelled": _who_holds,
+        "job_released": _who_releases,
+    },
+    bodies_for(Use.PLAN),
+    "couriers whose plan an event changes",
+)
 
 
 def _phases(market: Market, courier_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -6,40 +6,27 @@ import asyncio
 import base64
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
-from dispatcher.decisions import sentences
-from dispatcher.decisions.privacy import offer_for_courier
 from dispatcher.errors import TakenOver
 from dispatcher.ids import pack, unpack
-from dispatcher.market.plausibility import FLAG_FOLLOWS, flag_sentence
-from dispatcher.pay.ledger import courier_amount
 from dispatcher.redaction import Erased, redacted
 from gig.v1 import courier_service_pb2 as courier_pb
-from gig.v1 import events_pb2 as events_pb
-from services.host.applied import HELD_JOB, Applied
+from services.host.applied import Applied
+from services.host.courier_messages import Message, messages
 from services.host.takeovers import FIRST_BACKOFF_S, Takeovers
 
 # Messages down that are kept for a courier who may come back.
 KEPT = 64
 # Messages that may wait for a reader who does not read; then the stream is ended, and can be resumed.
 LARGEST_QUEUE = 256
-# An event causes at most this many messages, numbered sequence * SPREAD + 0, 1, ...
-SPREAD = 8
-
-Message = courier_pb.ConnectResponse
-
 
 # The notice of the phone that stays.
 OTHER_PHONE = courier_pb.Notice(
     text="Another phone was connected for you and has been disconnected. If you do not know it, change your password.",
     device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_OTHER_PHONE),
 )
-# Decisions that their person gets as a notice at once.
-NOTICES = frozenset({"standing_changed", "rating_revised", "review_decided", "progress_flagged"})
-# Events that the courier's stream reports.
-REPORTED = HELD_JOB | {"offer_made", "offer_answered", "courier_offline", "nudge_sent"} | NOTICES
 
 
 class Stream:
@@ -229,58 +216,3 @@ def _parts_of_earlier_token(form: str, rest: str) -> tuple[str, str]:
     if form != "1" or not dot:
         raise ValueError("not a resume token")
     return session_id, holder
-
-
-def notice(event: events_pb.Event, kind: str) -> tuple[str, courier_pb.Notice]:
-    """Return the person whom a decision is about, and their notice: the data and the rule, or the human's reason, and
-    how to contest it."""
-    body = getattr(event, kind)
-    if kind == "standing_changed":
-        text = f"{sentences.standing(body.change)} To contest it, call ContestDecision."
-        changed = courier_pb.Notice(text=text, decision_id=body.decision_id, contest_by_time=body.contest_by_time)
-        return body.change.person_id, changed
-    if kind == "rating_revised":
-        text = f"A human has looked at the rating of job {body.rating.job_id}: {body.reason}"
-        return body.rating.rated_id, courier_pb.Notice(text=text, decision_id=body.rating.decision_id)
-    if kind == "progress_flagged":
-        text = f"{flag_sentence(body.flag)} {FLAG_FOLLOWS} To add what you have to say, call ContestDecision."
-        return body.flag.courier_id, courier_pb.Notice(text=text, decision_id=body.decision_id)
-    return body.review.subject_id, courier_pb.Notice(
-        text=sentences.answer(body.review), decision_id=body.review.decision_id
-    )
-
-
-def messages(applied: Applied) -> Iterator[tuple[str, Message]]:
-    """Yield the messages that an event causes, each with the id of its courier."""
-    event, kind = applied.event, applied.kind
-    if kind not in REPORTED:
-        return
-    number = event.sequence * SPREAD
-    if kind == "offer_made":
-        offer = event.offer_made.offer
-        yield offer.courier_id, Message(number=number, offer=offer_for_courier(offer))
-    elif kind == "offer_answered":
-        answered = event.offer_answered
-        closed = courier_pb.OfferClosed(offer_id=answered.offer_id, outcome=answered.outcome, reason=answered.reason)
-        yield answered.courier_id, Message(number=number, offer_closed=closed)
-    elif kind == "job_failed" and event.job_failed.decision_id:
-        body = event.job_failed
-        amount = courier_amount(body.postings, body.courier_id)
-        text = f"{sentences.lost_contact(body, amount)} To contest it, call ContestDecision."
-        ended = courier_pb.Notice(text=text, decision_id=body.decision_id)
-        yield body.courier_id, Message(number=number, notice=ended)
-    elif kind in NOTICES:
-        person_id, decided = notice(event, kind)
-        yield person_id, Message(number=number, notice=decided)
-    elif kind == "nudge_sent":
-        nudge = event.nudge_sent.nudge
-        nudged = courier_pb.Notice(text=sentences.nudge(nudge), nudge=nudge)
-        yield nudge.courier_id, Message(number=number, notice=nudged)
-    elif kind == "courier_offline":
-        text = "You are offline now."
-        yield event.courier_offline.courier_id, Message(number=number, notice=courier_pb.Notice(text=text))
-    courier = applied.courier
-    if courier is not None:
-        for place, job in enumerate(applied.jobs, start=1):
-            yield courier.courier_id, Message(number=number + place, job=job)
-        yield courier.courier_id, Message(number=number + SPREAD - 1, courier=courier)

@@ -17,11 +17,12 @@ from gig.v1 import courier_service_pb2 as pb
 from services.auth import access
 from services.auth.bulkheads import RETRY_S
 from services.auth.limits import BYTES_OF_A_CALL, Limits
+from services.host.courier_messages import SPREAD
 from services.host.locations import Waiting
 from services.host.market_host import MarketHost
 from services.host.position_faults import Refused, positions
 from services.host.positions import Reading
-from services.host.sessions import SPREAD, CourierSession, Stream
+from services.host.sessions import CourierSession, Stream
 from services.rpc import errors
 from services.rpc.currency_digits import add_digits
 from services.rpc.decoding import Malformed, decoder

@@ -102,6 +102,8 @@ HANDLED_IN = {
     Use.ACTIVITY: ("dispatcher.event_subjects",),
     Use.AUDIT: ("dispatcher.log.audit",),
     Use.POSITIONS: ("dispatcher.log.retention",),
+    Use.PLAN: ("services.host.applied",),
+    Use.STREAM: ("services.host.courier_messages",),
 }
 
 

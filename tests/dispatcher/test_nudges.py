@@ -22,7 +22,7 @@ from geo.units import Floats, to_e7
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.applied import Applied
-from services.host.sessions import messages
+from services.host.courier_messages import messages
 from tests.kit import Bench
 
 BUSY, QUIET, FAR = (40.750, -73.980), (40.768, -73.980), (41.75, -73.98)

@@ -19,7 +19,8 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import policy_pb2 as policy_pb
 from gig.v1 import transparency_service_pb2 as pb
 from ratings.standing import Level
-from services.host.sessions import notice
+from services.host.applied import Applied
+from services.host.courier_messages import messages
 from tests.kit import HERE, Bench, Spot
 
 # 4.7 km from HERE.
@@ -159,7 +160,8 @@ def test_the_courier_is_notified_and_what_they_answer_reaches_the_human() -> Non
     report(bench, "PICKED_UP", at=HERE)
     report(bench, "COMPLETED", at=HERE)
     event = next(event for event in bench.log if event.HasField("progress_flagged"))
-    person, sent = notice(event, "progress_flagged")
+    ((person, message),) = messages(Applied(event, "progress_flagged", (), None))
+    sent = message.notice
     assert (person, sent.decision_id) == ("bo", event.progress_flagged.decision_id)
     assert "A human is asked." in sent.text
     (key,) = decisions_of(event)
