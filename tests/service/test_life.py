@@ -51,7 +51,7 @@ def demo_folder():
     """What a short demonstration left behind, and the JSON that it printed."""
     folder = data_directory()
     where = ("--data-dir", str(folder), "--http-address", "127.0.0.1:0")
-    done = gig("demo", "--seconds", "6", "--speed", "90", "--couriers", "60", "--json", *where)
+    done = gig("demo", "--seconds", "12", "--speed", "90", "--couriers", "60", "--json", *where)
     assert done.returncode == 0, done.stderr
     yield folder, json.loads(done.stdout)
     shutil.rmtree(folder)
