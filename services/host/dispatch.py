@@ -8,7 +8,6 @@ from time import perf_counter
 
 from dispatcher.errors import DispatchError
 from matching.solver_processes import SolverProcesses
-from services.host.batch_window import window_passed
 from services.host.market_host import MarketHost
 from services.host.quarantine import Loop, loop_item
 from services.host.rounds import Rounds
@@ -19,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # Wall seconds between looks at what is due, and at the intake of locations.
 TICK_S = 0.05
+# The longest wait for a round, wall seconds: another policy with a shorter batch window counts by then.
+LOOK_EVERY_S = 0.25
 
 
 class Dispatch:
@@ -48,16 +49,18 @@ class Dispatch:
         self._solver.close()
 
     async def _rounds(self) -> None:
-        clock, quarantine = self._host.clock, self._host.quarantine
-        next_us = clock.now()
+        host, quarantine = self._host, self._host.quarantine
         while not self._draining.is_set():
-            next_us = await window_passed(clock, next_us, lambda: self._host.market.state.policy, self._pause)
-            if not self._host.accepting or self._draining.is_set():
+            left_s = host.clock.wall_seconds(host.driver.until_round_us(host.clock.now()))
+            if await self._pause(min(left_s, LOOK_EVERY_S) if host.accepting else LOOK_EVERY_S):
+                return
+            if not host.accepting or not host.driver.round_is_due(host.clock.now()):
                 continue
+            host.driver.begin_round(host.clock.now())
             if loop_item(Loop.ROUND) in quarantine.held(Loop.ROUND):
                 continue  # the last round failed, no single item was the cause, and its pause is not over
             try:
-                self._host.positions.intake.drain()
+                host.positions.intake.drain()
                 await self._one_round.once()
             except DispatchError as fault:
                 log.warning("a round was given up: %s", fault.reason)

@@ -20,6 +20,7 @@ from dispatcher.log.ownership import MarketLock
 from dispatcher.log.projections import Projections
 from dispatcher.log.store import LogStore
 from dispatcher.market import Market
+from dispatcher.market.driver import Driver
 from dispatcher.market.market import Networks
 from dispatcher.market.renaming import Prepared, Touched, rename_person
 from dispatcher.market.stuck import LonelyJobs
@@ -32,6 +33,7 @@ from gig.v1 import policy_pb2 as policy_pb
 from services.auth.access import Call
 from services.clock import MarketClock
 from services.host.applied import Applied, applied
+from services.host.live_positions import LivePositions
 from services.host.loading import measures_of, recall_requests
 from services.host.log_writer import STORE_FAULTS, LogWriter
 from services.host.positions import Positions
@@ -92,7 +94,7 @@ class MarketHost:
         self.watches = JobWatches()
         self._publication = Publication(self.sessions, self.watches, self.quarantine)
         self.positions = Positions(lambda: self.market.state, clock, self.quarantine, self.sessions.notify)
-        self.market = Market.new(opening.networks)
+        self._begin_with(Market.new(opening.networks))
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
@@ -183,6 +185,11 @@ class MarketHost:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lock.release()
 
+    def _begin_with(self, market: Market) -> None:
+        self.market = market
+        self.driver = Driver(market, self.clock.now())
+        self.live_positions = LivePositions(market.state, self.positions, self.sessions)
+
     async def _load(self) -> None:
         """State, measures and projections from the database; from here on this process is the market's writer."""
         await self._lock.acquire()
@@ -191,7 +198,7 @@ class MarketHost:
             self.quarantine.drop(loop)
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
-        self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
+        self._begin_with(Market.restore(saved[0], networks) if saved is not None else Market.new(networks))
         self.snapshot_sequence = snapshot = 0 if saved is None else saved[0].sequence
         await recall_requests(self._store, self.market.state, snapshot)
         if saved is None:
@@ -215,6 +222,7 @@ class MarketHost:
                 await self._save_snapshot()
         self.clock.not_before(self.market.state.time_us)
         self.positions.place(self.measures.online)
+        self.driver = Driver(self.market, self.clock.now())
         self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
         self._reading = None
         self.generation += 1

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from dispatcher.errors import DispatchError
 from dispatcher.market import Round
+from dispatcher.market.driver import LeftOut
 from dispatcher.market.isolation import isolating_pairs
 from dispatcher.market.rounds import stranded, without_candidates
 from dispatcher.market.set_aside import SetAside
@@ -114,9 +115,7 @@ class Rounds:
         return frozenset()
 
     def _opened(self, set_aside: SetAside, now: int) -> Round | None:
-        host = self._host
-        numbers = set_aside.present(host.market.state.columns.online_numbers())
-        return host.market.problem(host.positions.moved(numbers), now, set_aside)
+        return self._host.driver.open_round(self._host.live_positions, now, LeftOut(set_aside=set_aside))
 
     def _set_aside_causes(self, broken: Iterable[Unfilled]) -> frozenset[Item]:
         """Set aside and return the jobs and couriers whose offers cannot be made."""
@@ -211,5 +210,4 @@ class Rounds:
                 jobs.append(item.name)
             elif item.kind is Kind.COURIER and item.name in numbers:
                 couriers.append(numbers[item.name])
-        stale = self._host.positions.stale_online(self._host.clock.now())
-        return SetAside(frozenset(jobs), frozenset(couriers), stale=stale - frozenset(couriers))
+        return SetAside(frozenset(jobs), frozenset(couriers))

@@ -1,31 +1,26 @@
-"""Run what falls due between rounds: time-outs, surge, silent couriers, queue zones. An item that fails is left out."""
+"""Run the market's own work between rounds, as the driver decides it. An item that fails is left out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from functools import partial
 
-from dispatcher import commands
 from dispatcher.errors import DispatchError
+from dispatcher.market.driver import LOOK_EVERY_S, LeftOut, Work
 from dispatcher.market.isolation import isolating
 from dispatcher.market.set_aside import SetAside
 from dispatcher.market.state import Due
-from dispatcher.times import SECOND, span
+from dispatcher.times import SECOND
 from geo.cells import cell_name, cell_number
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
-from gig.v1 import job_pb2 as job_pb
-from services.host.contact import ContactCheck
 from services.host.isolating import isolated, time_limit
 from services.host.market_host import MarketHost
 from services.host.quarantine import Item, Kind, Loop, loop_item
 from services.host.subjects import courier, due_item, entry_of_item, job, of_courier, of_due
-from services.host.zone_queues import ZoneQueues
 
 log = logging.getLogger(__name__)
-
-# Market seconds between looks for silent couriers.
-SILENCE_CHECK_S = 5
 
 # Wall seconds of one search; the other loops of the tick wait for it.
 TICK_SEARCH_LIMIT_S = 1.0
@@ -34,16 +29,24 @@ STALE_POSITION = courier_pb.Notice(
     text="Your last position is too old, so you get no offers. Open the app and allow it to use the location.",
     device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_STALE_POSITION),
 )
-# Events of a loop without the items given; raises where they cannot be decided.
+# The loop that sets items aside for each kind of work; what its decisions do, for the log; whom its events are about.
+LOOPS = {
+    Work.CONTACT: (Loop.CONTACT, "checking for lost contact", of_courier),
+    Work.DUE: (Loop.DUE, "checking what is due", of_due),
+    Work.SURGE: (Loop.SURGE, "counting for surge", of_courier),
+    Work.SILENCE: (Loop.SILENCE, "ending a silent shift", of_courier),
+    Work.ZONE_QUEUES: (Loop.ZONE_QUEUES, "observing queue zones", of_courier),
+}
+# Events of a kind of work without the items given; raises where they cannot be decided.
 Decide = Callable[[frozenset[Item]], list[events_pb.Event]]
+# Work that consists of one decision for each courier, so that a failure stays with its courier.
+BY_COURIER = frozenset({Work.CONTACT, Work.SILENCE})
 
 
 class Ticks:
     def __init__(self, host: MarketHost) -> None:
         self._host = host
-        self._zone_queues = ZoneQueues(host)
-        self._contact = ContactCheck(host)
-        self._check_silence_us = 0
+        self._check_stale_us = 0
         # Numbers of the couriers whose positions were too old at the last look.
         self._stale: frozenset[int] = frozenset()
 
@@ -51,13 +54,11 @@ class Ticks:
         """Run every loop that is due at ``now`` (market time, microseconds). No exception leaves it."""
         await self._guarded(Loop.LOCATIONS, self.drain_locations, now, accepting=False)
         await self._guarded(Loop.CLOCKS, self.note_clocks, now)
-        await self._guarded(Loop.CONTACT, self._contact.run, now)
-        await self._guarded(Loop.DUE, self.due, now)
-        await self._guarded(Loop.SURGE, self.surge, now)
-        if now >= self._check_silence_us:
-            self._check_silence_us = now + SILENCE_CHECK_S * SECOND
-            await self._guarded(Loop.SILENCE, self.end_silent_shifts, now)
-            await self._guarded(Loop.ZONE_QUEUES, self.observe_queues, now)
+        for work in Work:
+            await self._guarded(LOOPS[work][0], partial(self.work, work), now)
+        self._host.driver.end_step(now)
+        if now >= self._check_stale_us:
+            self._check_stale_us = now + LOOK_EVERY_S * SECOND
             await self._guarded(Loop.LOCATIONS, self.notify_stale, now, accepting=False)
 
     async def _guarded(
@@ -133,133 +134,98 @@ class Ticks:
             else:
                 quarantine.release(Loop.CLOCKS, (item,))
 
-    # --- what is due
+    # --- the market's own work
 
-    async def due(self, now: int) -> None:
-        """Time-outs, expiries, scheduled jobs, pay periods, standing, announced policies."""
-        host, quarantine = self._host, self._host.quarantine
-        known = self._due_items(now) if quarantine.has(Loop.DUE) else []
-        quarantine.forget(Loop.DUE, lambda item: item.kind is not Kind.LOOP and item not in known)
-        due = host.market.next_due(frozenset(_entries(quarantine.held(Loop.DUE))))
-        if due is None or due > now:
+    async def work(self, work: Work, now: int) -> None:
+        """Carry out one kind of work, if it is due."""
+        loop, quarantine = LOOPS[work][0], self._host.quarantine
+        if quarantine.has(loop):
+            quarantine.forget(loop, self._gone(work, now))
+        if not self._host.driver.is_due(work, now, self._left_out(quarantine.held(loop))):
             return
+        if work in BY_COURIER:
+            self._each(work, now)
+        else:
+            await self._whole(work, now)
+
+    def _each(self, work: Work, now: int) -> None:
+        """Decide for each courier, and set aside those for whom it fails."""
+        host, (loop, stage, blame) = self._host, LOOPS[work]
+        left_out = self._left_out(host.quarantine.held(loop))
+        for decision in host.driver.decisions(work, host.live_positions, now, left_out):
+            item = courier(decision.courier_id)
+            try:
+                events = decision.decide()
+            except DispatchError:
+                continue  # changed in this very moment
+            except Exception as fault:
+                host.quarantine.add(loop, item, fault, stage)
+                continue
+            if events:
+                host.take(events, loop, blame)
+            host.quarantine.release(loop, (item,))
+
+    async def _whole(self, work: Work, now: int) -> None:
+        """Decide for everybody without the items that fail, which are set aside."""
+        host, (loop, stage, blame) = self._host, LOOPS[work]
 
         def decide(left_out: frozenset[Item]) -> list[events_pb.Event]:
-            return host.market.decide(commands.CheckDue(skip=frozenset(_entries(left_out))), now)
+            (decision,) = host.driver.decisions(work, host.live_positions, now, self._left_out(left_out))
+            return decision.decide()
 
-        events, works = await self._decided(
-            Loop.DUE, "checking what is due", decide, lambda: self._due_items(now), known
-        )
+        tried = host.quarantine.suspects(loop)
+        if tried and work is Work.DUE:
+            # What is not due yet is not tried.
+            tried = tried.intersection(self._items(work, now))
+        events, works = await self._decided(loop, stage, decide, partial(self._items, work, now), tried)
         if host.accepting:
-            host.take(events, Loop.DUE, of_due)
-            quarantine.release(Loop.DUE, works)
+            host.take(events, loop, blame)
+            host.quarantine.release(loop, works)
 
-    def _due_items(self, now: int) -> list[Item]:
-        return list(dict.fromkeys(due_item((kind, name)) for _, kind, name in self._host.market.due_by(now)))
+    def _items(self, work: Work, now: int) -> list[Item]:
+        """Return the items that a kind of work covers."""
+        state = self._host.market.state
+        ids = state.columns.ids
+        match work:
+            case Work.DUE:
+                return list(dict.fromkeys(due_item((kind, name)) for _, kind, name in self._host.market.due_by(now)))
+            case Work.SURGE:
+                counted = self._host.market.counted_in_surge()
+                return [
+                    *map(job, sorted(counted.jobs)),
+                    *(courier(ids[number]) for number in sorted(counted.couriers)),
+                    *(Item(Kind.CELL, cell_name(cell)) for cell in sorted(counted.cells)),
+                ]
+            case Work.ZONE_QUEUES:
+                couriers = [courier(ids[number]) for number in state.columns.available_numbers().tolist()]
+                return [*couriers, *(Item(Kind.ZONE, name) for name in state.zones.queue_names)]
+            case _:
+                return [courier(courier_id) for courier_id in self._host.measures.online]
 
-    # --- surge
+    def _gone(self, work: Work, now: int) -> Callable[[Item], bool]:
+        """Return what tells items that the work no longer covers."""
+        state = self._host.market.state
+        if work is Work.DUE:
+            due = {*self._items(work, now), loop_item(Loop.DUE)}
+            return lambda item: item not in due
+        known: dict[Kind, Container[str]] = {
+            Kind.JOB: state.jobs,
+            Kind.ZONE: state.zones.queue_numbers,
+            Kind.COURIER: self._host.measures.online if work is Work.CONTACT else state.numbers,
+        }
+        return lambda item: item.kind in known and item.name not in known[item.kind]
 
-    async def surge(self, now: int) -> None:
-        """The surge tick and the nudges, where they are due."""
-        host = self._host
-        if not host.market.surge_is_due(now):
-            return
-
-        def decide(left_out: frozenset[Item]) -> list[events_pb.Event]:
-            set_aside = self._set_aside(left_out)
-            numbers = set_aside.present(host.market.state.columns.online_numbers())
-            return host.market.tick_surge(host.positions.moved(numbers), now, set_aside)
-
-        suspects = host.quarantine.suspects(Loop.SURGE)
-        events, works = await self._decided(Loop.SURGE, "counting for surge", decide, self._counted, suspects)
-        if host.accepting:
-            host.take(events, Loop.SURGE, of_courier)
-            host.quarantine.release(Loop.SURGE, works)
-            host.quarantine.forget(Loop.SURGE, self._is_gone)
-
-    def _counted(self) -> list[Item]:
-        counted, ids = self._host.market.counted_in_surge(), self._host.market.state.columns.ids
-        return [
-            *map(job, sorted(counted.jobs)),
-            *(courier(ids[number]) for number in sorted(counted.couriers)),
-            *(Item(Kind.CELL, cell_name(cell)) for cell in sorted(counted.cells)),
-        ]
-
-    def _set_aside(self, items: Iterable[Item]) -> SetAside:
+    def _left_out(self, items: Iterable[Item]) -> LeftOut:
         names: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        due = set()
         for item in items:
             names[item.kind].append(item.name)
+            if item.detail.upper() in Due.__members__:
+                due.add(entry_of_item(item))
         numbers = self._host.market.state.numbers
-        return SetAside(
+        set_aside = SetAside(
             frozenset(names[Kind.JOB]),
             frozenset(numbers[name] for name in names[Kind.COURIER] if name in numbers),
             frozenset(map(cell_number, names[Kind.CELL])),
-            self._host.positions.stale_online(self._host.clock.now()),
         )
-
-    def _is_gone(self, item: Item) -> bool:
-        state = self._host.market.state
-        if item.kind is Kind.JOB:
-            return item.name not in state.jobs
-        return item.kind is Kind.COURIER and item.name not in state.numbers
-
-    # --- silent couriers
-
-    async def end_silent_shifts(self, now: int) -> None:
-        """Couriers without a stream who were not heard of for the policy's limit go offline; work on board goes on.
-
-        Positions, calls and an open stream are signs of life.
-        """
-        host, quarantine = self._host, self._host.quarantine
-        policy = host.market.state.policy.couriers
-        if not policy.HasField("silence_limit"):
-            return
-        before_ms = (now - span(policy.silence_limit)) // 1000
-        held = quarantine.held(Loop.SILENCE)
-        for courier_id in list(host.measures.online):
-            item = courier(courier_id)
-            if item in held:
-                continue
-            try:
-                events = self._silent(courier_id, before_ms, now)
-            except Exception as fault:
-                quarantine.add(Loop.SILENCE, item, fault, "ending a silent shift")
-                continue
-            if events:
-                host.take(events, Loop.SILENCE, of_courier)
-            quarantine.release(Loop.SILENCE, (item,))
-        quarantine.forget(Loop.SILENCE, lambda item: item.kind is Kind.COURIER and self._is_gone(item))
-
-    def _silent(self, courier_id: str, before_ms: int, now: int) -> list[events_pb.Event]:
-        """The events that take a courier offline who has fallen silent; none for the others."""
-        host, state = self._host, self._host.market.state
-        quiet = host.positions.heard_ms(state.numbers[courier_id]) < before_ms
-        if not quiet or host.sessions.connected(courier_id) or state.couriers[courier_id].closing:
-            return []
-        command = commands.GoOffline(courier_id=courier_id, reason="not heard of", fault=job_pb.FAULT_NOBODY)
-        try:
-            return host.market.decide(command, now)
-        except DispatchError:
-            return []  # went offline in this very moment
-
-    # --- queue zones
-
-    async def observe_queues(self, now: int) -> None:
-        """Who comes, stays and leaves reaches the market as one command."""
-        host, queues = self._host, self._zone_queues
-        if not queues.needed():
-            return
-        suspects = host.quarantine.suspects(Loop.ZONE_QUEUES)
-
-        def decide(left_out: frozenset[Item]) -> list[events_pb.Event]:
-            return queues.observed(now, left_out)
-
-        events, works = await self._decided(Loop.ZONE_QUEUES, "observing queue zones", decide, queues.items, suspects)
-        if host.accepting:
-            host.take(events, Loop.ZONE_QUEUES, of_courier)
-            host.quarantine.release(Loop.ZONE_QUEUES, works)
-            host.quarantine.forget(Loop.ZONE_QUEUES, queues.is_gone)
-
-
-def _entries(items: Iterable[Item]) -> Iterable[tuple[Due, str]]:
-    return (entry_of_item(item) for item in items if item.kind is not Kind.LOOP)
+        return LeftOut(frozenset(due), set_aside, frozenset(names[Kind.ZONE]), frozenset(names[Kind.COURIER]))
