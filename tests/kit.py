@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dispatcher import commands, policy
 from dispatcher.ids import SECRET_BYTES
-from dispatcher.market import Market, MovedCouriers
+from dispatcher.market import Market
+from dispatcher.market.driver import Driver, Work
+from dispatcher.market.positions import SimulatedPositions
 from dispatcher.times import SECOND
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
@@ -43,6 +45,7 @@ class Bench:
         self.market = Market()
         self.log: list[events_pb.Event] = []
         self.now = START
+        self._positions = SimulatedPositions(lambda: self.market.state)
         self.take(self.market.opening("test", chosen or policy.load("plain"), self.now, zones, secret=SECRET))
 
     def do(self, command: commands.Command) -> list[events_pb.Event]:
@@ -51,11 +54,12 @@ class Bench:
     def wait(self, seconds: float) -> list[events_pb.Event]:
         """Time passes; what fell due happens."""
         self.now += round(seconds * SECOND)
-        return self.do(commands.CheckDue())
+        (due,) = Driver(self.market, self.now).decisions(Work.DUE, self._positions, self.now)
+        return self.take(due.decide())
 
     def round(self) -> list[events_pb.Event]:
         """A batch round; its events."""
-        opened = self.market.problem(MovedCouriers.none(), self.now)
+        opened = Driver(self.market, self.now).open_round(self._positions, self.now)
         return [] if opened is None else self.take(self.market.settle(opened, solve(opened.problem), self.now))
 
     def place(self, job_id: str = "job", client_id: str = "ann", **more: object) -> job_pb2.Job:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -17,11 +16,12 @@ from dispatcher import commands
 from dispatcher.errors import DispatchError
 from dispatcher.lost_contact import lost_contact
 from dispatcher.market.market import Market
-from dispatcher.market.rounds import MovedCouriers, Round
+from dispatcher.market.positions import PositionSource
+from dispatcher.market.rounds import Round
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.times import SECOND, micros, span
 from geo.presence import Presence
-from geo.units import Ints, from_e7_array
+from geo.units import from_e7_array
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import job_pb2 as job_pb
@@ -45,22 +45,6 @@ class Work(IntEnum):
     SILENCE = 3
     # Couriers who come into queue zones, stay and leave.
     ZONE_QUEUES = 4
-
-
-class PositionSource(Protocol):
-    """The couriers' positions and signs of life. ``numbers``: courier numbers, shape (n,), int64."""
-
-    def moved(self, numbers: Ints, now_us: int) -> MovedCouriers:
-        """Return those of the couriers whose position differs from the one on the log."""
-
-    def positions_e7(self, numbers: Ints, now_us: int) -> tuple[Ints, Ints]:
-        """Return latitude and longitude of each courier, fixed-point degrees, shape (n,) each."""
-
-    def last_heard_us(self, numbers: Ints, now_us: int) -> Ints:
-        """Return when each courier was last heard of, market time in microseconds; an open stream counts as now."""
-
-    def stale_online(self, now_us: int) -> frozenset[int]:
-        """Return the numbers of couriers online whose position is too old for matching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +174,13 @@ class Driver:
         due_us, window_us = self._window_end_us(), self._batch_window_us()
         self._window_us = due_us + (now_us - due_us) // window_us * window_us
         self._first_round = False
+
+    def skip_windows(self, now_us: int) -> None:
+        """Let the windows pass that ended before ``now_us``, as rounds with nothing to decide would."""
+        end_us, window_us = self._window_end_us(), self._batch_window_us()
+        if end_us < now_us:
+            self._window_us = end_us + ((now_us - end_us - 1) // window_us) * window_us
+            self._first_round = False
 
     def open_round(self, positions: PositionSource, now_us: int, left_out: LeftOut = ALL_IN) -> Round | None:
         """Return the matching problem of this moment, or None where there is nothing to decide.

@@ -14,6 +14,8 @@ from dispatcher.decisions.explain import explain
 from dispatcher.errors import DispatchError
 from dispatcher.ids import SECRET_BYTES
 from dispatcher.market import Market, MovedCouriers
+from dispatcher.market.driver import Driver
+from dispatcher.market.positions import SimulatedPositions
 from dispatcher.times import SECOND
 from geo.units import to_e7_array
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -56,6 +58,7 @@ class BusyMarket:
     log: list[events_pb.Event] = field(default_factory=list)
     now: int = START_US
     _market: Market = field(default_factory=Market.new)
+    _driver: Driver = field(init=False)
     _turns: list[tuple[int, int, Act]] = field(default_factory=list)
     _count: int = 0
     _rng: np.random.Generator = field(init=False)
@@ -76,6 +79,7 @@ class BusyMarket:
             if self._drawn(QUIET if at_s < self.hours * 2400 else 1.0):
                 self._in(at_s, self._request(f"job-{self._count}"))
         self._in(self.hours * 1800, self._new_policy)
+        self._driver = Driver(self._market, self.now)
         self._in(ROUND_S, self._round)
         while self._turns and self._turns[0][0] < end_us:
             self.now, _, act = heapq.heappop(self._turns)
@@ -163,13 +167,13 @@ class BusyMarket:
         self._do(commands.TakeQuote(quote_id=job_id, client_id=client_id))
 
     def _round(self) -> None:
-        due = self._market.next_due()
-        if due is not None and due <= self.now:
-            self._do(commands.CheckDue())
+        """The market's own work that is due, and a round, all with the same positions."""
         moved = self._moved()
-        if self._market.surge_is_due(self.now):
-            self._take(self._market.tick_surge(moved, self.now))
-        opened = self._market.problem(moved, self.now)
+        driver, positions = self._driver, SimulatedPositions(lambda: self._market.state, lambda _now_us: moved)
+        for events in driver.step(positions, self.now):
+            self._take(events)
+        driver.begin_round(self.now)
+        opened = driver.open_round(positions, self.now)
         if opened is not None:
             self._take(self._market.settle(opened, solve(opened.problem), self.now))
         self._in(ROUND_S, self._round)

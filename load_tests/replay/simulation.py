@@ -11,7 +11,8 @@ from time import perf_counter
 from dispatcher import commands
 from dispatcher.ids import SECRET_BYTES
 from dispatcher.market import Market, MovedCouriers
-from dispatcher.times import span
+from dispatcher.market.driver import Driver
+from dispatcher.market.positions import SimulatedPositions
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
@@ -35,7 +36,8 @@ class Turn(IntEnum):
     CANCEL = 4
     ANSWER = 5
     IDLE = 6
-    ROUND = 7
+    # The market's own work, which ends every moment.
+    STEP = 7
 
 
 # A constant, so that a replay makes the same identifiers in every run.
@@ -55,33 +57,43 @@ class Simulation:
         self._start_us = start_us
         self._turns: list[tuple[int, Turn, int, Act]] = []
         self._counter = 0
-        self._window = span(policy.matching.batch_window)
-        # The earliest round in the plan, and the last one held.
-        self._round_planned_us = NEVER
-        self._round_done_us = -1
+        # Turns in the plan but for the market's own.
+        self._trace_turns = 0
+        self._driver = Driver(market, start_us)
+        self._positions = SimulatedPositions(lambda: market.state, self.moved_couriers)
+        # The earliest step in the plan.
+        self._step_planned_us = NEVER
 
     def moved_couriers(self, now: int) -> MovedCouriers:
-        """Positions that differ from those on the log."""
+        """Return the positions that differ from those on the log."""
         raise NotImplementedError
 
     def set_out(self, offer: offer_pb.Offer, now: int) -> None:
         """The offer was just accepted: plan the courier's progress."""
         raise NotImplementedError
 
-    def open(self, market_id: str, at_us: int) -> None:
-        self.take(self.market.opening(market_id, self.policy, at_us, secret=SECRET))
+    def open(self, market_id: str, at_us: int, zones_geojson: str = "") -> None:
+        self.take(self.market.opening(market_id, self.policy, at_us, zones_geojson, secret=SECRET))
 
     def plan(self, at_us: int, turn: Turn, act: Act) -> None:
         self._counter += 1
+        self._trace_turns += turn is not Turn.STEP
         heapq.heappush(self._turns, (at_us, turn, self._counter, act))
 
     def play(self, progress: Progress) -> None:
-        """All turns in order; ``progress`` is told the share that has passed."""
+        """Carry out all turns in order, and at the end of each moment the market's own work. ``progress``: called with
+        the share that has passed."""
         done = 0
         while self._turns:
-            now, _, _, act = heapq.heappop(self._turns)
+            now, turn, _, act = heapq.heappop(self._turns)
+            if turn is Turn.STEP:
+                self._step_planned_us = NEVER
+            else:
+                self._trace_turns -= 1
             act(now)
-            self._plan_round(now)
+            if not self._turns or self._turns[0][0] > now:
+                self._step(now)
+                self._plan_step(now)
             done += 1
             if done % 500 == 0:
                 progress(self.share(now, done))
@@ -98,34 +110,26 @@ class Simulation:
     def decide(self, command: commands.Command, now: int) -> None:
         self.take(self.market.decide(command, now))
 
-    def _plan_round(self, now: int) -> None:
-        """At the next multiple of the window at which a job waits; an idle market is skipped."""
-        if self.market.state.queue:
-            wanted = now
-        else:
-            due = self.market.next_due()
-            if due is None:
-                return
-            wanted = max(due, now)
-        at = wanted + -(wanted - self._start_us) % self._window
-        if at <= self._round_done_us:
-            at = self._round_done_us + self._window
-        if at < self._round_planned_us and self._turns:
-            self._round_planned_us = at
-            self.plan(at, Turn.ROUND, self._round)
+    def _step(self, now: int) -> None:
+        """Carry out the market's own work that is due, and the round where a batch window ends now."""
+        for events in self._driver.step(self._positions, now):
+            self.take(events)
+        # Nothing waited in the windows that ended since the last step.
+        self._driver.skip_windows(now)
+        if self._driver.round_is_due(now):
+            self._driver.begin_round(now)
+            self._round(now)
+
+    def _plan_step(self, now: int) -> None:
+        """Plan the next step, as long as the trace has turns left."""
+        at = self._driver.next_us(now, looks=False)
+        if at is not None and at < self._step_planned_us and self._trace_turns:
+            self._step_planned_us = at
+            self.plan(at, Turn.STEP, lambda _now: None)
 
     def _round(self, now: int) -> None:
-        if now == self._round_done_us:
-            return  # planned twice, when an earlier need came up
-        self._round_done_us, self._round_planned_us = now, NEVER
-        due = self.market.next_due()
-        if due is not None and due <= now:
-            self.decide(commands.CheckDue(), now)
-        moved = self.moved_couriers(now)
-        if self.market.surge_is_due(now):
-            self.take(self.market.tick_surge(moved, now))
         began = perf_counter()
-        round_ = self.market.problem(moved, now)
+        round_ = self._driver.open_round(self._positions, now)
         if round_ is None:
             return
         events = self.market.settle(round_, solve(round_.problem), now)
