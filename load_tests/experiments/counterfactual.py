@@ -51,25 +51,34 @@ class Answer:
     findings: Findings
 
 
-def policy_of(log: Path) -> tuple[policy_pb.Policy, int]:
-    """The first policy of a log, and how often another came into force after it."""
-    first: policy_pb.Policy | None = None
-    changes = 0
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The first policy and zones of a log, and how often others came into force after them."""
+
+    policy: policy_pb.Policy
+    zones: str
+    policy_changes: int
+    zone_changes: int
+
+
+def rules_of(log: Path) -> Rules:
+    """Read the rules of a log. Raises TraceError where it holds no policy."""
+    policies: list[policy_pb.Policy] = []
+    zones: list[str] = []
     for event in read_log(log):
         if event.HasField("policy_set"):
-            if first is None:
-                first = event.policy_set.policy
-            else:
-                changes += 1
-    if first is None:
+            policies.append(event.policy_set.policy)
+        elif event.HasField("zones_set"):
+            zones.append(event.zones_set.geojson)
+    if not policies:
         raise TraceError(f"{log}: holds no policy; is it the log of a market, from its beginning?")
-    return first, changes
+    return Rules(policies[0], zones[0] if zones else "", len(policies) - 1, max(len(zones) - 1, 0))
 
 
 def run_counterfactual(
     log: Path,
     trace: Path,
-    was: policy_pb.Policy,
+    rules: Rules,
     changed: policy_pb.Policy,
     behaviour: Behaviour,
     seeds: tuple[int, ...],
@@ -77,10 +86,12 @@ def run_counterfactual(
     processes: int,
     report: ReportProgress = lambda _share, _done: None,
 ) -> Answer:
-    """Writes decisions.parquet and earnings.parquet beside the experiment's own tables and report."""
-    experiment = Experiment(
-        trace, (Variant(AS_IT_WAS, was), Variant(CHANGED, changed)), behaviour, seeds, own_travel=True
-    )
+    """Write decisions.parquet and earnings.parquet beside the experiment's own tables and report.
+
+    ``rules``: of the log; its zones hold under the ``changed`` policy too.
+    """
+    compared = Variant(AS_IT_WAS, rules.policy), Variant(CHANGED, changed)
+    experiment = Experiment(trace, compared, behaviour, seeds, own_travel=True, zones=rules.zones)
     findings = run_experiment(experiment, out, processes, report)
     recorded = read_trace(trace)
     jobs, couriers = job_changes(recorded, findings), courier_changes(log, findings)

@@ -13,7 +13,7 @@ from rich.table import Table
 from dispatcher import policy as policies
 from dispatcher.currencies import minor_units_in
 from gig.v1 import policy_pb2 as policy_pb
-from load_tests.experiments.counterfactual import Answer, policy_of, run_counterfactual
+from load_tests.experiments.counterfactual import Answer, Rules, rules_of, run_counterfactual
 from load_tests.experiments.options import AsJson, Out, Processes
 from load_tests.experiments.parameters import parse, with_values
 from load_tests.experiments.preparing import behaviour_for, kept_trace, processes_or_cores, replaying
@@ -48,18 +48,18 @@ def counterfactual(
         fail("say what is otherwise: --set FIELD=VALUE (again for more), or --policy", USAGE)
     with faults_reported():
         folder, trace = kept_trace(log, out, "log", Choices())
-        was, changes = policy_of(log)
-        changed = _changed(was, change, policy)
+        rules = rules_of(log)
+        changed = _changed(rules.policy, change, policy)
         acts, span = behaviour_for(trace, behaviour), tuple(range(1, seeds + 1))
         with replaying(2 * seeds) as shown:
             many = processes_or_cores(processes)
-            answer = run_counterfactual(log, folder, was, changed, acts, span, out, many, shown)
-    found = {"policy_changes_in_log": changes, "summary": answer.summary, "fidelity": answer.fidelity}
+            answer = run_counterfactual(log, folder, rules, changed, acts, span, out, many, shown)
+    found = {"policy_changes_in_log": rules.policy_changes, "summary": answer.summary, "fidelity": answer.fidelity}
     (out / "counterfactual.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     if as_json:
         print(json.dumps(found | {"sha256": answer.findings.sha256}))
     else:
-        _print(answer, changes, out)
+        _print(answer, rules, out)
 
 
 def _changed(was: policy_pb.Policy, change: list[str] | None, policy: str | None) -> policy_pb.Policy:
@@ -74,10 +74,12 @@ def _changed(was: policy_pb.Policy, change: list[str] | None, policy: str | None
     return with_values(was, values)
 
 
-def _print(answer: Answer, changes: int, out: Path) -> None:
+def _print(answer: Answer, rules: Rules, out: Path) -> None:
     summary, fidelity = answer.summary, answer.fidelity
-    if changes:
-        typer.echo(f"the log's policy was changed {changes} times; the first one governs this replay")
+    if rules.policy_changes:
+        typer.echo(f"the log's policy changes {rules.policy_changes} times; this replay uses the first one")
+    if rules.zone_changes:
+        typer.echo(f"the log's zones change {rules.zone_changes} times; this replay uses the first ones")
     table = Table(box=None, show_header=False)
     share = summary["jobs_to_another_courier_share"] or 0.0
     table.add_row("jobs that go to another courier", f"{share:.1%} of {summary['jobs']:,}")

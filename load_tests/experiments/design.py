@@ -22,7 +22,8 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """``trace``: the folder of a trace in Parquet form. ``own_travel``: each policy keeps its own travel model."""
+    """``trace``: the folder of a trace in Parquet form. ``own_travel``: each policy keeps its own travel model.
+    ``zones``: the market's zones, a GeoJSON document; empty: none."""
 
     trace: Path
     variants: tuple[Variant, ...]
@@ -30,6 +31,7 @@ class Experiment:
     seeds: tuple[int, ...]
     own_travel: bool = False
     keeps_logs: bool = False
+    zones: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Cell:
     digest: str
     own_travel: bool
     keeps_log: bool
+    zones: str = ""
 
 
 def cells_of(experiment: Experiment, out: Path) -> list[Cell]:
@@ -60,6 +63,7 @@ def cells_of(experiment: Experiment, out: Path) -> list[Cell]:
                 policy_bytes,
                 behaviour_json.encode(),
                 f"{seed} {experiment.own_travel} {version('gig-dispatch')}".encode(),
+                *([experiment.zones.encode()] if experiment.zones else []),
             )
             digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
             folder = out / "cells" / variant.label.replace("/", "_") / f"seed-{seed}"
@@ -74,6 +78,7 @@ def cells_of(experiment: Experiment, out: Path) -> list[Cell]:
                     digest,
                     experiment.own_travel,
                     experiment.keeps_logs,
+                    experiment.zones,
                 )
             )
     return found

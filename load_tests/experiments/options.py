@@ -21,3 +21,11 @@ BehaviourName = Annotated[
 Processes = Annotated[int | None, typer.Option(min=1, help="Replays at a time.", show_default="one a core")]
 Out = Annotated[Path, typer.Option(help="Folder for results; made if missing. Finished replays in it are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
+MarketZones = Annotated[
+    Path | None,
+    typer.Option(
+        "--market-zones",
+        help="The market's zones, a GeoJSON document as `gig serve --zones` takes it: service area, queues, surge.",
+        show_default="none",
+    ),
+]

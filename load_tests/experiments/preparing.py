@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from dispatcher import policy as policies
+from geo.documents import read_document
+from geo.faults import ZoneError
+from geo.geojson import zones_from_geojson
 from load_tests.behaviour import settings as behaviours
 from load_tests.behaviour.fitting import fit
 from load_tests.behaviour.settings import Behaviour
@@ -22,6 +25,7 @@ from load_tests.replay.day import prepare
 from load_tests.replay.policies import under_trace
 from load_tests.replay.seats import day_warnings
 from load_tests.traces.command import progress
+from load_tests.traces.errors import TraceError
 from load_tests.traces.reading import Trace, open_trace, read_trace
 from load_tests.traces.source import About, Choices
 from load_tests.traces.writing import write_trace
@@ -75,6 +79,18 @@ def check(experiment: Experiment, trace: Trace) -> None:
         warnings |= dict.fromkeys(day_warnings(day, variant.policy))
     for warning in warnings:
         typer.secho(f"warning: {warning}", err=True, fg=typer.colors.YELLOW)
+
+
+def zones_document(file: Path | None) -> str:
+    """Return a zone document with its repairs; empty without a file. Raises TraceError where it cannot be used."""
+    if file is None:
+        return ""
+    try:
+        return zones_from_geojson(read_document(file)).document
+    except OSError as fault:
+        raise TraceError(f"{file}: {fault.strerror or fault}") from fault
+    except ZoneError as fault:
+        raise TraceError(f"{file}: {'; '.join(fault.sentences)}") from fault
 
 
 def processes_or_cores(processes: int | None) -> int:

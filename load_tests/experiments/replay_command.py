@@ -13,7 +13,7 @@ from rich.table import Table
 
 from load_tests.experiments.design import Experiment
 from load_tests.experiments.experiment import Findings, run_experiment, summary_of
-from load_tests.experiments.options import AsJson, BehaviourName, Out, Processes, TracePath
+from load_tests.experiments.options import AsJson, BehaviourName, MarketZones, Out, Processes, TracePath
 from load_tests.experiments.preparing import (
     behaviour_for,
     check,
@@ -22,6 +22,7 @@ from load_tests.experiments.preparing import (
     replaying,
     usual_policy,
     variants,
+    zones_document,
 )
 from load_tests.experiments.report.page import number
 from load_tests.instances.replaying import Format, replay_instance
@@ -48,6 +49,7 @@ def replay(
     processes: Processes = None,
     format_name: FormatName = None,
     zones: Zones = None,
+    market_zones: MarketZones = None,
     since: Since = None,
     until: Until = None,
     vehicles: Annotated[
@@ -83,6 +85,7 @@ def replay(
             tuple(range(1, (seeds or 1) + 1)),
             own_travel,
             logs,
+            zones_document(market_zones),
         )
         check(experiment, trace)
         if not as_json:

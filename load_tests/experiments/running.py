@@ -143,7 +143,7 @@ def run_cell(cell: Cell, progress: Callable[[float], None] = lambda _share: None
     cell.folder.mkdir(parents=True)
     log = open_log(cell.folder / "events.log.gz", "wb") if cell.keeps_log else None
     try:
-        record, replay = replay_day(day, policy, behaviour, cell.seed, log=log, progress=progress)
+        record, replay = replay_day(day, policy, behaviour, cell.seed, log=log, progress=progress, zones=cell.zones)
     finally:
         if log is not None:
             log.close()

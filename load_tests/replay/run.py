@@ -23,13 +23,15 @@ def replay_day(
     keeps_jobs: bool = True,
     log: Any = None,
     progress: Progress = lambda _share: None,
+    zones: str = "",
 ) -> tuple[Record, TraceReplay]:
-    """``policy``: as ``policies.under_trace`` gives it. ``log``: an open file for the events, or None."""
+    """``policy``: as ``policies.under_trace`` gives it. ``log``: an open file for the events, or None. ``zones``: the
+    market's, a GeoJSON document."""
     box: list[Record] = []
     replay = TraceReplay(day, policy, behaviour, seed, lambda events: box[0].keep(events))
     box.append(Record(replay.market, keeps_jobs, log))
     with _without_collector():
-        replay.run(progress)
+        replay.run(progress, zones)
     return box[0], replay
 
 

@@ -55,8 +55,9 @@ class TraceReplay(Simulation):
         self._next = 0
         self._idling = Idling(self)
 
-    def run(self, progress: Progress = lambda _share: None) -> None:
-        self.open(self.day.trace.about.name, self.day.start_us)
+    def run(self, progress: Progress = lambda _share: None, zones: str = "") -> None:
+        """``zones``: the market's, a GeoJSON document."""
+        self.open(self.day.trace.about.name, self.day.start_us, zones)
         for row in range(len(self.day.roster)):
             self._plan_shift(row)
         self.plan(self.day.requests.at_us[0], Turn.PLACE, self._place)

@@ -23,7 +23,7 @@ from load_tests.behaviour import settings
 from load_tests.experiments import running
 from load_tests.experiments.calibration import errors_table, recorded_quantities, replayed_quantities
 from load_tests.experiments.comparison import RESULTS, differences_table, interval
-from load_tests.experiments.counterfactual import policy_of, run_counterfactual
+from load_tests.experiments.counterfactual import rules_of, run_counterfactual
 from load_tests.experiments.design import Experiment, Variant, cells_of
 from load_tests.experiments.experiment import run_experiment
 from load_tests.experiments.parameters import Parameter, grid, parse, with_values
@@ -252,20 +252,21 @@ def test_a_value_that_does_not_fit_is_refused_with_its_field() -> None:
 
 
 def test_nothing_changed_changes_nobodys_earnings(noon_log: Path, noon_folder: Path, tmp_path: Path) -> None:
-    was, changes = policy_of(noon_log)
-    answer = run_counterfactual(noon_log, noon_folder, was, was, settings.load("lively"), (1,), tmp_path / "out", 1)
-    assert changes == 0
+    rules, lively = rules_of(noon_log), settings.load("lively")
+    answer = run_counterfactual(noon_log, noon_folder, rules, rules.policy, lively, (1,), tmp_path / "out", 1)
+    assert (rules.policy_changes, rules.zones) == (0, "")
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert (answer.summary["earn_more"], answer.summary["earn_less"]) == (0, 0)
     # The very log comes out again where its seed and its people are those that made it.
-    same = run_counterfactual(noon_log, noon_folder, was, was, settings.load("lively"), (3,), tmp_path / "again", 1)
+    same = run_counterfactual(noon_log, noon_folder, rules, rules.policy, lively, (3,), tmp_path / "again", 1)
     assert same.fidelity["earnings_correlation"] > 0.5
 
 
 def test_lower_pay_takes_from_everyone_who_worked(noon_log: Path, noon_folder: Path, tmp_path: Path) -> None:
-    was, _ = policy_of(noon_log)
-    changed = with_values(was, {"pays.0.base": 100, "pays.0.minimum": 0, "floor.per_online_hour": 0})
-    answer = run_counterfactual(noon_log, noon_folder, was, changed, settings.load("fixed"), (1,), tmp_path / "out", 1)
+    rules = rules_of(noon_log)
+    changed = with_values(rules.policy, {"pays.0.base": 100, "pays.0.minimum": 0, "floor.per_online_hour": 0})
+    fixed = settings.load("fixed")
+    answer = run_counterfactual(noon_log, noon_folder, rules, changed, fixed, (1,), tmp_path / "out", 1)
     assert answer.summary["jobs_to_another_courier_share"] == 0
     assert answer.summary["earn_less"] == answer.couriers.num_rows
     total = sum(row["difference_minor"] for row in answer.couriers.to_pylist())
