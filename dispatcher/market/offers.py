@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dispatcher.complete import mirrored
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.queue import needed_load
+from dispatcher.market.round import Round
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.amounts import saturated
 from dispatcher.pricing.job_price import waiting_terms
@@ -17,9 +16,6 @@ from gig.v1 import job_pb2 as job_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import types_pb2 as types_pb
 from matching.assignment import NOBODY, TERMS, Assignment, Gate
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import Round
 
 # Longest distance to a pickup that an offer states, metres.
 LONGEST_WAY_M = 1e12

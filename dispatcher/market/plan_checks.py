@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +12,13 @@ from dispatcher.market.filter_sentences import PLAN_SENTENCES
 from dispatcher.market.plans import DROPOFF, PICKUP
 from dispatcher.market.problems import problem_of
 from dispatcher.market.queue import queued
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, rounded_us, timestamp
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import oversight_service_pb2 as pb
 from matching.plan_check import Violation, check_plan
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import MovedCouriers
 
 
 def check(

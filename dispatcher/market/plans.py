@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dispatcher.market import lifecycle
 from dispatcher.market.queue import NEVER, latest_pickup_us, needed_load, promise_us, ride_limit_us, wanted_us
+from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, micros, rounded_us, set_time
 from geo.units import Floats
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import types_pb2 as types_pb
-
-if TYPE_CHECKING:
-    from dispatcher.market.state import MarketState
 
 PICKUP, DROPOFF = job_pb.STOP_KIND_PICKUP, job_pb.STOP_KIND_DROPOFF
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from dispatcher.complete import complete, numbers_of
 from dispatcher.market import plans as plan
 from dispatcher.market.couriers import NOWHERE, OPEN_ENDED
 from dispatcher.market.queue import JOB_COLUMNS, NEVER, WHOLE_COLUMNS, QueuedJob, queued
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.skills import SkillColumns, skill_columns
 from dispatcher.market.state import MarketState
@@ -35,9 +34,6 @@ from matching.problem import (
     Solver,
     Weights,
 )
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import MovedCouriers
 
 NO_SKILLS: frozenset[str] = frozenset()
 

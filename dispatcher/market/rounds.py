@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.offers import GATES, fill_offer
 from dispatcher.market.problems import problem_of, revisable, supply, with_offered
 from dispatcher.market.queue import QueuedJob
+from dispatcher.market.round import MovedCouriers as MovedCouriers
+from dispatcher.market.round import Round as Round
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span, timestamp
@@ -21,44 +23,6 @@ from gig.v1 import events_pb2 as events_pb
 from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import oversight_service_pb2 as oversight_pb
 from matching.assignment import NOBODY, Assignment, Gate
-from matching.problem import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class MovedCouriers:
-    """Live positions that differ from those on the log: courier numbers ascending, int64 fixed-point degrees.
-
-    ``in_ms``: milliseconds until each courier is there (where they can next turn); None: they are there now.
-    """
-
-    numbers: Ints
-    latitude_e7: Ints
-    longitude_e7: Ints
-    in_ms: Ints | None = None
-
-    @classmethod
-    def none(cls) -> MovedCouriers:
-        empty = np.zeros(0, np.int64)
-        return cls(empty, empty, empty)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """A problem, and what its indices mean: ``job_ids[i]`` is job i, ``numbers[j]`` is courier j's number.
-
-    ``plans[j]``: the stops (job id, kind) that courier j had accepted when the round was opened; those without are
-    missing. ``offers``: open ones that the round may revise. ``set_aside``: jobs and couriers that were left out.
-    """
-
-    problem: Problem
-    job_ids: tuple[str, ...]
-    numbers: Ints
-    plans: dict[int, tuple[tuple[str, int], ...]]
-    moved: MovedCouriers
-    as_of_us: int
-    state_sequence: int
-    offers: tuple[str, ...] = ()
-    set_aside: SetAside = NOTHING
 
 
 def open_round(state: MarketState, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> Round | None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dispatcher.market.offers import fill_offer
+from dispatcher.market.round import Round
 from dispatcher.market.rounds import chosen_edges, revised_offers, still_possible, withdrawn
 from dispatcher.market.state import MarketState
 from gig.v1 import offer_pb2 as offer_pb
 from matching.assignment import Assignment
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import Round
 
 # Other pairs that are tried to find the cause of one that fails.
 MOST_PROBES = 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dispatcher.complete import complete, numbers_of
 from dispatcher.errors import WrongState
@@ -12,6 +11,7 @@ from dispatcher.market.filter_sentences import FILTERS
 from dispatcher.market.offers import GATES
 from dispatcher.market.problems import problem_of, revisable, supply
 from dispatcher.market.queue import queued
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import timestamp
@@ -19,9 +19,6 @@ from gig.v1 import offer_pb2 as offer_pb
 from gig.v1 import transparency_service_pb2 as pb
 from matching.candidates import eligible_pairs
 from matching.problem import Gate, Problem
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import MovedCouriers
 
 # Why each filter removes couriers: continues a sentence that begins with their number.
 WORDS: dict[int, str] = complete(

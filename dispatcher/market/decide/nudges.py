@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, duration, micros, rounded_us, span, timestamp
@@ -16,9 +15,6 @@ from geo.units import E7, Floats, Ints, from_e7_array
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from gig.v1 import types_pb2 as types_pb
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import MovedCouriers
 
 # Hot cells that each courier is compared with at a tick: clients can make as many cells hot as they place jobs.
 NEAREST_CELLS = 256

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dispatcher.market.decide.drafts import Drafts
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.pricing.job_price import Surge
@@ -18,9 +18,6 @@ from geo.cells import cell_at, cell_name
 from geo.units import E7, Ints, from_e7_array
 from gig.v1 import job_pb2 as job_pb
 from gig.v1 import policy_pb2 as policy_pb
-
-if TYPE_CHECKING:
-    from dispatcher.market.rounds import MovedCouriers
 
 # What set a multiplier that does not come from demand and supply.
 BY_HAND = "set by an operator's zone"
