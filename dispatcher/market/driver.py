@@ -17,7 +17,7 @@ from dispatcher.errors import DispatchError
 from dispatcher.lost_contact import lost_contact
 from dispatcher.market.market import Market
 from dispatcher.market.positions import PositionSource
-from dispatcher.market.rounds import Round
+from dispatcher.market.round import MovedCouriers, Round
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.times import SECOND, micros, span
 from geo.presence import Presence
@@ -144,16 +144,16 @@ class Driver:
             case Work.ZONE_QUEUES:
                 yield Decision("", partial(self._observe_queues, positions, now_us, left_out))
 
-    def next_us(self, now_us: int, *, looks: bool = True) -> int | None:
+    def next_us(self, now_us: int) -> int | None:
         """Return the market time of the next work or round after ``now_us``; None where nothing is to come.
 
-        ``looks``: whether couriers may fall silent. Without it, looks are planned for queue zones only.
+        For callers whose couriers never fall silent: looks are planned for queue zones only.
         """
         state = self._market.state
         times = [self._market.next_due()]
         if state.policy.HasField("surge"):
             times.append(state.surge.time_us + span(state.policy.surge.tick))
-        if self._has_queues() or (looks and state.columns.online_numbers().size):
+        if self._has_queues():
             times.append(self._look_us)
         if state.queue or state.offers:
             times.append(self._next_round_us(now_us))
@@ -163,7 +163,7 @@ class Driver:
 
     def round_is_due(self, now_us: int) -> bool:
         """Return whether a batch window has ended and no round has begun since."""
-        return now_us >= self._window_end_us()
+        return not self.until_round_us(now_us)
 
     def until_round_us(self, now_us: int) -> int:
         """Return the market time until the batch window ends, microseconds; 0 where it has ended."""
@@ -171,25 +171,20 @@ class Driver:
 
     def begin_round(self, now_us: int) -> None:
         """Begin the next batch window. Windows run from start to start: a slow solve does not stretch them."""
-        due_us, window_us = self._window_end_us(), self._batch_window_us()
-        self._window_us = due_us + (now_us - due_us) // window_us * window_us
-        self._first_round = False
+        self._window_us, self._first_round = self._last_end_us(now_us), False
 
     def skip_windows(self, now_us: int) -> None:
         """Let the windows pass that ended before ``now_us``, as rounds with nothing to decide would."""
-        end_us, window_us = self._window_end_us(), self._batch_window_us()
-        if end_us < now_us:
-            self._window_us = end_us + ((now_us - end_us - 1) // window_us) * window_us
-            self._first_round = False
+        if self._window_end_us() < now_us:
+            self._window_us, self._first_round = self._last_end_us(now_us - 1), False
 
     def open_round(self, positions: PositionSource, now_us: int, left_out: LeftOut = ALL_IN) -> Round | None:
         """Return the matching problem of this moment, or None where there is nothing to decide.
 
         Solve it and apply the events of ``Market.settle``.
         """
-        set_aside = self._set_aside(positions, now_us, left_out)
-        numbers = set_aside.present(self._market.state.columns.online_numbers())
-        return self._market.problem(positions.moved(numbers, now_us), now_us, set_aside)
+        moved, set_aside = self._present(positions, now_us, left_out)
+        return self._market.problem(moved, now_us, set_aside)
 
     def _batch_window_us(self) -> int:
         return span(self._market.state.policy.matching.batch_window)
@@ -197,10 +192,15 @@ class Driver:
     def _window_end_us(self) -> int:
         return self._window_us if self._first_round else self._window_us + self._batch_window_us()
 
+    def _last_end_us(self, now_us: int) -> int:
+        """Return the end of the last window that ends by ``now_us``, once a window has ended."""
+        end_us, window_us = self._window_end_us(), self._batch_window_us()
+        return end_us + (now_us - end_us) // window_us * window_us
+
     def _next_round_us(self, now_us: int) -> int:
         """Return the end of the first window that ends after ``now_us``."""
-        end_us, window_us = self._window_end_us(), self._batch_window_us()
-        return end_us if end_us > now_us else end_us + ((now_us - end_us) // window_us + 1) * window_us
+        end_us = self._window_end_us()
+        return end_us if end_us > now_us else self._last_end_us(now_us) + self._batch_window_us()
 
     # --- each kind of work
 
@@ -257,9 +257,8 @@ class Driver:
         return list(zip(courier_ids, positions.last_heard_us(numbers, now_us).tolist(), strict=True))
 
     def _tick_surge(self, positions: PositionSource, now_us: int, left_out: LeftOut) -> list[events_pb.Event]:
-        set_aside = self._set_aside(positions, now_us, left_out)
-        numbers = set_aside.present(self._market.state.columns.online_numbers())
-        return self._market.tick_surge(positions.moved(numbers, now_us), now_us, set_aside)
+        moved, set_aside = self._present(positions, now_us, left_out)
+        return self._market.tick_surge(moved, now_us, set_aside)
 
     def _observe_queues(self, positions: PositionSource, now_us: int, left_out: LeftOut) -> list[events_pb.Event]:
         """Couriers who are left out, and those who wait in a zone that is left out, keep their places."""
@@ -280,8 +279,9 @@ class Driver:
         state = self._market.state
         return bool(state.zones.queue_names or state.zone_queues)
 
-    @staticmethod
-    def _set_aside(positions: PositionSource, now_us: int, left_out: LeftOut) -> SetAside:
-        """What is left out, and the couriers whose position is too old."""
+    def _present(self, positions: PositionSource, now_us: int, left_out: LeftOut) -> tuple[MovedCouriers, SetAside]:
+        """Return the positions of couriers who count, and what does not: what is left out, and positions too old."""
         given = left_out.set_aside
-        return replace(given, stale=positions.stale_online(now_us) - given.couriers)
+        set_aside = replace(given, stale=positions.stale_online(now_us) - given.couriers)
+        numbers = set_aside.present(self._market.state.columns.online_numbers())
+        return positions.moved(numbers, now_us), set_aside

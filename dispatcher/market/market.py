@@ -26,6 +26,7 @@ from dispatcher.market.decide import (
 )
 from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.queue_views import queue_place
+from dispatcher.market.round import MovedCouriers, Round
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import DueEntry, MarketState
 from dispatcher.messages import copied
@@ -157,19 +158,19 @@ class Market:
         for event in events:
             apply.apply(self.state, event)
 
-    def problem(self, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> rounds.Round | None:
+    def problem(self, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> Round | None:
         """The round to solve now, or None where no job waits or no courier is free."""
         return rounds.open_round(self.state, moved, now_us, set_aside)
 
     def settle(
-        self, round_: rounds.Round, assignment: Assignment, now_us: int, unfillable: Collection[int] = ()
+        self, round_: Round, assignment: Assignment, now_us: int, unfillable: Collection[int] = ()
     ) -> list[Event]:
         """The round's events: the round itself and its offers, but for those of the ``unfillable`` edges."""
         drafts = Drafts(self.state, now_us)
         rounds.settle_round(self.state, round_, assignment, now_us, drafts, unfillable)
         return drafts.events
 
-    def unfilled(self, round_: rounds.Round, assignment: Assignment, now_us: int) -> list[unfilled.Unfilled]:
+    def unfilled(self, round_: Round, assignment: Assignment, now_us: int) -> list[unfilled.Unfilled]:
         """Return the chosen pairs whose offers cannot be made, for a round that fails to settle. Changes nothing."""
         return unfilled.unfilled(self.state, round_, assignment, now_us)
 
@@ -177,7 +178,7 @@ class Market:
         """Whether the policy has surge, and its next tick is due."""
         return surge.is_due(self.state, now_us)
 
-    def tick_surge(self, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> list[Event]:
+    def tick_surge(self, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING) -> list[Event]:
         """Return a tick's events: nudges by the multipliers in force, and new multipliers by demand and supply."""
         drafts = Drafts(self.state, now_us)
         nudges.update(self.state, moved, now_us, drafts, set_aside)
@@ -189,18 +190,18 @@ class Market:
         return surge.counted_in(self.state)
 
     def check_plan(
-        self, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: rounds.MovedCouriers, now_us: int
+        self, courier_id: str, stops: Sequence[job_pb.PlanStop], moved: MovedCouriers, now_us: int
     ) -> oversight_pb.CheckPlanResponse:
         """What a proposed plan would break, and by how much. Changes nothing."""
         return plan_checks.check(self.state, courier_id, stops, moved, now_us)
 
     def explain_wait(
-        self, job_id: str, moved: rounds.MovedCouriers, now_us: int, set_aside: SetAside = NOTHING
+        self, job_id: str, moved: MovedCouriers, now_us: int, set_aside: SetAside = NOTHING
     ) -> transparency_pb.ExplainWaitResponse:
         """Which constraint keeps how many couriers from a job that waits. Changes nothing."""
         return waits.explain_wait(self.state, job_id, moved, now_us, set_aside)
 
-    def problem_of_pair(self, job_id: str, courier_id: str, moved: rounds.MovedCouriers, now_us: int) -> Problem:
+    def problem_of_pair(self, job_id: str, courier_id: str, moved: MovedCouriers, now_us: int) -> Problem:
         """One job and one courier alone, as a round would see them."""
         return waits.problem_of_pair(self.state, job_id, courier_id, moved, now_us)
 

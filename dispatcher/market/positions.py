@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dispatcher.market.rounds import MovedCouriers
+from dispatcher.market.round import MovedCouriers
 from dispatcher.market.state import MarketState
 from geo.units import Ints
 

@@ -12,8 +12,7 @@ from dispatcher.market.decide.drafts import Drafts
 from dispatcher.market.offers import GATES, fill_offer
 from dispatcher.market.problems import problem_of, revisable, supply, with_offered
 from dispatcher.market.queue import QueuedJob
-from dispatcher.market.round import MovedCouriers as MovedCouriers
-from dispatcher.market.round import Round as Round
+from dispatcher.market.round import MovedCouriers, Round
 from dispatcher.market.set_aside import NOTHING, SetAside
 from dispatcher.market.state import MarketState
 from dispatcher.times import SECOND, span, timestamp

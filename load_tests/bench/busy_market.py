@@ -172,7 +172,6 @@ class BusyMarket:
         driver, positions = self._driver, SimulatedPositions(lambda: self._market.state, lambda _now_us: moved)
         for events in driver.step(positions, self.now):
             self._take(events)
-        driver.begin_round(self.now)
         opened = driver.open_round(positions, self.now)
         if opened is not None:
             self._take(self._market.settle(opened, solve(opened.problem), self.now))

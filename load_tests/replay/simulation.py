@@ -122,7 +122,7 @@ class Simulation:
 
     def _plan_step(self, now: int) -> None:
         """Plan the next step, as long as the trace has turns left."""
-        at = self._driver.next_us(now, looks=False)
+        at = self._driver.next_us(now)
         if at is not None and at < self._step_planned_us and self._trace_turns:
             self._step_planned_us = at
             self.plan(at, Turn.STEP, lambda _now: None)

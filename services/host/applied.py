@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dispatcher.complete import complete
 from dispatcher.event_kinds import Use, bodies_for
@@ -38,42 +37,17 @@ def applied(market: Market, event: events_pb.Event) -> Applied:
     jobs = tuple(copied(state.jobs[job_id]) for job_id in jobs_of(event) if job_id in state.jobs)
     if kind == "tip_added" and not jobs:  # the job has left the memory
         jobs = (event.tip_added.job,)
-    courier_id = _plan_changed(event, jobs)
-    courier = copied(state.couriers[courier_id]) if courier_id else None
-    return Applied(event, kind, jobs, courier, _phases(market, couriers_of(event, jobs)))
+    courier_ids = couriers_of(event, jobs)
+    planned = courier_ids[0] if kind in _PLAN and courier_ids else ""
+    courier = copied(state.couriers[planned]) if planned else None
+    return Applied(event, kind, jobs, courier, _phases(market, courier_ids))
 
 
-def _plan_changed(event: events_pb.Event, jobs: Sequence[job_pb.Job]) -> str:
-    """The courier whose plan an event changed, or nothing."""
-    kind = event.WhichOneof("body")
-    find = _PLANS.get(kind)
-    return "" if find is None else find(getattr(event, kind), jobs)
-
-
-def _who_accepts(body: events_pb.OfferAnswered, _jobs: Sequence[job_pb.Job]) -> str:
-    return str(body.courier_id) if body.outcome == courier_pb.OFFER_OUTCOME_ACCEPTED else ""
-
-
-def _who_releases(body: events_pb.JobReleased, _jobs: Sequence[job_pb.Job]) -> str:
-    return str(body.courier_id)
-
-
-def _who_holds(_body: Any, jobs: Sequence[job_pb.Job]) -> str:
-    return jobs[0].courier_id if jobs else ""
-
-
-_PLANS: dict[str, Callable[[Any, Sequence[job_pb.Job]], str]] = complete(
-    {
-        "offer_answered": _who_accepts,
-        "courier_arrived": _who_holds,
-        "job_picked_up": _who_holds,
-        "job_completed": _who_holds,
-        "job_failed": _who_holds,
-        "job_cancelled": _who_holds,
-        "job_released": _who_releases,
-    },
+# What changes a courier's plan changes the courier's activity too.
+_PLAN = complete(
+    bodies_for(Use.PLAN).keys() & bodies_for(Use.ACTIVITY).keys(),
     bodies_for(Use.PLAN),
-    "couriers whose plan an event changes",
+    "events that change a courier's plan",
 )
 
 

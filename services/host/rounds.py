@@ -8,10 +8,8 @@ from collections.abc import Iterable
 
 from dispatcher.errors import DispatchError
 from dispatcher.market import Round
-from dispatcher.market.driver import LeftOut
 from dispatcher.market.isolation import isolating_pairs
 from dispatcher.market.rounds import stranded, without_candidates
-from dispatcher.market.set_aside import SetAside
 from dispatcher.market.unfilled import Unfilled
 from dispatcher.times import SECOND, span
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -21,6 +19,7 @@ from matching.assignment import Assignment
 from matching.solve import fall_back
 from matching.solver_processes import FAULTS, SolverProcesses
 from services.host.isolating import isolated, time_limit
+from services.host.left_out import leaving_out
 from services.host.market_host import MarketHost
 from services.host.quarantine import Item, Kind, Loop
 from services.host.subjects import courier, job, of_offer
@@ -87,7 +86,7 @@ class Rounds:
         settled then, except on the ``last`` try, which settles it without these offers."""
         host, tried = self._host, self._host.quarantine.suspects(Loop.ROUND) - left_out
         now = host.clock.now()
-        round_ = self._opened(self._set_aside(left_out), now)
+        round_ = self._opened(left_out, now)
         if round_ is None:
             host.stranded = []
             waiting = [job_id for job_id in host.market.state.queue if job(job_id) not in left_out]
@@ -114,8 +113,9 @@ class Rounds:
         self._release(tried, events)
         return frozenset()
 
-    def _opened(self, set_aside: SetAside, now: int) -> Round | None:
-        return self._host.driver.open_round(self._host.live_positions, now, LeftOut(set_aside=set_aside))
+    def _opened(self, without: Iterable[Item], now: int) -> Round | None:
+        host = self._host
+        return host.driver.open_round(host.live_positions, now, leaving_out(without, host.market.state.numbers))
 
     def _set_aside_causes(self, broken: Iterable[Unfilled]) -> frozenset[Item]:
         """Set aside and return the jobs and couriers whose offers cannot be made."""
@@ -179,7 +179,7 @@ class Rounds:
         async def attempt(items: tuple[Item, ...]) -> None:
             """As ``_serve``, but greedily, in a thread, and without effect."""
             now = host.clock.now()
-            round_ = self._opened(self._set_aside(everything.difference(items)), now)
+            round_ = self._opened(everything.difference(items), now)
             if round_ is None:
                 return
             assignment = await asyncio.to_thread(fall_back, round_.problem)
@@ -201,13 +201,3 @@ class Rounds:
 
     def _courier(self, number: int) -> Item:
         return courier(self._host.market.state.columns.ids[number])
-
-    def _set_aside(self, items: Iterable[Item]) -> SetAside:
-        numbers = self._host.market.state.numbers
-        jobs, couriers = [], []
-        for item in items:
-            if item.kind is Kind.JOB:
-                jobs.append(item.name)
-            elif item.kind is Kind.COURIER and item.name in numbers:
-                couriers.append(numbers[item.name])
-        return SetAside(frozenset(jobs), frozenset(couriers))

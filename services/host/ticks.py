@@ -6,19 +6,19 @@ import logging
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from functools import partial
 
+from dispatcher.complete import complete
 from dispatcher.errors import DispatchError
 from dispatcher.market.driver import LOOK_EVERY_S, LeftOut, Work
 from dispatcher.market.isolation import isolating
-from dispatcher.market.set_aside import SetAside
-from dispatcher.market.state import Due
 from dispatcher.times import SECOND
-from geo.cells import cell_name, cell_number
+from geo.cells import cell_name
 from gig.v1 import courier_service_pb2 as courier_pb
 from gig.v1 import events_pb2 as events_pb
 from services.host.isolating import isolated, time_limit
+from services.host.left_out import leaving_out
 from services.host.market_host import MarketHost
 from services.host.quarantine import Item, Kind, Loop, loop_item
-from services.host.subjects import courier, due_item, entry_of_item, job, of_courier, of_due
+from services.host.subjects import courier, due_item, job, of_courier, of_due
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,17 @@ STALE_POSITION = courier_pb.Notice(
     device=courier_pb.DeviceNotice(trouble=courier_pb.DEVICE_TROUBLE_STALE_POSITION),
 )
 # The loop that sets items aside for each kind of work; what its decisions do, for the log; whom its events are about.
-LOOPS = {
-    Work.CONTACT: (Loop.CONTACT, "checking for lost contact", of_courier),
-    Work.DUE: (Loop.DUE, "checking what is due", of_due),
-    Work.SURGE: (Loop.SURGE, "counting for surge", of_courier),
-    Work.SILENCE: (Loop.SILENCE, "ending a silent shift", of_courier),
-    Work.ZONE_QUEUES: (Loop.ZONE_QUEUES, "observing queue zones", of_courier),
-}
+LOOPS = complete(
+    {
+        Work.CONTACT: (Loop.CONTACT, "checking for lost contact", of_courier),
+        Work.DUE: (Loop.DUE, "checking what is due", of_due),
+        Work.SURGE: (Loop.SURGE, "counting for surge", of_courier),
+        Work.SILENCE: (Loop.SILENCE, "ending a silent shift", of_courier),
+        Work.ZONE_QUEUES: (Loop.ZONE_QUEUES, "observing queue zones", of_courier),
+    },
+    Work,
+    "loops of the market's own work",
+)
 # Events of a kind of work without the items given; raises where they cannot be decided.
 Decide = Callable[[frozenset[Item]], list[events_pb.Event]]
 # Work that consists of one decision for each courier, so that a failure stays with its courier.
@@ -106,8 +110,8 @@ class Ticks:
         if found.undecided:
             quarantine.postpone(loop, suspects.intersection(found.undecided))
             log.error("%s goes on without %d items that were not checked in time", loop.value, len(found.undecided))
-        left_out = held.union(found.failed, found.undecided)
-        return decide(left_out), (suspects - left_out) & frozenset(served)
+        without = held.union(found.failed, found.undecided)
+        return decide(without), (suspects - without) & frozenset(served)
 
     async def drain_locations(self, _now: int) -> None:
         self._host.positions.intake.drain()
@@ -151,8 +155,8 @@ class Ticks:
     def _each(self, work: Work, now: int) -> None:
         """Decide for each courier, and set aside those for whom it fails."""
         host, (loop, stage, blame) = self._host, LOOPS[work]
-        left_out = self._left_out(host.quarantine.held(loop))
-        for decision in host.driver.decisions(work, host.live_positions, now, left_out):
+        without, tried, failed = self._left_out(host.quarantine.held(loop)), host.quarantine.suspects(loop), set()
+        for decision in host.driver.decisions(work, host.live_positions, now, without):
             item = courier(decision.courier_id)
             try:
                 events = decision.decide()
@@ -160,10 +164,14 @@ class Ticks:
                 continue  # changed in this very moment
             except Exception as fault:
                 host.quarantine.add(loop, item, fault, stage)
+                failed.add(item)
                 continue
             if events:
                 host.take(events, loop, blame)
-            host.quarantine.release(loop, (item,))
+                host.quarantine.release(loop, (item,))
+        if work is Work.SILENCE:
+            # The others were looked at too: they were heard of again, or their shift ends.
+            host.quarantine.release(loop, tried - failed)
 
     async def _whole(self, work: Work, now: int) -> None:
         """Decide for everybody without the items that fail, which are set aside."""
@@ -184,23 +192,20 @@ class Ticks:
 
     def _items(self, work: Work, now: int) -> list[Item]:
         """Return the items that a kind of work covers."""
-        state = self._host.market.state
-        ids = state.columns.ids
-        match work:
-            case Work.DUE:
-                return list(dict.fromkeys(due_item((kind, name)) for _, kind, name in self._host.market.due_by(now)))
-            case Work.SURGE:
-                counted = self._host.market.counted_in_surge()
-                return [
-                    *map(job, sorted(counted.jobs)),
-                    *(courier(ids[number]) for number in sorted(counted.couriers)),
-                    *(Item(Kind.CELL, cell_name(cell)) for cell in sorted(counted.cells)),
-                ]
-            case Work.ZONE_QUEUES:
-                couriers = [courier(ids[number]) for number in state.columns.available_numbers().tolist()]
-                return [*couriers, *(Item(Kind.ZONE, name) for name in state.zones.queue_names)]
-            case _:
-                return [courier(courier_id) for courier_id in self._host.measures.online]
+        market = self._host.market
+        ids = market.state.columns.ids
+        if work is Work.DUE:
+            return list(dict.fromkeys(due_item((kind, name)) for _, kind, name in market.due_by(now)))
+        if work is Work.SURGE:
+            counted = market.counted_in_surge()
+            return [
+                *map(job, sorted(counted.jobs)),
+                *(courier(ids[number]) for number in sorted(counted.couriers)),
+                *(Item(Kind.CELL, cell_name(cell)) for cell in sorted(counted.cells)),
+            ]
+        assert work is Work.ZONE_QUEUES, "the other kinds consist of one decision for each courier"
+        couriers = [courier(ids[number]) for number in market.state.columns.available_numbers().tolist()]
+        return [*couriers, *(Item(Kind.ZONE, name) for name in market.state.zones.queue_names)]
 
     def _gone(self, work: Work, now: int) -> Callable[[Item], bool]:
         """Return what tells items that the work no longer covers."""
@@ -216,16 +221,4 @@ class Ticks:
         return lambda item: item.kind in known and item.name not in known[item.kind]
 
     def _left_out(self, items: Iterable[Item]) -> LeftOut:
-        names: dict[Kind, list[str]] = {kind: [] for kind in Kind}
-        due = set()
-        for item in items:
-            names[item.kind].append(item.name)
-            if item.detail.upper() in Due.__members__:
-                due.add(entry_of_item(item))
-        numbers = self._host.market.state.numbers
-        set_aside = SetAside(
-            frozenset(names[Kind.JOB]),
-            frozenset(numbers[name] for name in names[Kind.COURIER] if name in numbers),
-            frozenset(map(cell_number, names[Kind.CELL])),
-        )
-        return LeftOut(frozenset(due), set_aside, frozenset(names[Kind.ZONE]), frozenset(names[Kind.COURIER]))
+        return leaving_out(items, self._host.market.state.numbers)

@@ -159,9 +159,9 @@ def test_a_waiting_job_plans_the_next_round() -> None:
     bench = Bench()
     driver = Driver(bench.market, START)
     driver.begin_round(START)
-    assert driver.next_us(START, looks=False) is None
+    assert driver.next_us(START) is None
     bench.place()
-    assert driver.next_us(START, looks=False) == START + span(bench.market.state.policy.matching.batch_window)
+    assert driver.next_us(START) == START + span(bench.market.state.policy.matching.batch_window)
 
 
 @pytest.mark.parametrize("work", Work)

@@ -224,6 +224,20 @@ async def test_the_silent_go_offline_but_for_who_fails(pool, couriers) -> None:
         assert not market.set_aside(Loop.SILENCE)
 
 
+async def test_a_courier_who_is_heard_of_again_is_no_longer_set_aside(pool) -> None:
+    async with broken_market(pool) as market:
+        await market.online()
+        market.clock.wait(10_000)
+        with breaking((_DECIDERS, commands.GoOffline, lambda _state, command, *_rest: command.courier_id == "c0")):
+            await market.tick()
+        assert market.set_aside(Loop.SILENCE) == {"c0"}
+        market.clock.wait(6)
+        market.host.positions.hear("c0")
+        await market.tick()
+        assert set(market.host.measures.online) == {"c0"}
+        assert not market.set_aside(Loop.SILENCE)
+
+
 def about(event, bad: set[str]) -> bool:
     return event.HasField("job_placed") and event.job_placed.job.job_id in bad
 
