@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from dispatcher.complete import complete
+from dispatcher.subclasses import subclasses_in
 from geo.sightings import Sightings
 from geo.units import Ints
 from gig.v1 import courier_service_pb2 as courier_pb
@@ -282,11 +283,7 @@ class CheckDue(Command):
     skip: frozenset[tuple[int, str]] = frozenset()
 
 
-COMMANDS: tuple[type[Command], ...] = tuple(
-    kind
-    for kind in list(vars().values())
-    if isinstance(kind, type) and issubclass(kind, Command) and kind is not Command
-)
+COMMANDS = subclasses_in(vars(), Command)
 
 # Fields that name the author of a command; the first one that it has counts.
 _ACTORS = ("operator_id", "reviewer_id", "reader_id", "client_id", "courier_id", "person_id")

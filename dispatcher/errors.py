@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from dispatcher.subclasses import subclasses_in
+
 
 class DispatchError(Exception):
     """Base. ``reason`` is a stable UPPER_SNAKE_CASE word for programs, the message is for people."""
@@ -156,8 +158,4 @@ class PolicyError(DispatchError):
 
 
 # Every class of error but the base.
-CONDITIONS: tuple[type[DispatchError], ...] = tuple(
-    kind
-    for kind in list(vars().values())
-    if isinstance(kind, type) and issubclass(kind, DispatchError) and kind is not DispatchError
-)
+CONDITIONS = subclasses_in(vars(), DispatchError)

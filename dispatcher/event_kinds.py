@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Flag
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -90,6 +91,7 @@ def bodies_with(field: str) -> frozenset[str]:
     return frozenset(body.name for body in _FIELDS if field in body.message_type.fields_by_name)
 
 
+@cache
 def reader(path: str) -> Callable[[Any], list[str]]:
     """Return a function that reads the values at a path of ``EventKind`` from a body."""
     head, repeated, tail = path.partition("[]")

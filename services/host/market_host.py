@@ -94,7 +94,8 @@ class MarketHost:
         self.watches = JobWatches()
         self._publication = Publication(self.sessions, self.watches, self.quarantine)
         self.positions = Positions(lambda: self.market.state, clock, self.quarantine, self.sessions.notify)
-        self._begin_with(Market.new(opening.networks))
+        self.market = Market.new(opening.networks)
+        self._begin_driving()
         self.measures = Measures()
         # Grows when memory is dropped and reloaded: what was begun before must not be applied after.
         self.generation = 0
@@ -185,10 +186,10 @@ class MarketHost:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lock.release()
 
-    def _begin_with(self, market: Market) -> None:
-        self.market = market
-        self.driver = Driver(market, self.clock.now())
-        self.live_positions = LivePositions(market.state, self.positions, self.sessions)
+    def _begin_driving(self) -> None:
+        """Let a new driver, which asks for live positions, drive the market that is in memory."""
+        self.driver = Driver(self.market, self.clock.now())
+        self.live_positions = LivePositions(self.market.state, self.positions, self.sessions)
 
     async def _load(self) -> None:
         """State, measures and projections from the database; from here on this process is the market's writer."""
@@ -198,7 +199,7 @@ class MarketHost:
             self.quarantine.drop(loop)
         saved = await self._store.latest_snapshot()
         networks = self._opening.networks
-        self._begin_with(Market.restore(saved[0], networks) if saved is not None else Market.new(networks))
+        self.market = Market.restore(saved[0], networks) if saved is not None else Market.new(networks)
         self.snapshot_sequence = snapshot = 0 if saved is None else saved[0].sequence
         await recall_requests(self._store, self.market.state, snapshot)
         if saved is None:
@@ -222,7 +223,7 @@ class MarketHost:
                 await self._save_snapshot()
         self.clock.not_before(self.market.state.time_us)
         self.positions.place(self.measures.online)
-        self.driver = Driver(self.market, self.clock.now())
+        self._begin_driving()
         self._writer = LogWriter(self._store, self.market.sequence, self._publish, self._signals)
         self._reading = None
         self.generation += 1

@@ -47,7 +47,7 @@ class Wire:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(1 << 16):
                 if self.cut:
-                    continue  # lost, and nobody is told
+                    continue  # lost, without an error on either side
                 sink.write(data)
                 await sink.drain()
 
